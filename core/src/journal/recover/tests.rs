@@ -78,11 +78,11 @@ fn a_damaged_snapshot_is_passed_over_only_if_nothing_is_missing_then() {
     let whole = [segment(1, 1..4), segment(2, 4..7)];
     let both = [old.clone(), bad.clone()];
     assert_eq!(read(&both, &whole), Ok((2, vec![3, 4, 5, 6], 7, 3)));
-    assert_eq!(read(&[bad.clone()], &whole), Ok((0, vec![1, 2, 3, 4, 5, 6], 7, 3)));
+    assert_eq!(read(std::slice::from_ref(&bad), &whole), Ok((0, vec![1, 2, 3, 4, 5, 6], 7, 3)));
 
     let trimmed = [segment(2, 4..7)];
     assert_eq!(read(&both, &trimmed), Err(Fault::Snapshot.at("s1", 56)));
-    assert_eq!(read(&[bad.clone()], &trimmed), Err(Fault::Snapshot.at("s0", 56)));
+    assert_eq!(read(std::slice::from_ref(&bad), &trimmed), Err(Fault::Snapshot.at("s0", 56)));
     assert_eq!(read(&both, &[vec![0; 10]]), Err(Fault::Snapshot.at("s1", 56)));
     assert_eq!(read(&[bad], &[]), Err(Fault::Snapshot.at("s0", 56)));
 }
