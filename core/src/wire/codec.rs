@@ -220,20 +220,6 @@ mod tests {
     }
 
     #[test]
-    fn bounded_vec_allocates_by_what_it_received() {
-        // One element of 64 KiB each: reserving from the hint would ask for 64 MiB at least.
-        #[derive(Debug)]
-        struct Page(#[expect(dead_code, reason = "only its size matters")] [u8; 65_536]);
-        impl<'de> Deserialize<'de> for Page {
-            fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
-                u8::deserialize(source).map(|byte| Self([byte; 65_536]))
-            }
-        }
-        let pages = decode::<BoundedVec<Page, 1024>>(&[1, 5]).unwrap().into_vec();
-        assert!(pages.capacity() <= 4, "{}", pages.capacity());
-    }
-
-    #[test]
     fn small_numbers_in_bulk_are_not_mistaken_for_an_attack() {
         // Each takes one byte on the wire and counts sixteen against the limit.
         type Bulk = BoundedVec<u128, 3_000_000>;
