@@ -1,0 +1,347 @@
+//! `core/INVARIANTS.md`, the enum `Inv` and the checks that name its ids agree.
+
+use crate::scan;
+use crate::tree::{self, File};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Every capability in the order in which they are built, and whether it is built.
+const CAPABILITIES: &[(&str, bool)] =
+    &[("end-to-end", true), ("replicated", false), ("complete-roles", false)];
+
+const REGISTER: &str = "core/INVARIANTS.md";
+const ENUM: &str = "core/src/invariant.rs";
+
+/// One row of the register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    id: String,
+    class: String,
+    statement: String,
+    /// What checks it: `oracle`, `machine`, or a test by name.
+    checked_by: String,
+    since: String,
+}
+
+impl Row {
+    fn is_built(&self) -> bool {
+        CAPABILITIES.contains(&(self.since.as_str(), true))
+    }
+}
+
+/// The rows of the table headed `id | class | statement | where | since`.
+fn rows(register: &str) -> Result<Vec<Row>, String> {
+    let table = register.lines().filter(|line| line.starts_with('|'));
+    let cells = table.map(|line| {
+        let inner = line.trim().trim_matches('|');
+        inner.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    });
+    let mut cells = cells.collect::<Vec<_>>().into_iter();
+    let head = cells.next().unwrap_or_default();
+    if head != ["id", "class", "statement", "where", "since"] {
+        return Err(format!("{REGISTER}: the table is headed {head:?}"));
+    }
+    let ruler = cells.next().unwrap_or_default();
+    if !ruler.iter().all(|cell| cell.starts_with("---")) {
+        return Err(format!("{REGISTER}: no ruler below the head"));
+    }
+    cells
+        .map(|row| match <[String; 5]>::try_from(row) {
+            Ok([id, class, statement, checked_by, since]) => {
+                Ok(Row { id, class, statement, checked_by, since })
+            }
+            Err(row) => Err(format!("{REGISTER}: not five cells: {row:?}")),
+        })
+        .collect()
+}
+
+/// What is wrong with the register by itself.
+fn register_findings(rows: &[Row]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for row in rows {
+        let id = &row.id;
+        let kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if id.is_empty() || !id.chars().all(kebab) {
+            found.push(format!("{id}: an id is in kebab-case"));
+        }
+        if !seen.insert(id) {
+            found.push(format!("{id}: in the register twice"));
+        }
+        if !matches!(row.class.as_str(), "S" | "L" | "D") {
+            found.push(format!("{id}: class {}", row.class));
+        }
+        if row.statement.is_empty() {
+            found.push(format!("{id}: no statement"));
+        }
+        if !CAPABILITIES.iter().any(|(capability, _)| *capability == row.since) {
+            found.push(format!("{id}: since {}", row.since));
+        }
+        let test = row.checked_by.strip_prefix("test ");
+        let is_test = test.is_some_and(|name| name.starts_with('`') && name.ends_with('`'));
+        if !is_test && !matches!(row.checked_by.as_str(), "oracle" | "machine") {
+            found.push(format!("{id}: where {}", row.checked_by));
+        }
+    }
+    found
+}
+
+/// The variants of `pub enum Inv`, in order.
+fn variants(source: &str) -> Vec<String> {
+    let tokens = scan::tokens(source);
+    let Some(open) =
+        (0..tokens.len()).find(|at| scan::reads(&tokens, *at, &["pub", "enum", "Inv", "{"]))
+    else {
+        return Vec::new();
+    };
+    let open = open + 3;
+    let close = scan::closing(&tokens, open).unwrap_or(tokens.len());
+    let mut variants = Vec::new();
+    let mut at = open + 1;
+    while at < close {
+        if scan::reads(&tokens, at, &["#", "["]) {
+            at = scan::closing(&tokens, at + 1).unwrap_or(close);
+        } else if tokens[at].text.starts_with(char::is_uppercase) {
+            variants.push(tokens[at].text.clone());
+        }
+        at += 1;
+    }
+    variants
+}
+
+/// `RunExclusive` as `run-exclusive`.
+fn kebab(variant: &str) -> String {
+    let mut id = String::new();
+    for c in variant.chars() {
+        if c.is_uppercase() && !id.is_empty() {
+            id.push('-');
+        }
+        id.extend(c.to_lowercase());
+    }
+    id
+}
+
+/// What is wrong between the register and the enum in `source`.
+fn enum_findings(rows: &[Row], source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let variants = variants(source);
+    if variants.is_empty() {
+        found.push(format!("{ENUM}: no `pub enum Inv` with variants"));
+    }
+    let mut ids = BTreeSet::new();
+    for variant in &variants {
+        let id = kebab(variant);
+        if !source.contains(&format!("\"{id}\"")) {
+            found.push(format!("{ENUM}: {variant} has no id \"{id}\""));
+        }
+        match rows.iter().find(|row| row.id == id) {
+            None => found.push(format!("{id}: in the enum, not in the register")),
+            Some(row) if !row.is_built() => {
+                found.push(format!("{id}: in the enum, but since {}", row.since));
+            }
+            Some(_) => {}
+        }
+        if !listed_in_all(source, variant) {
+            found.push(format!("{ENUM}: {variant} is not in ALL"));
+        }
+        if !ids.insert(id) {
+            found.push(format!("{ENUM}: {variant} twice"));
+        }
+    }
+    let missing = rows.iter().filter(|row| row.is_built() && !ids.contains(&row.id));
+    found.extend(missing.map(|row| format!("{}: in the register, not in the enum", row.id)));
+    found
+}
+
+fn listed_in_all(source: &str, variant: &str) -> bool {
+    let tokens = scan::tokens(source);
+    let all = (0..tokens.len()).find(|at| scan::reads(&tokens, *at, &["const", "ALL", ":"]));
+    let list = all.and_then(|all| (all..tokens.len()).find(|at| tokens[*at].text == "="));
+    let Some(list) = list else { return false };
+    let items = tokens.iter().skip(list).take_while(|token| token.text != ";");
+    items.map(|token| token.text.as_str()).any(|text| text == variant)
+}
+
+/// Where each variant is named as `Inv::Variant`, as a set of root folders; and all functions.
+#[derive(Default)]
+struct Uses {
+    folders: BTreeMap<String, BTreeSet<String>>,
+    functions: BTreeSet<String>,
+}
+
+fn uses(files: &[File]) -> Uses {
+    let mut uses = Uses::default();
+    let sources = files.iter().filter(|file| file.path.ends_with(".rs") && file.path != ENUM);
+    for file in sources {
+        let tokens = scan::tokens(file.text.as_deref().unwrap_or_default());
+        uses.functions.extend(scan::functions(&tokens).into_iter().map(|found| found.name));
+        let folder = match () {
+            () if file.path.starts_with("core/src/") => "core",
+            () if file.path.starts_with("sim/src/") => "sim",
+            () => continue,
+        };
+        for at in 0..tokens.len().saturating_sub(3) {
+            if scan::reads(&tokens, at, &["Inv", ":", ":"]) {
+                let variant = tokens[at + 3].text.clone();
+                uses.folders.entry(variant).or_default().insert(folder.to_owned());
+            }
+        }
+    }
+    uses
+}
+
+/// Rows whose check is not where they say.
+fn use_findings(rows: &[Row], variants: &[String], uses: &Uses) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in rows.iter().filter(|row| row.is_built()) {
+        let variant = variants.iter().find(|variant| kebab(variant) == row.id);
+        let named = |folder: &str| {
+            let folders = variant.and_then(|variant| uses.folders.get(variant));
+            folders.is_some_and(|folders| folders.contains(folder))
+        };
+        let kept = match row.checked_by.as_str() {
+            "oracle" => named("sim"),
+            "machine" => named("core"),
+            test => uses.functions.contains(test.trim_start_matches("test ").trim_matches('`')),
+        };
+        if !kept {
+            found.push(format!("{}: no check found for where {}", row.id, row.checked_by));
+        }
+    }
+    found
+}
+
+#[test]
+fn register_enum_and_checks_agree() {
+    let files = tree::files(&tree::root());
+    let text = |path: &str| {
+        let file = files.iter().find(|file| file.path == path);
+        file.and_then(|file| file.text.clone())
+    };
+    let rows = rows(&text(REGISTER).expect("the register exists")).expect("a table");
+    let mut found = register_findings(&rows);
+    match text(ENUM) {
+        Some(source) => {
+            found.extend(enum_findings(&rows, &source));
+            found.extend(use_findings(&rows, &variants(&source), &uses(&files)));
+        }
+        None => assert_eq!(text("core/src/machine.rs"), None, "machines without {ENUM}"),
+    }
+    assert!(!rows.is_empty() && found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+mod can_fail {
+    use super::*;
+
+    const TABLE: &str = "\
+# Register
+| id | class | statement | where | since |
+|---|---|---|---|---|
+| run-exclusive | S | one worker | oracle | end-to-end |
+| lifecycle-legal | S | in the table | machine | end-to-end |
+| journal-tail | S | a tail | test `any_tail` | end-to-end |
+| vote-durable | S | one vote | oracle | replicated |
+";
+
+    const SOURCE: &str = "
+/// Ids: `pub enum Inv { Wrong }`.
+pub enum Inv {
+    /// One.
+    RunExclusive,
+    #[allow(X)]
+    LifecycleLegal,
+    JournalTail,
+}
+impl Inv {
+    pub const ALL: &[Inv] = &[Inv::RunExclusive, Inv::LifecycleLegal, Self::JournalTail];
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::RunExclusive => \"run-exclusive\",
+            Self::LifecycleLegal => \"lifecycle-legal\",
+            Self::JournalTail => \"journal-tail\",
+        }
+    }
+}
+";
+
+    fn table() -> Vec<Row> {
+        rows(TABLE).expect("a table")
+    }
+
+    fn file(path: &str, text: &str) -> File {
+        File { path: path.to_owned(), bytes: 0, text: Some(text.to_owned()) }
+    }
+
+    #[test]
+    fn a_whole_register_passes() {
+        assert_eq!(register_findings(&table()), [""; 0]);
+        assert_eq!(enum_findings(&table(), SOURCE), [""; 0]);
+        let files = [
+            file("sim/src/a.rs", "Inv::RunExclusive"),
+            file("core/src/a/b.rs", "ensure!(cx, a, Inv::LifecycleLegal)"),
+            file("core/src/tests.rs", "fn any_tail() {}"),
+        ];
+        assert_eq!(use_findings(&table(), &variants(SOURCE), &uses(&files)), [""; 0]);
+    }
+
+    #[test]
+    fn a_malformed_register_is_seen() {
+        assert!(rows("| id | class |\n|---|---|\n").is_err());
+        assert!(rows("no table").is_err());
+        assert!(rows(&format!("{TABLE}| five | S | a | oracle |\n")).is_err());
+        assert!(rows(&TABLE.replace("|---|---|---|---|---|\n", "")).is_err());
+        let cases = [
+            ("| run-exclusive | S |", "| Run | S |", "Run: an id is in kebab-case"),
+            ("journal-tail", "run-exclusive", "run-exclusive: in the register twice"),
+            ("| S | one worker", "| X | one worker", "run-exclusive: class X"),
+            ("one worker", "", "run-exclusive: no statement"),
+            ("replicated", "later", "vote-durable: since later"),
+            ("| machine |", "| to be checked |", "lifecycle-legal: where to be checked"),
+            ("test `any_tail`", "test", "journal-tail: where test"),
+        ];
+        for (from, to, expected) in cases {
+            let rows = rows(&TABLE.replace(from, to)).expect("a table");
+            assert_eq!(register_findings(&rows), [expected], "{from} replaced by {to}");
+        }
+    }
+
+    #[test]
+    fn a_drifted_enum_is_seen() {
+        let cases = [
+            ("    RunExclusive,", "", "run-exclusive: in the register, not in the enum"),
+            ("    RunExclusive,", "    RunExclusive, RunExclusive,", "RunExclusive twice"),
+            ("\"run-exclusive\"", "\"run\"", "RunExclusive has no id \"run-exclusive\""),
+            ("[Inv::RunExclusive, ", "[", "RunExclusive is not in ALL"),
+            ("pub enum Inv", "pub enum Other", "no `pub enum Inv` with variants"),
+        ];
+        for (from, to, expected) in cases {
+            let found = enum_findings(&table(), &SOURCE.replacen(from, to, 1)).join("\n");
+            assert!(found.contains(expected), "{from} replaced by {to}: {found}");
+        }
+        let mut unbuilt = table();
+        unbuilt[0].since = "replicated".to_owned();
+        let found = enum_findings(&unbuilt, SOURCE);
+        assert_eq!(found, ["run-exclusive: in the enum, but since replicated"]);
+        unbuilt.remove(0);
+        let found = enum_findings(&unbuilt, SOURCE);
+        assert_eq!(found, ["run-exclusive: in the enum, not in the register"]);
+    }
+
+    #[test]
+    fn an_absent_check_is_seen() {
+        let files = [
+            file("core/src/a.rs", "Inv::RunExclusive"),
+            file(
+                "sim/src/a.rs",
+                "// Inv::RunExclusive\nInv::LifecycleLegal; \"Inv::RunExclusive\"",
+            ),
+            file(ENUM, "Inv::LifecycleLegal; Inv::RunExclusive; fn any_tail() {}"),
+        ];
+        let found = use_findings(&table(), &variants(SOURCE), &uses(&files));
+        let expected = [
+            "run-exclusive: no check found for where oracle",
+            "lifecycle-legal: no check found for where machine",
+            "journal-tail: no check found for where test `any_tail`",
+        ];
+        assert_eq!(found, expected);
+    }
+}
