@@ -311,7 +311,7 @@ impl Inv {
             ("    RunExclusive,", "    RunExclusive, RunExclusive,", "RunExclusive twice"),
             ("\"run-exclusive\"", "\"run\"", "RunExclusive has no id \"run-exclusive\""),
             ("[Inv::RunExclusive, ", "[", "RunExclusive is not in ALL"),
-            ("pub enum Inv", "pub enum Other", "no `pub enum Inv` with variants"),
+            ("pub enum Inv {\n", "pub enum Other {\n", "no `pub enum Inv` with variants"),
         ];
         for (from, to, expected) in cases {
             let found = enum_findings(&table(), &SOURCE.replacen(from, to, 1)).join("\n");

@@ -297,10 +297,18 @@ mod tests {
 
     #[test]
     fn functions_are_measured() {
-        let text = "impl A {\n    fn one<F: Fn(u8, u8) -> u8>(&'a mut self, f: F, (x, y): (u8, u8))\n    \
-                    -> [u8; 2]\n    where\n        F: Copy,\n    {\n        { '}' }\n    }\n}\n\
-                    trait T { fn two(self: Box<Self>, a: BTreeMap<u8, (u8, u8)>,); }\n\
-                    type P = fn(u8, u8);\nfn r#none() {}";
+        let text = "impl A {
+                fn one<F: Fn(u8, u8) -> u8>(&'a mut self, f: F, (x, y): (u8, u8))
+                -> [u8; 2]
+                where
+                    F: Copy,
+                {
+                    { '}' }
+                }
+            }
+            trait T { fn two(self: Box<Self>, a: BTreeMap<u8, (u8, u8)>,); }
+            type P = fn(u8, u8);
+            fn r#none() {}";
         let found = functions(&tokens(text));
         let one = Function { name: "one".to_owned(), line: 2, lines: 7, parameters: 2 };
         let two = Function { name: "two".to_owned(), line: 10, lines: 1, parameters: 1 };
