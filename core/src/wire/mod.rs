@@ -1,0 +1,5 @@
+//! What goes over the wire: frames, codec, messages.
+
+mod message;
+
+pub use message::*;
