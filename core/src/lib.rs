@@ -11,7 +11,6 @@
     clippy::unreachable,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
-    clippy::cast_possible_truncation,
     clippy::float_arithmetic
 )]
 
@@ -19,7 +18,10 @@ pub mod api;
 pub mod bounded;
 pub mod config;
 pub mod consensus;
+pub mod crc;
+pub mod digest;
 pub mod effect;
+mod fixed;
 pub mod gate;
 pub mod ids;
 pub mod input;
