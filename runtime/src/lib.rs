@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod clock;
+pub mod config;
 pub mod driver;
 pub mod record;
 pub mod store;

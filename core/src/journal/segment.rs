@@ -20,7 +20,6 @@ use super::error::Fault;
 use crate::crc::{crc32c, crc32c_append};
 use crate::fixed::{take, take_u16, take_u32, take_u64};
 
-
 /// The first four bytes of a segment.
 pub const MAGIC: [u8; 4] = *b"HYSJ";
 /// The format version of segments and snapshots.
