@@ -265,6 +265,9 @@ mod tests {
         let mut bytes = vec![];
         write_record(&HEADER, 7, 6, b"payload", &mut bytes).unwrap();
         assert_eq!(bytes[..4], 7_u32.to_le_bytes());
+        let salted = [3_u64.to_le_bytes(), 4_u64.to_le_bytes()].concat();
+        let checked = [&salted, &bytes[..4], &bytes[8..]].concat();
+        assert_eq!(bytes[4..8], crc32c(&checked).to_le_bytes());
         assert_eq!(bytes[8..16], 7_u64.to_le_bytes());
         assert_eq!(bytes[16..24], 6_u64.to_le_bytes());
         assert_eq!(bytes[24..], *b"payload");
