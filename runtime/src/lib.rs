@@ -1,5 +1,6 @@
 //! The runtime: drives the core's machines with tokio, files and sockets, and generates the load.
 
+pub mod boot;
 pub mod calls;
 pub mod clock;
 pub mod config;
