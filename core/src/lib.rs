@@ -11,7 +11,6 @@
     clippy::unreachable,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
-    clippy::cast_possible_truncation,
     clippy::float_arithmetic
 )]
 
