@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::config::LeaseConfig;
-use crate::plan::{Executor, PlanTime, Share, items_due_by};
+use crate::plan::{Executor, PlanTime, Share};
 
 /// Covers the way from the manager to the engine's threads.
 const SLACK: Duration = Duration::from_millis(200);
@@ -51,7 +51,7 @@ pub(super) fn want(demand: Demand<'_>, lease: &LeaseConfig) -> Want {
         Executor::ConstantArrivalRate { .. } => {
             let drift = lease.ttl.saturating_mul(lease.drift_ppm.saturating_mul(2)) / 1_000_000;
             let end = demand.plan_time.after(lease.ttl.saturating_add(drift)).after(SLACK);
-            let due = |at| items_due_by(demand.executor, demand.share, at);
+            let due = |at| demand.executor.local_items_due_by(demand.share, at);
             (due(end), due(end.after(RESERVE_AHEAD)))
         }
         Executor::SharedIterations { .. } => {

@@ -22,17 +22,12 @@ use crate::config::ManagerConfig;
 use crate::ids::{BootId, JobId, LogIndex, NodeId, RunId, ShardId, ShardIx};
 use crate::limits;
 use crate::machine::{Cx, Wake};
-use crate::plan::{Executor, PlanTime, Slice, items_due_by, shares};
+use crate::plan::{PlanTime, Slice, shares};
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::wire::Prepare;
-
-/// VUs that one core is given before another is used.
-const VUS_PER_CORE: u64 = 32;
-/// Arrivals per second that one core is given before another is used.
-const ARRIVALS_PER_CORE: u64 = 5000;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Key {
@@ -193,9 +188,10 @@ impl Manager {
     /// The best worker for a shard.
     fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
         let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
-        let best = self.registry.spare().min_by_key(|(node, _, cores)| {
-            (failed(*node), Reverse(*cores), *node)
-        });
+        let best = self
+            .registry
+            .spare()
+            .min_by_key(|(node, _, cores)| (failed(*node), Reverse(*cores), *node));
         best.map(|(node, boot, _)| (node, boot))
     }
 
@@ -203,16 +199,15 @@ impl Manager {
     fn split(&mut self, cx: &mut Cx<'_>, key: WorkflowKey, others: usize) {
         let Some(part) = self.ledger.of_job(key.job) else { return };
         let Some(planned) = part.planned(key.workflow) else { return };
-        let (workers, cores) = self.registry.spare().fold((0u64, 0u64), |(workers, sum), spare| {
-            (workers.saturating_add(1), sum.saturating_add(u64::from(spare.2)))
+        let (workers, cores) = self.registry.spare().fold((0u32, 0u32), |(workers, sum), spare| {
+            (workers.saturating_add(1), sum.saturating_add(u32::from(spare.2)))
         });
         if cores == 0 {
             return;
         }
-        let others = u64::try_from(others).unwrap_or(u64::MAX);
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
         let fair = cores.saturating_sub(others).max(1);
-        let shards = shards_wanted(&planned.executor, workers).min(fair);
-        let shards = u16::try_from(shards).unwrap_or(u16::MAX).max(1);
+        let shards = planned.executor.shards_wanted(workers, fair);
         let command = ManagerCommand::Split { part: part.id, workflow: key.workflow, shards };
         self.dispatch.ready.remove(&key);
         self.dispatch.timers.cancel(&Key::Cores(key));
@@ -244,18 +239,10 @@ impl Manager {
     /// Arrivals of a shard that are due already: nobody catches up.
     fn due_by_now(&self, shard: ShardId, now: Instant) -> u64 {
         let key = WorkflowKey::of(shard);
-        let (Some(executor), Some(state)) = (self.ledger.executor(key), self.ledger.workflow(key))
-        else {
-            return 0;
-        };
-        if !matches!(executor, Executor::ConstantArrivalRate { .. }) {
-            return 0;
-        }
-        let count = u16::try_from(state.shards.len()).unwrap_or(u16::MAX);
-        let shares = shares(executor, count);
-        let share = shares.get(usize::from(shard.shard.get()));
+        let (executor, share) = (self.ledger.executor(key), self.share(shard));
         let at = self.leases.plan_time(key, now);
-        share.zip(at).map_or(0, |(share, at)| items_due_by(executor, share, at))
+        let due = executor.zip(share).zip(at);
+        due.map_or(0, |((executor, share), at)| executor.local_items_due_by(&share, at))
     }
 
     /// An assignment is committed: the worker is asked to get ready.
@@ -340,9 +327,9 @@ impl Manager {
 
     /// Ends a run that was never confirmed; one that may have been ends by its lease only.
     pub(super) fn fail_open_run(&mut self, cx: &mut Cx<'_>, shard: ShardId, reason: &str) {
-        let Some(command) = self.open_run(shard, |open| {
-            (!open.confirmed).then(|| open.failed(reason))
-        }) else {
+        let Some(command) =
+            self.open_run(shard, |open| (!open.confirmed).then(|| open.failed(reason)))
+        else {
             return;
         };
         self.propose(cx, command);
@@ -414,27 +401,4 @@ impl Manager {
         let (part, workflow) = (part.id, key.workflow);
         self.propose(cx, ManagerCommand::Advanced { part, workflow, plan_time, ceilings });
     }
-}
-
-/// How many shards a workflow is worth, given how many workers have a spare core.
-fn shards_wanted(executor: &Executor, workers: u64) -> u64 {
-    let (demand, most) = match executor {
-        Executor::ConstantVus { vus, .. } | Executor::PerVuIterations { vus, .. } => {
-            (u64::from(*vus).div_ceil(VUS_PER_CORE), u64::from(*vus))
-        }
-        Executor::SharedIterations { vus, iterations, .. } => {
-            let vus = u64::from(*vus);
-            (vus.div_ceil(VUS_PER_CORE), vus.min(*iterations))
-        }
-        Executor::ConstantArrivalRate { rate, duration, max_vus } => {
-            let unit = rate.unit.as_nanos().max(1);
-            let per_second = (u128::from(rate.count) * 1_000_000_000).div_ceil(unit);
-            let demand = per_second.div_ceil(u128::from(ARRIVALS_PER_CORE));
-            let arrivals = (u128::from(rate.count) * duration.as_nanos()).div_ceil(unit);
-            let most = arrivals.min(u128::from(*max_vus));
-            (u64::try_from(demand).unwrap_or(u64::MAX), u64::try_from(most).unwrap_or(u64::MAX))
-        }
-    };
-    let cap = u64::try_from(limits::SHARDS_MAX).unwrap_or(u64::MAX);
-    demand.max(workers).min(most).min(cap).max(1)
 }

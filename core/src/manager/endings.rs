@@ -9,7 +9,7 @@ use super::sync::Reported;
 use crate::bounded::BoundedVec;
 use crate::ids::RunId;
 use crate::input::Progress;
-use crate::plan::{Executor, PlanTime, Share, local_items};
+use crate::plan::{Executor, PlanTime, Share};
 use crate::report::{Loss, LossKind};
 use crate::wire::{Final, RunEnd};
 
@@ -87,7 +87,9 @@ impl Open<'_> {
                 let cut = PlanTime::at(std::time::Duration::from_secs(u64::from(last.second)));
                 (cut.max(joined).min(until), last.progress, last.totals.clone())
             }
-            None => (joined, Progress { next: self.run.first, ..Progress::default() }, Box::default()),
+            None => {
+                (joined, Progress { next: self.run.first, ..Progress::default() }, Box::default())
+            }
         };
         let permitted = self.within_plan(self.given).saturating_sub(progress.next);
         let open = progress.started.saturating_sub(progress.ended);
@@ -147,7 +149,7 @@ impl Open<'_> {
     }
 
     fn within_plan(&self, item: u64) -> u64 {
-        local_items(self.executor, self.share).map_or(item, |total| item.min(total))
+        self.executor.local_items(self.share).map_or(item, |total| item.min(total))
     }
 
     fn per_item(&self) -> u64 {
@@ -165,6 +167,6 @@ fn per_item(executor: &Executor, share: &Share) -> u64 {
 
 /// Iterations of a share that are planned from a local item on.
 pub(super) fn planned_from(executor: &Executor, share: &Share, item: u64) -> u64 {
-    let left = local_items(executor, share).map_or(0, |total| total.saturating_sub(item));
+    let left = executor.local_items(share).map_or(0, |total| total.saturating_sub(item));
     left.saturating_mul(per_item(executor, share))
 }

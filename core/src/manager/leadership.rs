@@ -46,9 +46,7 @@ impl Intent {
             ManagerCommand::Split { part, workflow, .. } => Self::Split(key(part, workflow)),
             ManagerCommand::Assign { shard, .. } => Self::Assign(*shard),
             ManagerCommand::Started { part, workflow } => Self::Started(key(part, workflow)),
-            ManagerCommand::Advanced { part, workflow, .. } => {
-                Self::Advanced(key(part, workflow))
-            }
+            ManagerCommand::Advanced { part, workflow, .. } => Self::Advanced(key(part, workflow)),
             ManagerCommand::EndRun { run, .. } => Self::EndRun(run.shard),
             ManagerCommand::EndWorkflow { part, workflow, .. } => {
                 Self::EndWorkflow(key(part, workflow))

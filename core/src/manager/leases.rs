@@ -134,13 +134,7 @@ impl Leases {
     }
 
     /// A run of an earlier life: if it may have issued, it counts as confirmed just now.
-    pub(super) fn recover(
-        &mut self,
-        cx: &Cx<'_>,
-        id: RunId,
-        run: &Run,
-        slice: (Executor, Share),
-    ) {
+    pub(super) fn recover(&mut self, cx: &Cx<'_>, id: RunId, run: &Run, slice: (Executor, Share)) {
         self.open(id, run, slice.0, slice.1);
         if let Some(lease) = self.runs.get_mut(&id.shard)
             && run.may_have_issued()
@@ -235,7 +229,12 @@ impl Leases {
     }
 
     /// Confirms a run as far as `reserved` allows; `None` when nothing was ever reserved for it.
-    pub(super) fn grant(&mut self, cx: &mut Cx<'_>, shard: ShardId, run: &Run) -> Option<VerdictKind> {
+    pub(super) fn grant(
+        &mut self,
+        cx: &mut Cx<'_>,
+        shard: ShardId,
+        run: &Run,
+    ) -> Option<VerdictKind> {
         let plan_time = self.plan_time(WorkflowKey::of(shard), cx.now())?;
         let want = self.want(shard, plan_time)?;
         let lease = self.runs.get_mut(&shard)?;
@@ -353,7 +352,6 @@ impl Lease {
     pub(super) fn is_live(&self, now: Instant) -> bool {
         self.expires.is_some_and(|expires| now < expires)
     }
-
 }
 
 impl PlanClock {

@@ -17,6 +17,7 @@ use super::stats::{self, Ending};
 use super::workflow_lifecycle::{Readiness, may_move, readiness, with_dependents};
 use crate::bounded::{BoundedMap, BoundedVec};
 use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, ShardId, WorkflowIx};
+use crate::invariant::{Inv, Violation};
 use crate::limits;
 use crate::plan::{Executor, Plan, PlanTime};
 use crate::report::{Loss, LossKind, WorkflowStatus};
@@ -71,9 +72,7 @@ impl ManagerLedger {
             ManagerCommand::EndRun { .. } => self.end_run(command),
             ManagerCommand::EndWorkflow { .. } => self.end_workflow(command),
             ManagerCommand::Close { part } => self.close(*part),
-            ManagerCommand::Fail { part, workflow, reason } => {
-                self.fail(*part, *workflow, reason)
-            }
+            ManagerCommand::Fail { part, workflow, reason } => self.fail(*part, *workflow, reason),
         };
         if changed.is_some() { Applied::Changed } else { Applied::Ignored }
     }
@@ -126,6 +125,39 @@ impl ManagerLedger {
                 shards_of(key, state).filter_map(|(id, shard)| Some((id, shard.run.as_ref()?)))
             })
         })
+    }
+
+    /// Walks every promise that the ledger alone can show broken.
+    ///
+    /// # Errors
+    /// The first.
+    pub fn check_all(&self) -> Result<(), Violation> {
+        let wrong = |inv, detail: String| Err(Violation::new(inv, detail));
+        for (job, part) in self.parts.iter() {
+            if part.id.job != *job || self.tombstones.contains_key(&part.id) {
+                return wrong(Inv::NoResurrection, format!("{:?} lives and is buried", part.id));
+            }
+            for (ix, state) in part.states() {
+                let at = format!("{:?} {ix} is {:?}", part.id, state.status);
+                let ended = state.status.is_terminal();
+                if ended != state.result.is_some() || (ended && !state.shards.is_empty()) {
+                    return wrong(Inv::LifecycleLegal, at);
+                }
+                if (state.status == WorkflowStatus::Pending) && !state.shards.is_empty() {
+                    return wrong(Inv::LifecycleLegal, at);
+                }
+                let active = !ended && state.status != WorkflowStatus::Pending;
+                if active && readiness(part, ix) != Readiness::Ready {
+                    return wrong(Inv::DagOrder, at);
+                }
+                let below =
+                    |shard: &Shard| shard.run.as_ref().is_some_and(|r| r.reserved < r.first);
+                if state.shards.iter().any(below) {
+                    return wrong(Inv::IndexOnce, at);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn part_mut(&mut self, part: PartId) -> Option<&mut Part> {
@@ -230,8 +262,9 @@ impl ManagerLedger {
 
     fn split(&mut self, id: PartId, workflow: WorkflowIx, shards: u16) -> Option<()> {
         let part = self.part_mut(id)?;
+        let most = part.planned(workflow)?.executor.shards_max();
         let ready = part.begun && readiness(part, workflow) == Readiness::Ready;
-        if !ready || shards == 0 {
+        if !ready || shards == 0 || shards > most {
             return None;
         }
         let state = part.workflow_mut(workflow)?;
@@ -306,7 +339,14 @@ impl ManagerLedger {
 
     fn end_run(&mut self, command: &ManagerCommand) -> Option<()> {
         let ManagerCommand::EndRun {
-            run: id, outcome, ceiling, until, totals, covered_ms, losses, ..
+            run: id,
+            outcome,
+            ceiling,
+            until,
+            totals,
+            covered_ms,
+            losses,
+            ..
         } = command
         else {
             return None;

@@ -203,7 +203,6 @@ impl Manager {
         match command {
             ManagerCommand::Accept { part, gate, fence, .. }
             | ManagerCommand::Begin { part, gate, fence } => {
-                self.sync.on_gate_if_live(&self.ledger, *part, *gate);
                 self.on_wish_committed(cx, *gate, (*part, *fence));
                 self.walk(cx, part.job);
             }
@@ -348,9 +347,9 @@ impl Manager {
 
     /// The latest run of every shard, with what the ledger says of it.
     pub fn runs(&self) -> impl Iterator<Item = (RunId, &Run)> {
-        self.ledger.runs().map(|(shard, run)| {
-            (RunId { shard, fence: self.group.fence(run.index) }, run)
-        })
+        self.ledger
+            .runs()
+            .map(|(shard, run)| (RunId { shard, fence: self.group.fence(run.index) }, run))
     }
 
     /// Plan time of a running workflow.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use super::endings::planned_from;
 use super::leadership::{Intent, Pending};
-use super::ledger::shards_of;
 use super::leases::Leases;
+use super::ledger::shards_of;
 use super::models::{
     ManagerCommand, Part, RunOutcome, Shard, StopCause, WorkflowKey, WorkflowState,
 };
@@ -106,7 +106,10 @@ fn need(part: &Part, shard: &Shard, assigns_max: u32) -> Need {
         RunOutcome::Completed => return Need::Nothing,
         RunOutcome::Stopped => {}
         RunOutcome::Failed { reason } if shard.assigns >= assigns_max => {
-            return Need::Fail(format!("a shard failed {} times, at last: {reason}", shard.assigns));
+            return Need::Fail(format!(
+                "a shard failed {} times, at last: {reason}",
+                shard.assigns
+            ));
         }
         RunOutcome::Failed { .. } => {}
         RunOutcome::Lost => match part.plan.on_worker_loss {
@@ -195,15 +198,7 @@ fn end(
     let key = WorkflowKey { job: part.id.job, workflow };
     let start_skew_ns = view.leases.start_skew_ns(key);
     let part = part.id;
-    ManagerCommand::EndWorkflow {
-        part,
-        workflow,
-        status,
-        reason,
-        plan_time,
-        start_skew_ns,
-        losses,
-    }
+    ManagerCommand::EndWorkflow { part, workflow, status, reason, plan_time, start_skew_ns, losses }
 }
 
 fn plan_time(key: WorkflowKey, state: &WorkflowState, view: View<'_>) -> PlanTime {

@@ -58,7 +58,12 @@ impl Registry {
     }
 
     /// Takes a heartbeat.
-    pub(super) fn on_heartbeat(&mut self, cx: &mut Cx<'_>, from: NodeId, beat: &Heartbeat) -> Heard {
+    pub(super) fn on_heartbeat(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: NodeId,
+        beat: &Heartbeat,
+    ) -> Heard {
         let now = cx.now();
         let Some(worker) = self.workers.get_mut(&from) else {
             return self.on_unknown(cx, from, beat);

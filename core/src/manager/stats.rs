@@ -15,23 +15,23 @@ use crate::plan::{Executor, PlanTime};
 use crate::report::{Loss, LossKind, WorkflowResult, WorkflowStatus};
 
 /// Declared losses of a workflow.
-pub type Losses = BoundedVec<Loss, { limits::LOSSES_MAX }>;
+pub(super) type Losses = BoundedVec<Loss, { limits::LOSSES_MAX }>;
 
 /// How an ending workflow ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Ending<'a> {
+pub(super) struct Ending<'a> {
     /// A terminal status.
-    pub status: WorkflowStatus,
+    pub(super) status: WorkflowStatus,
     /// Why; empty if there is nothing to say.
-    pub reason: &'a str,
+    pub(super) reason: &'a str,
     /// Plan time at the end.
-    pub plan_time: PlanTime,
+    pub(super) plan_time: PlanTime,
     /// Start skew.
-    pub start_skew: Duration,
+    pub(super) start_skew: Duration,
 }
 
 /// How long the plan lets every shard of a workflow run; `None` where its items decide.
-pub fn planned_span(executor: &Executor) -> Option<Duration> {
+pub(super) fn planned_span(executor: &Executor) -> Option<Duration> {
     match executor {
         Executor::ConstantVus { duration, .. } | Executor::ConstantArrivalRate { duration, .. } => {
             Some(*duration)
@@ -41,12 +41,12 @@ pub fn planned_span(executor: &Executor) -> Option<Duration> {
 }
 
 /// Plan milliseconds of a span.
-pub fn millis(span: Duration) -> u64 {
+pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Declares losses; what was not served counts as dropped. Above the cap they are folded into the last.
-pub fn declare(state: &mut WorkflowState, losses: &[Loss]) {
+pub(super) fn declare(state: &mut WorkflowState, losses: &[Loss]) {
     for loss in losses {
         if loss.kind == LossKind::Unserved {
             state.totals.dropped = state.totals.dropped.saturating_add(loss.items);
@@ -67,7 +67,7 @@ fn fold(losses: &mut Losses, loss: Loss) {
 }
 
 /// The result of a workflow that ends; its shards and sums move into it.
-pub fn conclude(
+pub(super) fn conclude(
     state: &mut WorkflowState,
     workflow: WorkflowIx,
     executor: Option<&Executor>,

@@ -123,7 +123,8 @@ impl Manager {
             PartPhase::Cancelling => self.sync.timers.set(job, cx.now().after(LIVE_EVERY)),
             PartPhase::Ended(_) => {
                 let tries = self.sync.tries.entry(job).or_insert(0);
-                let wait = self.config.resend_after.saturating_mul(1 << (*tries).min(DOUBLINGS_MAX));
+                let wait =
+                    self.config.resend_after.saturating_mul(1 << (*tries).min(DOUBLINGS_MAX));
                 if *tries > 0 {
                     cx.count(Stat::Resent);
                 }
@@ -164,7 +165,8 @@ impl Manager {
     ) -> WorkflowView {
         let key = WorkflowKey { job: part.id.job, workflow };
         let result = state.result.as_deref();
-        let mut totals = result.map_or_else(|| state.totals.clone(), |result| result.totals.clone());
+        let mut totals =
+            result.map_or_else(|| state.totals.clone(), |result| result.totals.clone());
         let (mut vus, mut shards_live) = (0u32, 0u16);
         let mut second = None;
         for lease in self.leases.of_workflow(key) {

@@ -24,7 +24,7 @@ pub fn may_move(from: WorkflowStatus, to: WorkflowStatus) -> bool {
 
 /// What a pending workflow may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Readiness {
+pub(super) enum Readiness {
     /// What it depends on has not all ended.
     Waiting,
     /// It may be split.
@@ -34,7 +34,7 @@ pub enum Readiness {
 }
 
 /// Whether a workflow's `after` have ended as its `when` requires.
-pub fn readiness(part: &Part, workflow: WorkflowIx) -> Readiness {
+pub(super) fn readiness(part: &Part, workflow: WorkflowIx) -> Readiness {
     let Some(planned) = part.planned(workflow) else { return Readiness::Waiting };
     let mut all_ended = true;
     let mut all_completed = true;
@@ -54,7 +54,7 @@ pub fn readiness(part: &Part, workflow: WorkflowIx) -> Readiness {
 }
 
 /// A workflow and everything that depends on it, directly or not.
-pub fn with_dependents(plan: &Plan, workflow: WorkflowIx) -> BTreeSet<WorkflowIx> {
+pub(super) fn with_dependents(plan: &Plan, workflow: WorkflowIx) -> BTreeSet<WorkflowIx> {
     let mut found = BTreeSet::from([workflow]);
     loop {
         let before = found.len();

@@ -39,7 +39,7 @@ impl Manager {
         } else if !self.ledger.has_room() {
             Some("too many parts are here".to_owned())
         } else {
-            plan.check_again().err().map(|error| error.to_string())
+            None
         };
         match refusal {
             Some(reason) => {

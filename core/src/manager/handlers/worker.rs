@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use crate::ids::{BootId, JobId, NodeId, RunId};
 use crate::machine::Cx;
 use crate::manager::Manager;
-use crate::manager::ledger::Applied;
 use crate::manager::leadership::Intent;
-use crate::manager::models::{ManagerCommand, Run, RunOutcome, WorkflowKey};
+use crate::manager::ledger::Applied;
+use crate::manager::models::{Run, RunOutcome, WorkflowKey};
 use crate::manager::registry::Heard;
 use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
@@ -163,7 +163,11 @@ impl Manager {
     }
 
     /// The last confirmation of a shard's open run has expired and its worker is silent about it.
-    pub(in crate::manager) fn on_lease_lost(&mut self, cx: &mut Cx<'_>, shard: crate::ids::ShardId) {
+    pub(in crate::manager) fn on_lease_lost(
+        &mut self,
+        cx: &mut Cx<'_>,
+        shard: crate::ids::ShardId,
+    ) {
         let key = WorkflowKey::of(shard);
         let replicated = self.ledger.workflow(key).and_then(|state| state.plan_time);
         let at = self.leases.plan_time(key, cx.now()).or(replicated).unwrap_or_default();

@@ -31,6 +31,9 @@ impl WorkflowKey {
 
     /// All workflows a job can have, as a range of keys.
     pub fn of_job(job: JobId) -> RangeInclusive<Self> {
-        Self { job, workflow: WorkflowIx::new(0) }..=Self { job, workflow: WorkflowIx::new(u16::MAX) }
+        Self { job, workflow: WorkflowIx::new(0) }..=Self {
+            job,
+            workflow: WorkflowIx::new(u16::MAX),
+        }
     }
 }
