@@ -35,6 +35,8 @@ pub const DURATION_MAX_SECS: u64 = 7 * 24 * 3600;
 pub const SHARDS_MAX: usize = 1024;
 /// Runs that one worker holds, live or waiting for their final acknowledgement.
 pub const RUNS_PER_WORKER_MAX: usize = 512;
+/// Heartbeats whose send a worker remembers; a confirmation of an older one is dropped.
+pub const HEARTBEATS_MAX: usize = 4096;
 /// Workers of a datacenter.
 pub const WORKERS_MAX: usize = 10_000;
 /// Fences a worker remembers; the ones of closed jobs go first.
@@ -73,7 +75,7 @@ pub const FRAME_MAX: usize = 8 << 20;
 /// Payload bytes of a journal record.
 pub const RECORD_MAX: usize = 8 << 20;
 /// Payload bytes of a snapshot.
-pub const SNAPSHOT_MAX: usize = 256 << 20;
+pub const SNAPSHOT_MAX: usize = 64 << 20;
 /// Inputs that wait for one node.
 pub const INBOX_MAX: usize = 8192;
 /// Rounds of a role's settle loop.

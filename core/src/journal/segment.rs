@@ -19,7 +19,6 @@ use core::fmt;
 use super::error::Fault;
 use crate::crc::{crc32c, crc32c_append};
 use crate::fixed::{take, take_u16, take_u32, take_u64};
-use crate::wire::codec;
 
 /// The first four bytes of a segment.
 pub const MAGIC: [u8; 4] = *b"HYSJ";
@@ -30,7 +29,7 @@ pub const HEADER_LEN: usize = 52;
 /// Bytes of a record before its payload.
 pub const RECORD_HEADER_LEN: usize = 24;
 /// The longest payload of a record, in bytes.
-pub const RECORD_MAX: usize = codec::MAX;
+pub const RECORD_MAX: usize = crate::limits::RECORD_MAX;
 
 const _: () = assert!(RECORD_MAX <= u32::MAX as usize);
 
@@ -132,6 +131,11 @@ pub fn write_record(
 pub(super) fn salt(header: &Header) -> u32 {
     let disk = crc32c(&header.identity.disk.to_le_bytes());
     crc32c_append(disk, &header.sequence.to_le_bytes())
+}
+
+/// The first lsn of the segment whose header is at the front of `bytes`; `None` if it is damaged.
+pub fn first_lsn(bytes: &[u8]) -> Option<u64> {
+    parse_header(bytes).ok().map(|header| header.first_lsn)
 }
 
 /// The header at the front of `bytes`.
@@ -261,6 +265,9 @@ mod tests {
         let mut bytes = vec![];
         write_record(&HEADER, 7, 6, b"payload", &mut bytes).unwrap();
         assert_eq!(bytes[..4], 7_u32.to_le_bytes());
+        let salted = [3_u64.to_le_bytes(), 4_u64.to_le_bytes()].concat();
+        let checked = [&salted, &bytes[..4], &bytes[8..]].concat();
+        assert_eq!(bytes[4..8], crc32c(&checked).to_le_bytes());
         assert_eq!(bytes[8..16], 7_u64.to_le_bytes());
         assert_eq!(bytes[16..24], 6_u64.to_le_bytes());
         assert_eq!(bytes[24..], *b"payload");

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The longest encoding that is written or read, in bytes.
-pub const MAX: usize = 16 << 20;
+pub const MAX: usize = 64 << 20;
 
 /// Why a value was not encoded, or bytes were not decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
