@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod clock;
 pub mod driver;
+pub mod plan_text;
 pub mod record;
 pub mod store;
 pub mod transport;
