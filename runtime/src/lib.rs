@@ -1,5 +1,6 @@
 //! The runtime: drives the core's machines with tokio, files and sockets, and generates the load.
 
+pub mod api;
 pub mod boot;
 pub mod calls;
 pub mod clock;
@@ -10,4 +11,5 @@ pub mod load;
 pub mod plan_text;
 pub mod record;
 pub mod store;
+pub mod summary;
 pub mod transport;
