@@ -1,0 +1,166 @@
+//! Checked configuration of each role. `check` runs where configuration enters (runtime, simulator).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NodeId;
+
+/// How the clocks of the cluster are trusted, and how long a confirmation lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeaseConfig {
+    /// How long a confirmation lasts on the holder's clock.
+    pub ttl: Duration,
+    /// How far a clock's rate may be from true time, parts per million.
+    pub drift_ppm: u32,
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self { ttl: Duration::from_secs(3), drift_ppm: 10_000 }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{field}: {value} is out of range, must be {range}")]
+pub struct ConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// What it was.
+    pub value: String,
+    /// What it may be.
+    pub range: &'static str,
+}
+
+impl LeaseConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The first field out of range.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        if self.ttl < Duration::from_millis(100) || self.ttl > Duration::from_secs(300) {
+            return Err(ConfigError {
+                field: "lease.ttl",
+                value: format!("{:?}", self.ttl),
+                range: "100ms..=300s",
+            });
+        }
+        if self.drift_ppm > 200_000 {
+            return Err(ConfigError {
+                field: "lease.drift_ppm",
+                value: self.drift_ppm.to_string(),
+                range: "0..=200000",
+            });
+        }
+        Ok(self)
+    }
+
+    /// How often a worker sends a heartbeat when nothing changes.
+    pub fn heartbeat_interval(self) -> Duration {
+        self.ttl / 6
+    }
+}
+
+/// A gate.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GateConfig {
+    /// This node.
+    pub node: NodeId,
+    /// Datacenters with their managers, in order of preference.
+    pub datacenters: Vec<DatacenterConfig>,
+    /// The first resend of a message that must be answered; doubles up to 16 times this.
+    pub resend_after: Duration,
+    /// How long after a part's planned end its result is waited for.
+    pub result_grace: Duration,
+    /// Entries between snapshots.
+    pub checkpoint_entries: u64,
+}
+
+/// A datacenter as a gate knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DatacenterConfig {
+    /// Its name.
+    pub name: String,
+    /// Its managers.
+    pub managers: Vec<NodeId>,
+}
+
+/// A manager.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ManagerConfig {
+    /// This node.
+    pub node: NodeId,
+    /// Its datacenter's name.
+    pub datacenter: String,
+    /// Confirmations.
+    pub lease: LeaseConfig,
+    /// Load starts so long after every run of a workflow is ready.
+    pub start_delay: Duration,
+    /// A run that is not ready by then is given to another worker.
+    pub prepare_timeout: Duration,
+    /// A lost shard waits so long for a spare core, then the load shrinks.
+    pub replace_wait: Duration,
+    /// A workflow waits so long for its first free core, then fails.
+    pub cores_wait: Duration,
+    /// The first resend of a message that must be answered; doubles up to 16 times this.
+    pub resend_after: Duration,
+    /// Assignments of one shard, first and repeated, before its workflow fails.
+    pub assigns_max: u32,
+    /// An arrival that cannot start within this is dropped.
+    pub late_max: Duration,
+    /// Entries between snapshots.
+    pub checkpoint_entries: u64,
+}
+
+/// A worker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkerConfig {
+    /// This node.
+    pub node: NodeId,
+    /// Runs it executes at the same time; one core each.
+    pub cores: u16,
+    /// Every manager of its datacenter.
+    pub managers: Vec<NodeId>,
+    /// Confirmations.
+    pub lease: LeaseConfig,
+}
+
+impl GateConfig {
+    /// Defaults for a gate of these datacenters.
+    pub fn new(node: NodeId, datacenters: Vec<DatacenterConfig>) -> Self {
+        Self {
+            node,
+            datacenters,
+            resend_after: Duration::from_millis(500),
+            result_grace: Duration::from_secs(60),
+            checkpoint_entries: 10_000,
+        }
+    }
+}
+
+impl ManagerConfig {
+    /// Defaults for a manager of this datacenter.
+    pub fn new(node: NodeId, datacenter: impl Into<String>) -> Self {
+        Self {
+            node,
+            datacenter: datacenter.into(),
+            lease: LeaseConfig::default(),
+            start_delay: Duration::from_millis(100),
+            prepare_timeout: Duration::from_secs(10),
+            replace_wait: Duration::from_secs(10),
+            cores_wait: Duration::from_secs(60),
+            resend_after: Duration::from_millis(500),
+            assigns_max: 16,
+            late_max: Duration::from_millis(100),
+            checkpoint_entries: 10_000,
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Defaults for a worker with so many cores.
+    pub fn new(node: NodeId, cores: u16, managers: Vec<NodeId>) -> Self {
+        Self { node, cores, managers, lease: LeaseConfig::default() }
+    }
+}

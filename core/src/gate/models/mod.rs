@@ -1,0 +1,5 @@
+//! Plain data of the gate.
+
+mod command;
+
+pub use command::GateCommand;

@@ -1,0 +1,79 @@
+//! Every numeric cap in one place. Hitting one is a defined outcome, never growth.
+
+/// Workflows of a plan.
+pub const WORKFLOWS_MAX: usize = 64;
+/// Steps of a flow.
+pub const STEPS_MAX: usize = 64;
+/// Pieces of a template.
+pub const PIECES_MAX: usize = 256;
+/// Extra headers of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Status intervals of an `expect`.
+pub const EXPECTS_MAX: usize = 16;
+/// Captures of a request.
+pub const CAPTURES_MAX: usize = 32;
+/// Keys of a JSON path.
+pub const JSON_PATH_MAX: usize = 16;
+/// Data sources of a plan.
+pub const DATA_SOURCES_MAX: usize = 16;
+/// Columns of a data source.
+pub const COLUMNS_MAX: usize = 64;
+/// Rows of a data source.
+pub const ROWS_MAX: usize = 100_000;
+/// Thresholds of a plan.
+pub const THRESHOLDS_MAX: usize = 128;
+/// Encoded size of a checked plan, bytes.
+pub const PLAN_BYTES_MAX: usize = 2 << 20;
+/// VUs of a workflow.
+pub const VUS_MAX: u32 = 1_000_000;
+/// Arrivals per second of a workflow.
+pub const RATE_PER_SECOND_MAX: u64 = 10_000_000;
+/// The longest duration in a plan, seconds.
+pub const DURATION_MAX_SECS: u64 = 7 * 24 * 3600;
+
+/// Shards of a workflow.
+pub const SHARDS_MAX: usize = 1024;
+/// Runs that one worker holds, live or waiting for their final acknowledgement.
+pub const RUNS_PER_WORKER_MAX: usize = 512;
+/// Heartbeats whose send a worker remembers; a confirmation of an older one is dropped.
+pub const HEARTBEATS_MAX: usize = 4096;
+/// Workers of a datacenter.
+pub const WORKERS_MAX: usize = 10_000;
+/// Fences a worker remembers; the ones of closed jobs go first.
+pub const FENCES_MAX: usize = 100_000;
+/// Parts a manager holds before the gate has acknowledged their results.
+pub const PARTS_MAX: usize = 64;
+/// Loss intervals a workflow's report lists; further ones are folded into the last.
+pub const LOSSES_MAX: usize = 1024;
+
+/// Jobs a gate holds that have not ended.
+pub const JOBS_LIVE_MAX: usize = 64;
+/// Ended jobs a gate remembers; the oldest go first.
+pub const JOB_HISTORY_MAX: usize = 1000;
+/// Idempotency keys a gate remembers.
+pub const KEYS_MAX: usize = 100_000;
+/// Updates of a job kept for watchers that resume.
+pub const UPDATES_MAX: usize = 1024;
+/// Bytes of an idempotency key.
+pub const KEY_BYTES_MAX: usize = 128;
+
+/// Distinct buckets of a histogram: 3 digits from 1 us to 1 h need fewer.
+pub const BUCKETS_MAX: usize = 32 << 10;
+/// Distinct status codes counted per step.
+pub const STATUSES_MAX: usize = 64;
+/// The highest value a histogram records, microseconds: one hour.
+pub const HISTOGRAM_MAX_US: u64 = 3_600_000_000;
+
+/// Payload bytes of a frame on the wire.
+pub const FRAME_MAX: usize = 8 << 20;
+/// Payload bytes of a journal record.
+pub const RECORD_MAX: usize = 8 << 20;
+/// Payload bytes of a snapshot.
+pub const SNAPSHOT_MAX: usize = 64 << 20;
+/// Inputs that wait for one node.
+pub const INBOX_MAX: usize = 8192;
+/// Rounds of a role's settle loop.
+pub const SETTLE_MAX: usize = 10_000;
+
+const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
+const _: () = assert!(PLAN_BYTES_MAX * 2 < RECORD_MAX);

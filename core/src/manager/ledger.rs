@@ -1,0 +1,7 @@
+//! The manager ledger: placeholder of the contract, see the module's owner.
+
+use serde::{Deserialize, Serialize};
+
+/// The ledger.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ManagerLedger {}

@@ -1,0 +1,132 @@
+//! Commands of a datacenter's ledger. Nothing here is decided when it is applied: whatever time or chance decides is in the command.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bounded::BoundedVec;
+use crate::ids::{BootId, Fence, NodeId, PartId, RunId, ShardId, WorkflowIx};
+use crate::input::Progress;
+use crate::limits;
+use crate::plan::{Plan, PlanTime};
+use crate::report::{Loss, WorkflowStatus};
+use crate::stats::Totals;
+
+/// A command of the manager ledger.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ManagerCommand {
+    /// A part was offered and is taken.
+    Accept {
+        /// The part.
+        part: PartId,
+        /// The gate's offer.
+        fence: Fence,
+        /// What to run.
+        plan: Box<Plan>,
+    },
+    /// The part may run.
+    Begin {
+        /// The part.
+        part: PartId,
+        /// The gate's `Begun`.
+        fence: Fence,
+    },
+    /// The part, or a workflow and its dependents, is cancelled. For an unknown part: a tombstone.
+    Cancel {
+        /// The part.
+        part: PartId,
+        /// The gate's cancel.
+        fence: Fence,
+        /// Only this workflow and what depends on it.
+        workflow: Option<WorkflowIx>,
+    },
+    /// A workflow is split into shards; Pending -> Dispatched.
+    Split {
+        /// The part.
+        part: PartId,
+        /// The workflow.
+        workflow: WorkflowIx,
+        /// How many shards; their shares follow from the plan.
+        shards: u16,
+    },
+    /// A shard is given to a worker. The entry's index is the run's fence.
+    Assign {
+        /// The shard.
+        shard: ShardId,
+        /// The worker.
+        worker: NodeId,
+        /// Its life.
+        boot: BootId,
+        /// The first local item the run may issue.
+        first: u64,
+    },
+    /// Every run was ready: Dispatched -> Running. The leader starts plan time.
+    Started {
+        /// The part.
+        part: PartId,
+        /// The workflow.
+        workflow: WorkflowIx,
+    },
+    /// Plan time of a workflow, and ceilings up to which its runs may be confirmed from here on.
+    Advanced {
+        /// The part.
+        part: PartId,
+        /// The workflow.
+        workflow: WorkflowIx,
+        /// Plan time when this was proposed.
+        plan_time: PlanTime,
+        /// Reserved ceilings; they never go down.
+        ceilings: BoundedVec<(RunId, u64), { limits::SHARDS_MAX }>,
+    },
+    /// A run is over and its contribution final; later reports change nothing.
+    EndRun {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+        /// Its counters.
+        progress: Progress,
+        /// Its contribution.
+        totals: Box<Totals>,
+        /// The plan milliseconds its totals cover.
+        covered_ms: u64,
+        /// What it declares missing.
+        losses: BoundedVec<Loss, { limits::LOSSES_MAX }>,
+    },
+    /// A workflow ended.
+    EndWorkflow {
+        /// The part.
+        part: PartId,
+        /// The workflow.
+        workflow: WorkflowIx,
+        /// A terminal status.
+        status: WorkflowStatus,
+        /// Why.
+        reason: String,
+        /// Plan time at the end.
+        plan_time: PlanTime,
+        /// Start skew in nanoseconds, as far as known.
+        start_skew_ns: u64,
+        /// Shards nobody ran to the end, with what was not issued.
+        losses: BoundedVec<Loss, { limits::LOSSES_MAX }>,
+    },
+    /// The gate has the part's result: forget the part but for a tombstone.
+    Close {
+        /// The part.
+        part: PartId,
+    },
+}
+
+/// How a run is over.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RunOutcome {
+    /// Its slice is done.
+    Completed,
+    /// It acknowledged a stop.
+    Stopped,
+    /// It never issued: refused, or the engine could not prepare.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// Its worker's last possible confirmation expired; the totals are the last known.
+    Lost,
+}

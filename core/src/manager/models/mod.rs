@@ -1,0 +1,5 @@
+//! Plain data of the manager.
+
+mod command;
+
+pub use command::{ManagerCommand, RunOutcome};

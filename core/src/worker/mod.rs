@@ -1,0 +1,1 @@
+//! The worker: executes runs while it holds unexpired confirmations.

@@ -1,0 +1,12 @@
+//! Property tests of the public surface of the core.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod frame;
+mod journal;
+mod timers;
