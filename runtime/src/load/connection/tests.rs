@@ -82,7 +82,8 @@ fn one_connection_serves_many_exchanges() {
 
 #[test]
 fn every_framing() {
-    let chunked: &[u8] = b"HTTP/1.1 201 x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let chunked: &[u8] =
+        b"HTTP/1.1 201 x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     let last: &[u8] = b"HTTP/1.1 200 x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
     let closed: &[u8] = b"HTTP/1.1 202 x\r\n\r\nok";
     on_thread(|shared, listener| async move {
@@ -126,7 +127,8 @@ fn broken_in_the_middle() {
     for head in heads {
         on_thread(|shared, listener| async move {
             let mut client = connection(shared, &listener);
-            let (exchange, ()) = tokio::join!(get(&mut client, FAR), serve(&listener, &[head]));
+            let answers = [head];
+            let (exchange, ()) = tokio::join!(get(&mut client, FAR), serve(&listener, &answers));
             assert_eq!(exchange.result, Err(ErrorClass::Reset));
             assert_eq!(exchange.received, head.len() as u64);
         });
