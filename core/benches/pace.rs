@@ -1,9 +1,10 @@
-//! What pacing costs: nanoseconds for one `Issue` and its `on_ended`, against the goal of 20. Nothing is asserted;
-//! run with `cargo bench -p hyperscale-core --bench pace`.
+//! What pacing costs: nanoseconds for one `Issue` and its `on_ended`, against the goal of 20.
+//! Nothing is asserted; run with `cargo bench -p hyperscale-core --bench pace`.
 #![allow(
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a benchmark reads the clock"
+    reason = "a benchmark reads the clock and prints"
 )]
 
 use std::hint::black_box;

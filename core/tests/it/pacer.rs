@@ -1,4 +1,5 @@
-//! The pacer against a naive model of what it promises, for drawn interleavings over drawn numbers of shards.
+//! The pacer against a naive model of what it promises, for drawn interleavings over drawn numbers
+//! of shards.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -294,7 +295,8 @@ fn executor() -> impl Strategy<Value = Executor> {
             move |(count, unit, duration, max_vus)| {
                 // At most about 2000 arrivals.
                 let unit = Duration::from_nanos(unit.max(count * 500_000));
-                Executor::ConstantArrivalRate { rate: Rate { count, unit }, duration: ms(duration), max_vus }
+                let (rate, duration) = (Rate { count, unit }, ms(duration));
+                Executor::ConstantArrivalRate { rate, duration, max_vus }
             }
         ),
         1 => (vus.clone(), 1u64..1_000)
@@ -309,7 +311,7 @@ fn executor() -> impl Strategy<Value = Executor> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
     fn every_interleaving_keeps_the_promises(
@@ -342,7 +344,10 @@ proptest! {
             run.act(Act::Ceiling(u64::MAX));
             run.at = PlanTime::ZERO;
             // A VU without a schedule and an end iterates as often as it is asked.
-            let rounds = match executor { Executor::ConstantVus { .. } => 20 * share.vus as usize, _ => usize::MAX };
+            let rounds = match executor {
+                Executor::ConstantVus { .. } => 20 * share.vus as usize,
+                _ => usize::MAX,
+            };
             for _ in 0..rounds {
                 run.act(Act::EndAll);
                 if run.ask() {

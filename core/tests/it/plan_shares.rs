@@ -133,7 +133,11 @@ proptest! {
     }
 
     #[test]
-    fn what_is_due_adds_up_over_shards(executor in executor(), shards in 1u16..50, at in 0i64..6_000_000_000) {
+    fn what_is_due_adds_up_over_shards(
+        executor in executor(),
+        shards in 1u16..50,
+        at in 0i64..6_000_000_000,
+    ) {
         let at = PlanTime::from_nanos(at);
         let sum: u64 = shares(&executor, shards)
             .iter()
