@@ -9,4 +9,7 @@
 
 mod frame;
 mod journal;
+mod pacer;
+mod plan_shares;
+mod stats;
 mod timers;
