@@ -10,3 +10,4 @@
 mod frame;
 mod journal;
 mod timers;
+mod worker;
