@@ -191,9 +191,9 @@ fn every_manager_hears_every_beat() {
         Node::recover(NodeId::new(1), config, boot, Recovered::default()).unwrap();
     let to: Vec<NodeId> = node
         .step(at(0), Input::Wake)
-        .map(|effect| match effect {
-            Effect::Send { to, .. } => to,
-            other => panic!("{other:?}"),
+        .map(|effect| {
+            let Effect::Send { to, .. } = effect else { panic!("{effect:?}") };
+            to
         })
         .collect();
     assert_eq!(to, [NodeId::new(2), NodeId::new(3)]);
