@@ -17,11 +17,11 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) fn add(&mut self, histogram: &Histogram) {
-        for (value, count) in histogram.buckets.iter() {
+        for (value, count) in histogram.buckets().iter() {
             *self.buckets.entry(*value).or_default() += count;
             self.count += count;
         }
-        self.sum_us += u128::from(histogram.sum_us);
+        self.sum_us += u128::from(histogram.sum_us());
     }
 
     /// What is shown; `None` without samples.
