@@ -13,3 +13,4 @@ mod pacer;
 mod plan_shares;
 mod stats;
 mod timers;
+mod worker;
