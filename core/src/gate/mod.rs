@@ -22,9 +22,6 @@ mod stats;
 mod sync;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 
 use crate::config::GateConfig;
