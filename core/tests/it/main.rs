@@ -8,6 +8,7 @@
 )]
 
 mod frame;
+mod gate;
 mod journal;
 mod pacer;
 mod plan_shares;
