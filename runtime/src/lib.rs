@@ -1,8 +1,12 @@
 //! The runtime: drives the core's machines with tokio, files and sockets, and generates the load.
 
+pub mod boot;
 pub mod calls;
 pub mod clock;
+pub mod config;
+pub mod demo;
 pub mod driver;
+pub mod load;
 pub mod plan_text;
 pub mod record;
 pub mod store;
