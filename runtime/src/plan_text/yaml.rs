@@ -61,8 +61,11 @@ fn options() -> Options {
 
 /// The crate's errors in our words, with the nearest name where one is wrong.
 fn refused(error: &Error, source: &str) -> TextError {
-    let error = error.without_snippet();
+    let mut error = error.without_snippet();
     let position = error.location().and_then(position);
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner;
+    }
     let (message, hint) = match error {
         Error::SerdeUnknownField { field, expected, .. } => {
             (format!("unknown field `{field}`"), nearest_hint(field, expected))
@@ -80,7 +83,7 @@ fn refused(error: &Error, source: &str) -> TextError {
         Error::Unexpected { expected, .. } => (format!("expected {}", plain_kind(expected)), None),
         Error::InvalidScalar { ty, .. } => (format!("expected {}", plain_kind(ty)), None),
         Error::InvalidBooleanStrict { .. } => ("expected `true` or `false`".to_owned(), None),
-        Error::NullIntoString { .. } => ("expected a text, found nothing".to_owned(), None),
+        Error::NullIntoString { .. } => ("expected a value, found nothing".to_owned(), None),
         Error::MergeKeyNotAllowed { .. } => ("merge keys are not accepted".to_owned(), None),
         Error::Budget { breach, .. } => (breached(breach), None),
         Error::AliasReplayLimitExceeded { .. }
@@ -93,7 +96,7 @@ fn refused(error: &Error, source: &str) -> TextError {
 
 fn plain_kind(kind: &'static str) -> &'static str {
     match kind {
-        "string scalar" => "a text",
+        "string scalar" => "a single value",
         "mapping start" => "a map",
         "sequence start" => "a list",
         kind if kind.starts_with('u') => "a whole number, not negative and not too large",
@@ -103,7 +106,7 @@ fn plain_kind(kind: &'static str) -> &'static str {
 
 fn breached(breach: &BudgetBreach) -> String {
     match breach {
-        BudgetBreach::Depth { .. } => format!("nested deeper than {DEPTH_MAX} levels"),
+        BudgetBreach::Depth { .. } => too_deep(),
         BudgetBreach::Documents { .. } => "a second document begins".to_owned(),
         BudgetBreach::Aliases { .. }
         | BudgetBreach::Anchors { .. }
@@ -113,6 +116,10 @@ fn breached(breach: &BudgetBreach) -> String {
     }
 }
 
+fn too_deep() -> String {
+    format!("nested deeper than {DEPTH_MAX} levels")
+}
+
 const TOO_MANY_ALIASES: &str = "anchors repeat too much";
 
 /// The crate's own words on one line, without the place that we write before them.
@@ -120,6 +127,9 @@ fn without_place(error: &Error) -> String {
     let text = error.to_string().replace('\n', " ");
     let place =
         error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    if text.starts_with("recursion limit exceeded") {
+        return too_deep();
+    }
     match place.and_then(|place| text.strip_suffix(&place).map(str::to_owned)) {
         Some(text) => text,
         None => text,
