@@ -6,17 +6,16 @@ use hyperscale_core::report::{
     self, JobResult, JobStatus, LossKind, PartResult, ThresholdOutcome, WorkflowNames,
     WorkflowResult, WorkflowStatus,
 };
-use hyperscale_core::stats::{Errors, Histogram, StepTotals, Totals};
+use hyperscale_core::stats::{Errors, Histogram, Recorder, StepTotals, Totals};
 
 use super::*;
 
 fn histogram(samples: &[(u64, u64)]) -> Histogram {
-    let mut histogram = Histogram::default();
+    let mut recorder = Recorder::default();
     for (value, count) in samples {
-        histogram.buckets.insert(*value, *count).expect("few buckets");
-        histogram.sum_us += value * count;
+        (0..*count).for_each(|_| recorder.record(*value));
     }
-    histogram
+    recorder.snapshot()
 }
 
 fn step(requests: u64, failed: u64) -> StepTotals {
