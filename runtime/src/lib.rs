@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod driver;
 pub mod load;
+pub mod plan_text;
 pub mod record;
 pub mod store;
 pub mod summary;
