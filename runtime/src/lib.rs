@@ -8,6 +8,8 @@ pub mod config;
 pub mod demo;
 pub mod driver;
 pub mod load;
+pub mod local;
+pub mod node;
 pub mod plan_text;
 pub mod record;
 pub mod store;

@@ -32,10 +32,17 @@ fn probe() {
         "seed: 0x10\nindex_header: yes\n",
         "seed: 99999999999999999999999999\n",
         "index_header: 1\n",
-        "name: !!int 5\n", "name: null\nworkflows: ~",
+        "name: !!int 5\n",
+        "name: null\nworkflows: ~",
         "name: !foo 5\n",
         "name: !!binary aGVsbG8=\n",
     ] {
-        println!("{text:?}\n      {}", match parse(text, "p.yaml") { Ok(p) => format!("{p:?}").chars().take(150).collect(), Err(e) => e.to_string() });
+        println!(
+            "{text:?}\n      {}",
+            match parse(text, "p.yaml") {
+                Ok(p) => format!("{p:?}").chars().take(150).collect(),
+                Err(e) => e.to_string(),
+            }
+        );
     }
 }

@@ -90,8 +90,7 @@ fn nearest_hint(unknown: &str, expected: &[&str]) -> Option<String> {
 }
 
 fn position(location: Location) -> Option<Position> {
-    (location.line() > 0)
-        .then(|| Position { line: location.line(), column: location.column() })
+    (location.line() > 0).then(|| Position { line: location.line(), column: location.column() })
 }
 
 /// The position of the value at `path`, or of the key that holds it when it is a map or a list;
@@ -99,8 +98,8 @@ fn position(location: Location) -> Option<Position> {
 pub(super) fn find(text: &str, path: &[PathPart]) -> Option<Position> {
     let root: Spanned<Node> = read(text).ok()?;
     let start = position(root.referenced)?;
-    let walk = path.iter().try_fold((&root, start), |(at, shown), part| {
-        match at.value.child(part) {
+    let walk =
+        path.iter().try_fold((&root, start), |(at, shown), part| match at.value.child(part) {
             Some((key, child)) => {
                 let own = position(child.referenced).unwrap_or(shown);
                 let shown = match child.value {
@@ -110,8 +109,7 @@ pub(super) fn find(text: &str, path: &[PathPart]) -> Option<Position> {
                 ControlFlow::Continue((child, shown))
             }
             None => ControlFlow::Break(shown),
-        }
-    });
+        });
     match walk {
         ControlFlow::Continue((_, shown)) | ControlFlow::Break(shown) => Some(shown),
     }
