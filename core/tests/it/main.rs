@@ -9,4 +9,5 @@
 
 mod frame;
 mod journal;
+mod manager;
 mod timers;

@@ -1,0 +1,4 @@
+//! The manager from outside: inputs in, effects out.
+
+mod directed;
+mod rig;
