@@ -31,11 +31,7 @@ impl PlanError {
 
     /// The same error, with the nearest of `names` to `unknown` as its hint when one is near.
     #[must_use]
-    pub fn with_nearest<'a>(
-        self,
-        unknown: &str,
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub fn with_nearest<'a>(self, unknown: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         match super::nearest(unknown, names) {
             Some(name) => self.with_hint(format!("did you mean `{name}`?")),
             None => self,

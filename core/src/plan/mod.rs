@@ -3,6 +3,8 @@
 mod cursor;
 mod error;
 mod executor;
+mod expression;
+mod metric;
 mod model;
 mod nearest;
 mod pace;
@@ -10,9 +12,11 @@ pub mod raw;
 mod schedule;
 mod share;
 mod slice;
+pub mod threshold;
 mod time;
 
 pub use error::{PathPart, PlanError};
+pub use metric::MetricKind;
 pub use model::*;
 pub use nearest::nearest;
 pub use pace::{Issue, Pace, Pacer};

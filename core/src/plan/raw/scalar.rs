@@ -209,9 +209,7 @@ impl Serialize for RawDuration {
 impl Serialize for RawRate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.unit {
-            Some(unit) => {
-                serializer.serialize_str(&format!("{}/{}", self.count, write_span(unit)))
-            }
+            Some(unit) => serializer.serialize_str(&format!("{}/{}", self.count, write_span(unit))),
             None => serializer.serialize_u64(self.count),
         }
     }
@@ -248,7 +246,8 @@ mod tests {
             assert_eq!(parse_span(text), Ok(span), "{text}");
             assert_eq!(parse_span(&write_span(span)), Ok(span), "{text}");
         }
-        for text in ["", "1", "s", "1s1m", "1s1s", "1x", "1.5s", "-1s", "1 s", "99999999999h", "1µs"]
+        for text in
+            ["", "1", "s", "1s1m", "1s1s", "1x", "1.5s", "-1s", "1 s", "99999999999h", "1µs"]
         {
             assert!(parse_span(text).is_err(), "{text}");
         }
