@@ -386,7 +386,7 @@ fn a_lost_worker_is_replaced_after_its_last_confirmation_expired() {
     let last_confirmed = rig.now;
     while rig.prepares().is_empty() {
         rig.pass(millis(10));
-        if rig.now.as_millis() % 500 == 0 {
+        if rig.now.as_millis().is_multiple_of(500) {
             rig.beat(&mut spare);
         }
         assert!(rig.now < last_confirmed + secs(4));
@@ -518,7 +518,7 @@ fn stale_and_doubled_heartbeats_reports_and_finals_change_nothing() {
     rig.hear(worker(1), foreign);
     let end = hands[0].end(run, RunEnd::Completed, plan_at(4), 5);
     rig.hear(worker(2), end.clone());
-    assert_eq!(rig.node.role().parts().next().unwrap().is_ended(), false);
+    assert!(!rig.node.role().parts().next().unwrap().is_ended());
     rig.hear(worker(1), end.clone());
     let once = result_of(rig.last_phase());
     rig.hear(worker(1), end);

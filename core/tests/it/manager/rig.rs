@@ -25,40 +25,40 @@ use hyperscale_core::wire::{
     Report, RunBeat, RunEnd, RunState, VerdictKind,
 };
 
-pub const MANAGER: NodeId = NodeId::new(100);
-pub const GATE: NodeId = NodeId::new(1);
-pub const PART: PartId = PartId { job: JobId::new(7), part: PartIx::new(0) };
+pub(super) const MANAGER: NodeId = NodeId::new(100);
+pub(super) const GATE: NodeId = NodeId::new(1);
+pub(super) const PART: PartId = PartId { job: JobId::new(7), part: PartIx::new(0) };
 
-pub fn worker(ix: u64) -> NodeId {
+pub(super) fn worker(ix: u64) -> NodeId {
     NodeId::new(200 + ix)
 }
 
-pub fn boot_of(ix: u64) -> BootId {
+pub(super) fn boot_of(ix: u64) -> BootId {
     BootId::new(1000 + ix)
 }
 
-pub fn gate_fence(index: u64) -> Fence {
+pub(super) fn gate_fence(index: u64) -> Fence {
     Fence { group: GroupId::new(9), index: LogIndex::new(index) }
 }
 
-pub fn secs(n: u64) -> Duration {
+pub(super) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-pub fn millis(n: u64) -> Duration {
+pub(super) fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-pub fn arrivals(per_second: u64, duration: Duration, max_vus: u32) -> Executor {
+pub(super) fn arrivals(per_second: u64, duration: Duration, max_vus: u32) -> Executor {
     let rate = Rate { count: per_second, unit: secs(1) };
     Executor::ConstantArrivalRate { rate, duration, max_vus }
 }
 
-pub fn rounds(vus: u32, iterations: u64) -> Executor {
+pub(super) fn rounds(vus: u32, iterations: u64) -> Executor {
     Executor::PerVuIterations { vus, iterations, max_duration: secs(600) }
 }
 
-pub fn workflow(name: &str, executor: Executor) -> Workflow {
+pub(super) fn workflow(name: &str, executor: Executor) -> Workflow {
     Workflow {
         name: name.to_owned(),
         after: BoundedVec::new(),
@@ -70,14 +70,14 @@ pub fn workflow(name: &str, executor: Executor) -> Workflow {
     }
 }
 
-pub fn after(mut workflow: Workflow, dependencies: &[u16], when: When) -> Workflow {
+pub(super) fn after(mut workflow: Workflow, dependencies: &[u16], when: When) -> Workflow {
     let list = dependencies.iter().copied().map(WorkflowIx::new).collect::<Vec<_>>();
     workflow.after = list.try_into().unwrap();
     workflow.when = when;
     workflow
 }
 
-pub fn plan(workflows: Vec<Workflow>) -> Plan {
+pub(super) fn plan(workflows: Vec<Workflow>) -> Plan {
     Plan {
         name: "p".to_owned(),
         base_url: "demo".to_owned(),
@@ -91,7 +91,7 @@ pub fn plan(workflows: Vec<Workflow>) -> Plan {
     }
 }
 
-pub fn totals(iterations: u64) -> Box<Totals> {
+pub(super) fn totals(iterations: u64) -> Box<Totals> {
     let step = StepTotals { requests: iterations, ..StepTotals::default() };
     let steps = vec![step].try_into().unwrap();
     Box::new(Totals { iterations, steps, ..Totals::default() })
@@ -99,20 +99,20 @@ pub fn totals(iterations: u64) -> Box<Totals> {
 
 /// One worker as a test drives it: what it lists is what the test says.
 #[derive(Clone, Debug)]
-pub struct Hand {
-    pub node: NodeId,
-    pub boot: BootId,
-    pub seq: u64,
-    pub cores: u16,
-    pub runs: Vec<RunBeat>,
+pub(super) struct Hand {
+    pub(super) node: NodeId,
+    pub(super) boot: BootId,
+    pub(super) seq: u64,
+    pub(super) cores: u16,
+    pub(super) runs: Vec<RunBeat>,
 }
 
 impl Hand {
-    pub fn new(ix: u64, cores: u16) -> Self {
+    pub(super) fn new(ix: u64, cores: u16) -> Self {
         Self { node: worker(ix), boot: boot_of(ix), seq: 0, cores, runs: Vec::new() }
     }
 
-    pub fn list(&mut self, run: RunId, state: RunState) -> &mut RunBeat {
+    pub(super) fn list(&mut self, run: RunId, state: RunState) -> &mut RunBeat {
         if let Some(ix) = self.runs.iter().position(|beat| beat.run == run) {
             self.runs[ix].state = state;
             return &mut self.runs[ix];
@@ -122,7 +122,7 @@ impl Hand {
         self.runs.last_mut().unwrap()
     }
 
-    pub fn beat(&mut self) -> Heartbeat {
+    pub(super) fn beat(&mut self) -> Heartbeat {
         self.seq += 1;
         let held = self.runs.iter().filter(|run| holds_core(run.state)).count() as u16;
         Heartbeat {
@@ -135,7 +135,7 @@ impl Hand {
         }
     }
 
-    pub fn end(&self, run: RunId, end: RunEnd, plan_time: PlanTime, done: u64) -> Final {
+    pub(super) fn end(&self, run: RunId, end: RunEnd, plan_time: PlanTime, done: u64) -> Final {
         Final {
             boot: self.boot,
             run,
@@ -147,35 +147,35 @@ impl Hand {
         }
     }
 
-    pub fn report(&self, run: RunId, seq: u64, second: u32, done: u64) -> Report {
+    pub(super) fn report(&self, run: RunId, seq: u64, second: u32, done: u64) -> Report {
         let progress = Progress { next: done, started: done, ended: done, ..Progress::default() };
         Report { boot: self.boot, run, seq, second, progress, totals: totals(done) }
     }
 }
 
-pub fn holds_core(state: RunState) -> bool {
+pub(super) fn holds_core(state: RunState) -> bool {
     !matches!(state, RunState::Ended | RunState::Refused)
 }
 
 /// The manager, its disk and what it said.
-pub struct Rig {
-    pub node: Node<Manager>,
-    pub config: ManagerConfig,
-    pub now: Duration,
+pub(super) struct Rig {
+    pub(super) node: Node<Manager>,
+    pub(super) config: ManagerConfig,
+    pub(super) now: Duration,
     records: Vec<(Lsn, Record)>,
     snapshot: Option<(Lsn, Snapshot)>,
     durable: Lsn,
     held: VecDeque<Effect>,
     /// Appends become durable at once.
-    pub is_prompt: bool,
+    pub(super) is_prompt: bool,
     /// What left the node, until a test takes it.
-    pub sent: Vec<(NodeId, Message)>,
+    pub(super) sent: Vec<(NodeId, Message)>,
     boots: u64,
-    pub checkpoints: u64,
+    pub(super) checkpoints: u64,
 }
 
 impl Rig {
-    pub fn new(config: ManagerConfig) -> Self {
+    pub(super) fn new(config: ManagerConfig) -> Self {
         let node = recover(&config, 1, Recovered::default());
         let mut rig = Self {
             node,
@@ -194,15 +194,15 @@ impl Rig {
         rig
     }
 
-    pub fn prompt() -> Self {
+    pub(super) fn prompt() -> Self {
         Self::new(ManagerConfig::new(MANAGER, "dc"))
     }
 
-    pub fn instant(&self) -> Instant {
+    pub(super) fn instant(&self) -> Instant {
         Instant::from_nanos(u64::try_from(self.now.as_nanos()).unwrap())
     }
 
-    pub fn step(&mut self, input: Input) {
+    pub(super) fn step(&mut self, input: Input) {
         let now = self.instant();
         let effects = self.node.step(now, input).collect::<Vec<_>>();
         for effect in effects {
@@ -219,7 +219,7 @@ impl Rig {
     }
 
     /// Everything appended becomes durable, and what that leads to as well.
-    pub fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         let newest = self.node.appended();
         if newest > self.durable {
             self.make_durable(newest);
@@ -227,23 +227,23 @@ impl Rig {
     }
 
     /// Whether something appended is not durable.
-    pub fn is_behind(&self) -> bool {
+    pub(super) fn is_behind(&self) -> bool {
         self.durable < self.node.appended()
     }
 
     /// What is appended so far becomes durable, and no more.
-    pub fn sync_once(&mut self) {
+    pub(super) fn sync_once(&mut self) {
         self.make_durable(self.node.appended());
     }
 
     /// Records up to `lsn` become durable.
-    pub fn make_durable(&mut self, lsn: Lsn) {
+    pub(super) fn make_durable(&mut self, lsn: Lsn) {
         self.durable = lsn.min(self.node.appended());
         self.release();
         self.step(Input::Durable(self.durable));
     }
 
-    pub fn durable(&self) -> Lsn {
+    pub(super) fn durable(&self) -> Lsn {
         self.durable
     }
 
@@ -286,7 +286,7 @@ impl Rig {
     }
 
     /// What recovery folds from the durable records is the live durable state.
-    pub fn check_recover_equal(&self) {
+    pub(super) fn check_recover_equal(&self) {
         let twin = recover(&self.config, 99, self.disk());
         assert_eq!(twin.role().durable_digest(), self.node.role().durable_digest());
         assert_eq!(twin.role().ledger(), self.node.role().ledger());
@@ -294,7 +294,7 @@ impl Rig {
     }
 
     /// The process dies; what was not durable is gone. A new life starts from the disk.
-    pub fn restart(&mut self) {
+    pub(super) fn restart(&mut self) {
         self.boots += 1;
         let disk = self.disk();
         self.records = disk.records.clone();
@@ -304,12 +304,12 @@ impl Rig {
         self.step(Input::Wake);
     }
 
-    pub fn hear(&mut self, from: NodeId, msg: impl Into<Message>) {
+    pub(super) fn hear(&mut self, from: NodeId, msg: impl Into<Message>) {
         self.step(Input::Received { from, msg: Box::new(msg.into()) });
     }
 
     /// Time passes; every deadline on the way is met.
-    pub fn pass(&mut self, span: Duration) {
+    pub(super) fn pass(&mut self, span: Duration) {
         let end = self.now + span;
         let mut spins = 0;
         while let Some(wake) = self.node.next_wake() {
@@ -325,11 +325,11 @@ impl Rig {
         self.now = end;
     }
 
-    pub fn take(&mut self) -> Vec<(NodeId, Message)> {
+    pub(super) fn take(&mut self) -> Vec<(NodeId, Message)> {
         std::mem::take(&mut self.sent)
     }
 
-    pub fn prepares(&mut self) -> Vec<(NodeId, Prepare)> {
+    pub(super) fn prepares(&mut self) -> Vec<(NodeId, Prepare)> {
         let pick = |(to, msg)| match msg {
             Message::Prepare(prepare) => Some((to, prepare)),
             _ => None,
@@ -337,7 +337,7 @@ impl Rig {
         self.take().into_iter().filter_map(pick).collect()
     }
 
-    pub fn confirms(&mut self) -> Vec<(NodeId, Confirm)> {
+    pub(super) fn confirms(&mut self) -> Vec<(NodeId, Confirm)> {
         let pick = |(to, msg)| match msg {
             Message::Confirm(confirm) => Some((to, confirm)),
             _ => None,
@@ -346,13 +346,13 @@ impl Rig {
     }
 
     /// The last verdict on a run that was sent since the last look.
-    pub fn verdict(&mut self, run: RunId) -> Option<VerdictKind> {
+    pub(super) fn verdict(&mut self, run: RunId) -> Option<VerdictKind> {
         let confirms = self.confirms();
-        let all = confirms.iter().flat_map(|(_, confirm)| confirm.verdicts.iter());
-        all.filter(|verdict| verdict.run == run).map(|verdict| verdict.kind).last()
+        let mut all = confirms.iter().rev().flat_map(|(_, confirm)| confirm.verdicts.iter());
+        all.find(|verdict| verdict.run == run).map(|verdict| verdict.kind)
     }
 
-    pub fn reports(&mut self) -> Vec<PartReport> {
+    pub(super) fn reports(&mut self) -> Vec<PartReport> {
         let pick = |(_, msg)| match msg {
             Message::PartReport(report) => Some(report),
             _ => None,
@@ -360,40 +360,36 @@ impl Rig {
         self.take().into_iter().filter_map(pick).collect()
     }
 
-    pub fn last_phase(&mut self) -> Option<PartPhase> {
+    pub(super) fn last_phase(&mut self) -> Option<PartPhase> {
         self.reports().pop().map(|report| report.phase)
     }
 
-    pub fn offer(&mut self, plan: Plan) {
+    pub(super) fn offer(&mut self, plan: Plan) {
         self.hear(GATE, Offer { part: PART, fence: gate_fence(1), plan: Box::new(plan) });
     }
 
-    pub fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         let start_in = Duration::ZERO;
         let (fence, offer) = (gate_fence(2), gate_fence(1));
         self.hear(GATE, Begin { part: PART, fence, offer, start_in });
     }
 
-    pub fn cancel(&mut self, workflow: Option<u16>) {
+    pub(super) fn cancel(&mut self, workflow: Option<u16>) {
         let workflow = workflow.map(WorkflowIx::new);
         self.hear(GATE, CancelPart { part: PART, fence: gate_fence(3), workflow });
     }
 
-    pub fn beat(&mut self, hand: &mut Hand) {
+    pub(super) fn beat(&mut self, hand: &mut Hand) {
         let beat = hand.beat();
         self.hear(hand.node, beat);
     }
 
-    pub fn count(&self, stat: Stat) -> u64 {
+    pub(super) fn count(&self, stat: Stat) -> u64 {
         self.node.stats().count(stat)
     }
 
-    pub fn plan_time(&self, workflow: u16) -> Option<PlanTime> {
-        self.node.role().plan_time(PART, WorkflowIx::new(workflow), self.instant())
-    }
-
     /// Accepts, begins, and brings the runs of the first workflow to their first confirmation. Gives the runs.
-    pub fn run(&mut self, plan: Plan, hands: &mut [Hand]) -> Vec<RunId> {
+    pub(super) fn run(&mut self, plan: Plan, hands: &mut [Hand]) -> Vec<RunId> {
         for hand in hands.iter_mut() {
             self.beat(hand);
         }
@@ -403,7 +399,7 @@ impl Rig {
     }
 
     /// Time passes in which the workers live.
-    pub fn live(&mut self, span: Duration, hands: &mut [Hand]) {
+    pub(super) fn live(&mut self, span: Duration, hands: &mut [Hand]) {
         let end = self.now + span;
         while self.now < end {
             self.pass(millis(500).min(end - self.now));
@@ -419,7 +415,7 @@ impl Rig {
     }
 
     /// Every worker that was asked to prepare is ready.
-    pub fn get_ready(&mut self, hands: &mut [Hand]) -> Vec<RunId> {
+    pub(super) fn get_ready(&mut self, hands: &mut [Hand]) -> Vec<RunId> {
         let mut runs = Vec::new();
         for (to, prepare) in self.prepares() {
             if let Some(hand) = hands.iter_mut().find(|hand| hand.node == to) {
