@@ -32,7 +32,7 @@ impl Leadership {
         !std::mem::replace(&mut self.started, true)
     }
 
-    /// Asks for a snapshot when enough entries were committed since the last.
+    /// Asks for a snapshot when enough entries were committed since the last. The ledger must hold all of them.
     pub(super) fn on_applied(
         &mut self,
         cx: &mut Cx<'_>,

@@ -68,7 +68,7 @@ impl Gate {
     }
 
     fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, job: JobId) {
-        let committed = Committed::of(&self.group, &self.ledger);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
         if let Some(command) = self.cancellation.on_cancel(cx, committed, call, job) {
             let index = self.propose(cx, command);
             self.cancellation.on_proposed(job, index, Some(call));
