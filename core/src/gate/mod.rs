@@ -1,13 +1,16 @@
 //! The gate: takes jobs from clients and has datacenters run them.
 //!
-//! A router: it holds the group and the ledger, and says who hears what. Decisions live in the modules: `registry`
-//! (admission, keys), `cancellation`, `dispatch` (what a live job needs next), `sync` (judging reports), `health`
-//! (datacenters), `stats` (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
+//! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
+//! modules: `registry` (admission, keys), `cancellation`, `dispatch` (what a live job needs next),
+//! `sync` (judging reports), `health` (datacenters), `stats` (views, results, thresholds), `watch`
+//! (updates), `leadership` (boot, snapshots).
 //!
-//! Inputs: calls from clients, `PartReport` and `Capacity` from managers. Clients hear committed facts only: job-once,
-//! job-durable, job-terminal and cancel-beats hold because each is decided by the order of the log. Managers hear what
-//! is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence, and a `PartAck` follows a committed end.
-//! Does not do: several gates (ownership, sessions), several datacenters for one job, routing by score.
+//! Inputs: calls from clients, `PartReport` and `Capacity` from managers. Clients hear committed
+//! facts only: job-once, job-durable, job-terminal and cancel-beats hold because each is decided by
+//! the order of the log. Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names
+//! its entry as fence, and a `PartAck` follows a committed end.
+//! Does not do: several gates (ownership, sessions), several datacenters for one job, routing by
+//! score.
 
 mod cancellation;
 mod dispatch;

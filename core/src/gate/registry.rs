@@ -1,8 +1,10 @@
-//! Admission: which submissions become jobs, who waits for which entry, and when keys are forgotten.
+//! Admission: which submissions become jobs, who waits for which entry, and when keys are
+//! forgotten.
 //!
-//! A submission is answered from its committed entry only. Submissions with a key that is in flight wait for the same
-//! entry: all of them hear the same job. Caps count what is in flight, so an admitted job is never refused later.
-//! Keys live for `KEY_RETENTION` at least and twice that at most; a restart begins the span anew.
+//! A submission is answered from its committed entry only. Submissions with a key that is in flight
+//! wait for the same entry: all of them hear the same job. Caps count what is in flight, so an
+//! admitted job is never refused later. Keys live for `KEY_RETENTION` at least and twice that at
+//! most; a restart begins the span anew.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -188,7 +190,8 @@ fn known_reply(known: Key, plan_digest: u64) -> Reply {
     }
 }
 
-/// The gate relies on the plan's size and on its order of workflows; the rest is the datacenter's to check.
+/// The gate relies on the plan's size and on its order of workflows; the rest is the datacenter's
+/// to check.
 fn check(plan: &Plan) -> Result<(), String> {
     encode(plan, PLAN_BYTES_MAX).map_err(|error| error.to_string())?;
     if plan.workflows.is_empty() {

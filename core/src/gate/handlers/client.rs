@@ -1,4 +1,5 @@
-//! Calls from clients. Each gets one reply: at once if it only reads, else from the committed entry.
+//! Calls from clients. Each gets one reply: at once if it only reads, else from the committed
+//! entry.
 
 use crate::api::{ClusterView, Command, Refusal, Reply};
 use crate::gate::models::Job;

@@ -1,5 +1,5 @@
-//! Random clients, managers, disks and crashes. At every step the gate's own checks hold and its disk folds to its state;
-//! in the end everything that was acknowledged has one status.
+//! Random clients, managers, disks and crashes. At every step the gate's own checks hold and its
+//! disk folds to its state; in the end everything that was acknowledged has one status.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -97,7 +97,8 @@ impl World {
         self.step(Input::Durable(self.durable))
     }
 
-    /// One step, then everything durable until nothing is appended any more. Gives what left, in order, as lines.
+    /// One step, then everything durable until nothing is appended any more. Gives what left, in
+    /// order, as lines.
     pub(super) fn run(&mut self, input: Input) -> Vec<String> {
         self.step(input);
         while self.journal.last().is_some_and(|(lsn, _)| *lsn > self.durable) {
@@ -165,7 +166,8 @@ impl World {
         self.run(received(from, report))
     }
 
-    /// Wakes the gate when it wants to be woken, up to a time. Gives what left, with the seconds that had passed.
+    /// Wakes the gate when it wants to be woken, up to a time. Gives what left, with the seconds
+    /// that had passed.
     pub(super) fn wake_until(&mut self, limit: Duration) -> Vec<(u64, String)> {
         // Steps at one instant are a nanosecond apart on the node's clock.
         let end = self.now.after(limit).after(Duration::from_micros(1));
