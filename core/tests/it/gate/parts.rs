@@ -247,7 +247,7 @@ fn threshold(bound_micro: u64, abort_on_fail: bool) -> Threshold {
         op: Comparison::Less,
         bound_micro,
         abort_on_fail,
-        text: "rate<x".into(),
+        text: format!("rate<0.0{}", bound_micro / 10_000),
     }
 }
 
@@ -279,7 +279,7 @@ fn a_threshold_with_abort_ends_the_job_once_it_fails_on_live_figures() {
     let mut running = world.heard(job, 4, PartPhase::Running);
     running.workflows.push(live(2, totals(100, 1))).unwrap();
     let effects = world.step(received(EAST, running.clone()));
-    let reason = "http_req_failed: rate<x";
+    let reason = "http_req_failed: rate<0.01";
     assert_eq!(
         lines(&effects),
         ["j2 #1.6 Running @l6".to_owned(), format!("l7 i5 abort j2 {reason}")]

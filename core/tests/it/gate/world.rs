@@ -16,7 +16,8 @@ use hyperscale_core::journal::{Record, Recovered, Snapshot};
 use hyperscale_core::machine::Role;
 use hyperscale_core::node::Node;
 use hyperscale_core::plan::{
-    Executor, OnGateLoss, OnWorkerLoss, Plan, PlanTime, RequestStep, Step, Template, When, Workflow,
+    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, PlanTime, RequestStep, Step, Template, When,
+    Workflow,
 };
 use hyperscale_core::report::{PartResult, WorkflowResult, WorkflowStatus, WorkflowView};
 use hyperscale_core::stats::{StepTotals, Totals};
@@ -264,7 +265,7 @@ pub(super) fn plan(name: &str) -> Plan {
     let step = RequestStep {
         name: "get".into(),
         method: "GET".into(),
-        target: Template::default(),
+        target: Template(vec![Piece::Text("/".into())].try_into().unwrap()),
         headers: BoundedVec::new(),
         body: None,
         expect_status: BoundedVec::new(),
