@@ -79,3 +79,6 @@ fn refuse_unbuilt(at: &At<'_>, fields: &[(&str, Option<Unbuilt>)]) -> Result<(),
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
