@@ -52,6 +52,7 @@ pub(crate) fn result(status: JobStatus) -> JobResult {
         name: "checkout".to_owned(),
         status,
         reason: String::new(),
+        ran: Default::default(),
         result: PartResult {
             cancelled: status == JobStatus::Cancelled,
             workers_lost: 0,
