@@ -27,7 +27,7 @@ use crate::clock::now_ns;
 /// Size of a thread's read buffer.
 const READ_BYTES: usize = 64 << 10;
 
-/// How an exchange failed.
+/// How a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// No connection could be opened.
@@ -36,7 +36,9 @@ pub enum ErrorClass {
     Reset,
     /// The deadline passed.
     Timeout,
-    /// The response was malformed.
+    /// The response is complete and its status is not expected; judged by the step.
+    Status,
+    /// The response is malformed, or its body is not what the step expects.
     Body,
 }
 
@@ -90,6 +92,21 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// One that failed before anything was done.
+    pub fn unsent(class: ErrorClass, ended: u64) -> Self {
+        Self {
+            result: Err(class),
+            blocked: 0,
+            connecting: 0,
+            sending: 0,
+            waiting: 0,
+            receiving: 0,
+            ended,
+            sent: 0,
+            received: 0,
+        }
+    }
+
     /// k6's `http_req_duration`: sending, waiting and receiving.
     pub fn duration(&self) -> u64 {
         self.sending + self.waiting + self.receiving
@@ -150,17 +167,7 @@ impl Connection {
     /// Sends a request and reads its response, both before `deadline`.
     pub async fn exchange(&mut self, out: Outgoing<'_>, started: u64, deadline: u64) -> Exchange {
         self.shared.deadlines.arm(self.slot, deadline);
-        let mut exchange = Exchange {
-            result: Err(ErrorClass::Refused),
-            blocked: 0,
-            connecting: 0,
-            sending: 0,
-            waiting: 0,
-            receiving: 0,
-            ended: started,
-            sent: 0,
-            received: 0,
-        };
+        let mut exchange = Exchange::unsent(ErrorClass::Refused, started);
         exchange.result = self.attempt(out, started, &mut exchange).await;
         exchange.ended = started + exchange.blocked + exchange.duration();
         if exchange.result.is_err() {
