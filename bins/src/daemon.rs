@@ -13,11 +13,11 @@ use hyperscale_runtime::config::{self, GateFile, ManagerFile, WorkerFile};
 use serde::de::DeserializeOwned;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::assembly::node;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::log::{self, Format};
+use crate::nodes;
 use crate::output;
 
 #[derive(clap::Args, Debug)]
@@ -35,17 +35,17 @@ struct Args {
 
 /// A gate.
 pub fn gate() -> ExitCode {
-    main("hyperscale-gate", |file: &GateFile| file.checked().map(drop), node::run_gate)
+    main("hyperscale-gate", |file: &GateFile| file.checked().map(drop), nodes::run_gate)
 }
 
 /// A manager.
 pub fn manager() -> ExitCode {
-    main("hyperscale-manager", |file: &ManagerFile| file.checked().map(drop), node::run_manager)
+    main("hyperscale-manager", |file: &ManagerFile| file.checked().map(drop), nodes::run_manager)
 }
 
 /// A worker.
 pub fn worker() -> ExitCode {
-    main("hyperscale-worker", |file: &WorkerFile| file.checked().map(drop), node::run_worker)
+    main("hyperscale-worker", |file: &WorkerFile| file.checked().map(drop), nodes::run_worker)
 }
 
 /// Runs a node until it has drained.
