@@ -1,5 +1,6 @@
 //! The runtime: drives the core's machines with tokio, files and sockets, and generates the load.
 
+pub mod api;
 pub mod boot;
 pub mod calls;
 pub mod clock;
@@ -7,6 +8,10 @@ pub mod config;
 pub mod demo;
 pub mod driver;
 pub mod load;
+pub mod local;
+pub mod node;
+pub mod plan_text;
 pub mod record;
 pub mod store;
+pub mod summary;
 pub mod transport;

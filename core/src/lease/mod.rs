@@ -1,7 +1,7 @@
 //! Leases and fences: who may act, until when, by whose clock.
 //!
-//! The holder counts `ttl` on its own clock from the moment it sent the request that was granted. The grantor counts
-//! [`grantor_wait`] from the moment it granted.
+//! The holder counts `ttl` on its own clock from the moment it sent the request that was granted.
+//! The grantor counts [`grantor_wait`] from the moment it granted.
 
 mod fence;
 mod grantor;
@@ -18,10 +18,11 @@ pub use grantor::Grantor;
 pub use holder::Holder;
 pub use plan_clock::PlanClock;
 
-/// How long a grantor waits before a lease it granted has surely ended: `ttl x (1 + drift) / (1 - drift)`, rounded up.
+/// How long a grantor waits before a lease it granted has surely ended:
+/// `ttl x (1 + drift) / (1 - drift)`, rounded up.
 ///
-/// A slow holder's `ttl` lasts at most `ttl / (1 - drift)` of true time, in which a fast grantor's clock
-/// advances by at most `(1 + drift)` times that.
+/// A slow holder's `ttl` lasts at most `ttl / (1 - drift)` of true time, in which a fast grantor's
+/// clock advances by at most `(1 + drift)` times that.
 pub fn grantor_wait(ttl: Duration, drift_ppm: u32) -> Duration {
     const MILLION: u128 = 1_000_000;
     let drift = u128::from(drift_ppm).min(MILLION / 2);

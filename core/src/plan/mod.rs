@@ -1,8 +1,11 @@
 //! Plans: the checked model, executors, arrival schedules, shares, pacing and thresholds. All pure.
 
+mod check;
 mod cursor;
 mod error;
 mod executor;
+mod expression;
+mod metric;
 mod model;
 mod nearest;
 mod pace;
@@ -10,9 +13,12 @@ pub mod raw;
 mod schedule;
 mod share;
 mod slice;
+pub mod threshold;
 mod time;
 
+pub use check::check;
 pub use error::{PathPart, PlanError};
+pub use metric::MetricKind;
 pub use model::*;
 pub use nearest::nearest;
 pub use pace::{Issue, Pace, Pacer};

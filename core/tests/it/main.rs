@@ -8,5 +8,10 @@
 )]
 
 mod frame;
+mod gate;
 mod journal;
+mod pacer;
+mod plan_shares;
+mod stats;
 mod timers;
+mod worker;
