@@ -153,29 +153,27 @@ impl Connection {
         &self.parser
     }
 
-    /// Opens the connection ahead of the first exchange, until `deadline`.
-    ///
-    /// # Errors
-    /// How it failed; the next exchange tries again.
-    pub async fn open(&mut self, deadline: u64) -> Result<(), ErrorClass> {
-        self.shared.deadlines.arm(self.slot, deadline);
-        let opened = self.connect().await;
-        self.shared.deadlines.disarm(self.slot);
-        opened
-    }
-
     /// Sends a request and reads its response, both before `deadline`.
-    pub async fn exchange(&mut self, out: Outgoing<'_>, started: u64, deadline: u64) -> Exchange {
+    ///
+    /// Opening a connection may take long, so the caller is asked after it whether the request may
+    /// still leave; if not, nothing was sent, the connection stays open, and there is no exchange.
+    pub async fn exchange(
+        &mut self,
+        out: Outgoing<'_>,
+        (started, deadline): (u64, u64),
+        permits: impl Fn(u64) -> bool,
+    ) -> Option<Exchange> {
         self.shared.deadlines.arm(self.slot, deadline);
         let mut exchange = Exchange::unsent(ErrorClass::Refused, started);
-        exchange.result = self.attempt(out, started, &mut exchange).await;
+        let attempt = self.attempt(out, started, &mut exchange, permits).await;
+        self.shared.deadlines.disarm(self.slot);
+        exchange.result = attempt.transpose()?;
         exchange.ended = started + exchange.blocked + exchange.duration();
         if exchange.result.is_err() {
             self.stream = None;
             exchange.on_failure(now_ns(), out.bytes.len() as u64);
         }
-        self.shared.deadlines.disarm(self.slot);
-        exchange
+        Some(exchange)
     }
 
     async fn attempt(
@@ -183,7 +181,8 @@ impl Connection {
         out: Outgoing<'_>,
         started: u64,
         exchange: &mut Exchange,
-    ) -> Result<u16, ErrorClass> {
+        permits: impl Fn(u64) -> bool,
+    ) -> Result<Option<u16>, ErrorClass> {
         self.parser.begin(out.head_request, out.retain);
         let mut connected = started;
         if poll_fn(|cx| Poll::Ready(self.is_open(cx))).await {
@@ -199,6 +198,9 @@ impl Connection {
             exchange.connecting = connected.saturating_sub(connecting);
             exchange.blocked = connected.saturating_sub(started);
             opened?;
+            if !permits(connected) {
+                return Ok(None);
+            }
             self.send(out.bytes, &mut exchange.sent).await?;
         }
         let written = now_ns();
@@ -207,7 +209,7 @@ impl Connection {
         if !reusable {
             self.stream = None;
         }
-        Ok(self.parser.status())
+        Ok(Some(self.parser.status()))
     }
 
     /// Whether the connection may carry a request. Costs no system call unless something happened

@@ -179,3 +179,105 @@ impl Verdict {
         self.checks_failed += u64::from(!held);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hyperscale_core::bounded::BoundedVec;
+    use hyperscale_core::plan::{Body, BodyKind, JsonKey, Piece, Template};
+
+    use super::*;
+
+    fn request() -> FlowRequest {
+        let path = Template(vec![Piece::Text("/".to_owned())].try_into().unwrap());
+        let body = Body { kind: BodyKind::Text, text: Template::default() };
+        let token = JsonKey::Key("token".to_owned());
+        let from_body = CaptureFrom::Json(vec![token].try_into().unwrap());
+        let from_head = CaptureFrom::Header("location".to_owned());
+        let captures = vec![
+            Capture { slot: 1, from: from_body },
+            Capture { slot: 0, from: from_head },
+            Capture { slot: 9, from: CaptureFrom::Header("location".to_owned()) },
+        ];
+        let step = RequestStep {
+            name: "login".to_owned(),
+            method: "POST".to_owned(),
+            target: path,
+            headers: BoundedVec::default(),
+            body: Some(body),
+            expect_status: vec![(201, 201), (301, 303)].try_into().unwrap(),
+            expect_body: Some("tok".to_owned()),
+            captures: captures.try_into().unwrap(),
+            timeout: Duration::from_millis(5),
+        };
+        let slice = |step| hyperscale_core::plan::Slice {
+            workflow_ix: hyperscale_core::ids::WorkflowIx::new(0),
+            workflow: hyperscale_core::plan::Workflow {
+                name: "w".to_owned(),
+                after: BoundedVec::default(),
+                when: hyperscale_core::plan::When::Ok,
+                executor: hyperscale_core::plan::Executor::ConstantVus {
+                    vus: 1,
+                    duration: Duration::from_secs(1),
+                },
+                graceful_stop: Duration::ZERO,
+                flow: vec![Step::Request(Box::new(step))].try_into().unwrap(),
+                captures: 2,
+            },
+            share: hyperscale_core::plan::Share {
+                vu_first: 0,
+                vus: 1,
+                stripe: hyperscale_core::plan::Stripe { start: 0, stride: 1 },
+            },
+            first: 0,
+            base_url: String::new(),
+            data: BoundedVec::default(),
+            seed: 0,
+            index_header: false,
+            late_max: Duration::ZERO,
+        };
+        let target = Target::parse("http://shop").unwrap();
+        let flow = Flow::compile(&slice(step), &target).unwrap();
+        let Some(FlowStep::Request(request)) = flow.steps.into_iter().next() else { panic!() };
+        assert_eq!((flow.requests, request.timeout_ns), (1, 5_000_000));
+        *request
+    }
+
+    fn judged(wire: &str) -> (Verdict, [Vec<u8>; 2]) {
+        let request = request();
+        let mut response = ResponseParser::default();
+        response.begin(false, request.retain);
+        let result = response.feed(wire.as_bytes()).map(|_| response.status());
+        let mut captured = [b"old".to_vec(), b"old".to_vec()];
+        let result = result.map_err(|_| ErrorClass::Reset);
+        (request.judge(result, &response, &mut captured), captured)
+    }
+
+    fn verdict(failure: Option<ErrorClass>, checks_passed: u64, checks_failed: u64) -> Verdict {
+        Verdict { failure, checks_passed, checks_failed }
+    }
+
+    #[test]
+    fn judges_and_captures() {
+        let answer = |status, body: &str| {
+            let length = body.len();
+            judged(&format!(
+                "HTTP/1.1 {status} x\r\nLocation: /1\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+        };
+        let body = "{\"token\":\"t\"}";
+        let (good, captured) = answer(302, body);
+        assert_eq!(good, verdict(None, 2, 0));
+        assert_eq!(captured, [b"/1".to_vec(), b"t".to_vec()]);
+        assert_eq!(answer(200, body).0, verdict(Some(ErrorClass::Status), 1, 1));
+        assert_eq!(answer(304, "").0, verdict(Some(ErrorClass::Status), 0, 2));
+        let (missing, captured) = answer(201, "{\"tok\":1}");
+        assert_eq!(missing, verdict(Some(ErrorClass::Body), 2, 0));
+        assert_eq!(captured, [b"/1".to_vec(), Vec::new()]);
+        assert_eq!(answer(201, "{}").0, verdict(Some(ErrorClass::Body), 1, 1));
+        let (broken, captured) = judged("garbage\r\n");
+        assert_eq!(broken, verdict(Some(ErrorClass::Reset), 0, 2));
+        assert_eq!(captured, [Vec::new(), Vec::new()]);
+    }
+}

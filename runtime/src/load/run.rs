@@ -144,7 +144,7 @@ impl Run {
         let Some(permit) = self.permit.get() else { return u64::MAX };
         let mut state = self.state.borrow_mut();
         let at = plan_time(now, &permit);
-        let permitted = now < permit.until.as_nanos();
+        let permitted = self.permits(now);
         for _ in 0..self.batch {
             let pace = state.pacer.next(at, permitted);
             let (phase, wake) = match pace {
@@ -194,11 +194,16 @@ impl Run {
     pub(super) async fn permitted(&self) -> u64 {
         loop {
             let now = crate::clock::now_ns();
-            if self.permit.get().is_some_and(|permit| now < permit.until.as_nanos()) {
+            if self.permits(now) {
                 return now;
             }
             self.permitted.notified().await;
         }
+    }
+
+    /// Whether a request may leave at this instant.
+    pub(super) fn permits(&self, now: u64) -> bool {
+        self.permit.get().is_some_and(|permit| now < permit.until.as_nanos())
     }
 
     /// The instant of the clock at which an item was due, for open loops.
@@ -216,10 +221,10 @@ impl Run {
         }
     }
 
-    /// A request is about to be written.
-    pub(super) fn on_request(&self, slot: u32, ordinal: usize) {
+    /// A request is about to be written, or must wait for a permit again.
+    pub(super) fn on_request(&self, slot: u32, ordinal: Option<usize>) {
         if let Some(slot) = self.state.borrow_mut().users.get_mut(slot as usize) {
-            slot.request = Some(ordinal);
+            slot.request = ordinal;
         }
     }
 

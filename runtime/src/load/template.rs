@@ -3,8 +3,8 @@
 //! A template is the wire form of one request with holes in it. Rendering copies the literal parts
 //! and asks the caller for the bytes of each hole, escaped for the place where the hole stands: as
 //! the inside of a JSON string in a JSON body, percent-encoded in the path, the query and a form,
-//! verbatim in a text body, and verbatim in a header, where a line break is refused. A template without
-//! holes is sent as it is, without a copy.
+//! verbatim in a text body, and verbatim in a header, where a line break is refused. A template
+//! without holes is sent as it is, without a copy.
 //!
 //! It does not know where a hole's bytes come from, and it opens no connection.
 

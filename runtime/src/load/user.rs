@@ -71,21 +71,23 @@ impl User {
         run: &Rc<Run>,
         request: &FlowRequest,
         issue: &Issue,
-        (started, due): (u64, Option<u64>),
+        (mut started, due): (u64, Option<u64>),
     ) -> u64 {
-        run.on_request(self.slot, request.ordinal);
         let rendered = self.render(run, request, issue);
-        let bytes = match request.template.constant() {
-            Some(constant) => constant,
-            None => &self.rendered,
-        };
-        let exchange = if rendered {
-            let head_request = request.template.is_head();
-            let out = Outgoing { bytes, head_request, retain: request.retain };
-            let deadline = started.saturating_add(request.timeout_ns);
-            self.connection.exchange(out, started, deadline).await
-        } else {
-            Exchange::unsent(ErrorClass::Body, started)
+        let bytes = request.template.constant().unwrap_or(&self.rendered);
+        let head_request = request.template.is_head();
+        let out = Outgoing { bytes, head_request, retain: request.retain };
+        let exchange = loop {
+            run.on_request(self.slot, Some(request.ordinal));
+            if !rendered {
+                break Exchange::unsent(ErrorClass::Body, started);
+            }
+            let span = (started, started.saturating_add(request.timeout_ns));
+            match self.connection.exchange(out, span, |now| run.permits(now)).await {
+                Some(exchange) => break exchange,
+                None => run.on_request(self.slot, None),
+            }
+            started = run.permitted().await;
         };
         let response = self.connection.response();
         let verdict = request.judge(exchange.result, response, &mut self.captured);
@@ -113,7 +115,8 @@ fn fill(run: &Run, issue: &Issue, captured: &[Vec<u8>], hole: Hole, out: &mut Ve
             out.extend_from_slice(captured.get(slot as usize).map_or(&[], Vec::as_slice));
         }
         Hole::Row { source, column } => {
-            let Some(data) = run.slice.data.get(source as usize) else { return };
+            let data = run.slice.data.get(source as usize);
+            let Some(data) = data.filter(|data| !data.rows.is_empty()) else { return };
             let row = draw::row(data.order, data.rows.len(), run.slice.seed, source, issue.index);
             let field = data.rows.get(row).and_then(|row| row.get(column as usize));
             out.extend_from_slice(field.map_or(&[], |field| field.as_bytes()));
