@@ -92,3 +92,47 @@ where
         Ok(Exit::Ok)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example as it is, and with every commented setting switched on.
+    fn both(text: &str) -> [String; 2] {
+        let is_setting = |line: &str| {
+            let rest = line.strip_prefix('#').unwrap_or_default();
+            rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
+        };
+        let on = text.lines().map(|line| if is_setting(line) { &line[1..] } else { line });
+        [text.to_owned(), on.collect::<Vec<_>>().join("\n")]
+    }
+
+    fn check<F: DeserializeOwned + PartialEq + std::fmt::Debug>(
+        name: &str,
+        checked: impl Fn(&F) -> Result<(), ConfigError>,
+    ) {
+        let path = format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).expect("the example");
+        let [plain, full] = both(&text).map(|text| {
+            let file: F = toml_text(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            checked(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+            file
+        });
+        let differs = format!("{plain:?}") != format!("{full:?}");
+        assert_eq!(differs, name == "worker.toml", "{name}: comments show the defaults");
+    }
+
+    fn toml_text<F: DeserializeOwned>(text: &str) -> Result<F, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("node.toml");
+        std::fs::write(&path, text).expect("written");
+        config::read(&path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn examples_are_valid_and_their_comments_show_the_defaults() {
+        check("gate.toml", |file: &GateFile| file.checked().map(drop));
+        check("manager.toml", |file: &ManagerFile| file.checked().map(drop));
+        check("worker.toml", |file: &WorkerFile| file.checked().map(drop));
+    }
+}
