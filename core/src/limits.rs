@@ -67,7 +67,7 @@ pub const FRAME_MAX: usize = 8 << 20;
 /// Payload bytes of a journal record.
 pub const RECORD_MAX: usize = 8 << 20;
 /// Payload bytes of a snapshot.
-pub const SNAPSHOT_MAX: usize = 256 << 20;
+pub const SNAPSHOT_MAX: usize = 64 << 20;
 /// Inputs that wait for one node.
 pub const INBOX_MAX: usize = 8192;
 /// Rounds of a role's settle loop.

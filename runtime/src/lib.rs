@@ -1,1 +1,8 @@
-//! placeholder
+//! The runtime: drives the core's machines with tokio, files and sockets, and generates the load.
+
+pub mod calls;
+pub mod clock;
+pub mod driver;
+pub mod record;
+pub mod store;
+pub mod transport;

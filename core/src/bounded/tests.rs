@@ -1,5 +1,7 @@
 use super::*;
 use crate::wire::codec::{decode, encode};
+use serde::Deserialize;
+use serde::de::value::{Error, SeqDeserializer};
 use std::collections::BTreeMap;
 
 #[test]
@@ -22,6 +24,25 @@ fn vec_decodes_up_to_its_cap_and_no_further() {
     assert_eq!(decode::<BoundedVec<u16, 3>>(&bytes), Ok(full));
     let error = decode::<BoundedVec<u16, 2>>(&bytes).unwrap_err();
     assert!(error.to_string().contains("3 elements where at most 2"), "{error}");
+}
+
+#[test]
+fn vec_allocates_by_what_it_received_not_by_what_was_announced() {
+    struct Announcing(u8);
+    impl Iterator for Announcing {
+        type Item = u8;
+        fn next(&mut self) -> Option<u8> {
+            self.0 = self.0.checked_sub(1)?;
+            Some(self.0)
+        }
+        fn size_hint(&self) -> (usize, Option<usize>) {
+            (1 << 20, Some(1 << 20))
+        }
+    }
+    let source = SeqDeserializer::<_, Error>::new(Announcing(3));
+    let items = BoundedVec::<u8, { 1 << 20 }>::deserialize(source).unwrap();
+    assert_eq!(*items, [2, 1, 0]);
+    assert!(items.into_vec().capacity() <= 16);
 }
 
 #[test]

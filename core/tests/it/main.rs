@@ -8,4 +8,5 @@
 )]
 
 mod frame;
+mod journal;
 mod timers;

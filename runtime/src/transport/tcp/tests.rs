@@ -1,0 +1,115 @@
+use hyperscale_core::ids::{BootId, ClusterId};
+use hyperscale_core::wire::{Capacity, Message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::transport::RoleName;
+
+fn hello(cluster: u64, role: RoleName, node: u64) -> Hello {
+    Hello {
+        cluster: ClusterId::new(cluster),
+        role,
+        node: NodeId::new(node),
+        boot: BootId::new(node),
+        build: "test".to_owned(),
+    }
+}
+
+struct End {
+    peers: Peers,
+    inbox: mpsc::Sender<Input>,
+    inputs: mpsc::Receiver<Input>,
+}
+
+fn end(node: u64) -> End {
+    let (inbox, inputs) = mpsc::channel(64);
+    End { peers: Peers::new(NodeId::new(node)), inbox, inputs }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("in time")
+}
+
+fn capacity(workers: u32) -> Box<Message> {
+    Box::new(Message::Capacity(Capacity { workers, cores: 1, free: 1 }))
+}
+
+/// Sends again until it arrives: a peer that is not connected loses messages.
+async fn delivered(from: &Peers, to: NodeId, msg: Box<Message>, at: &mut End) -> Input {
+    within(async {
+        loop {
+            from.send(to, msg.clone());
+            let soon = tokio::time::timeout(Duration::from_millis(20), at.inputs.recv());
+            if let Ok(Some(input)) = soon.await {
+                return input;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_and_survive_a_restarted_listener() {
+    let (mut manager, mut worker) = (end(10), end(20));
+    let me = hello(1, RoleName::Manager, 10);
+    let listener = listen("127.0.0.1:0", me.clone(), manager.peers.clone(), manager.inbox.clone())
+        .await
+        .unwrap();
+    let addr = listener.addr().to_string();
+    let task = dial(
+        Dial { node: NodeId::new(10), addr: addr.clone() },
+        hello(1, RoleName::Worker, 20),
+        worker.peers.clone(),
+        worker.inbox.clone(),
+    );
+    let up = delivered(&worker.peers, NodeId::new(10), capacity(1), &mut manager).await;
+    assert_eq!(up, Input::Received { from: NodeId::new(20), msg: capacity(1) });
+    let down = delivered(&manager.peers, NodeId::new(20), capacity(2), &mut worker).await;
+    assert_eq!(down, Input::Received { from: NodeId::new(10), msg: capacity(2) });
+
+    drop(listener);
+    let again = within(async {
+        loop {
+            let bound =
+                listen(&addr, me.clone(), manager.peers.clone(), manager.inbox.clone()).await;
+            if let Ok(listener) = bound {
+                return listener;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let up = delivered(&worker.peers, NodeId::new(10), capacity(3), &mut manager).await;
+    assert!(matches!(up, Input::Received { .. }));
+    task.abort();
+    drop(again);
+}
+
+#[tokio::test]
+async fn another_cluster_is_refused_with_both_values_and_reaches_nobody() {
+    let mut manager = end(10);
+    let me = hello(1, RoleName::Manager, 10);
+    let listener =
+        listen("127.0.0.1:0", me, manager.peers.clone(), manager.inbox.clone()).await.unwrap();
+    let to = Dial { node: NodeId::new(10), addr: listener.addr().to_string() };
+    let refused = connect(&to, &hello(2, RoleName::Worker, 20)).await.unwrap_err();
+    assert!(refused.contains("c1") && refused.contains("c2"), "{refused}");
+    assert!(manager.inputs.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_gigabyte_length_prefix_closes_the_connection() {
+    let mut manager = end(10);
+    let me = hello(1, RoleName::Manager, 10);
+    let listener =
+        listen("127.0.0.1:0", me, manager.peers.clone(), manager.inbox.clone()).await.unwrap();
+    let mut stream = TcpStream::connect(listener.addr()).await.unwrap();
+    let mut header = b"HYS1".to_vec();
+    header.extend([1, 0, 0, 0, 1, 0]);
+    header.extend((1u32 << 30).to_le_bytes());
+    header.extend([0; 4]);
+    stream.write_all(&header).await.unwrap();
+    let mut rest = Vec::new();
+    within(stream.read_to_end(&mut rest)).await.ok();
+    assert!(manager.inputs.try_recv().is_err());
+}
