@@ -58,7 +58,8 @@ impl Streams {
     /// 64 bits for this name.
     #[inline]
     pub const fn bits(self, stream: Stream, entity: u64, ordinal: u64) -> u64 {
-        let key = splitmix(self.seed ^ (stream as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ entity);
+        let key =
+            splitmix(self.seed ^ (stream as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ entity);
         splitmix(key.wrapping_add(ordinal.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
