@@ -177,11 +177,13 @@ mod tests {
         }
         assert!(counts.iter().all(|&count| (9_500..10_500).contains(&count)), "{counts:?}");
         assert_eq!(rng.at_most(0), 0);
-        // Just above half the range nearly every other draw is rejected: a modulo would put two
-        // thirds of the results into the lower half.
+        // Two thirds of the range. Without rejection a modulo would put two thirds of the results
+        // into the lower half, and a widening product would make two thirds of them even.
         let max = u64::MAX / 3 * 2;
-        let low = (0..30_000).filter(|_| rng.at_most(max) <= max / 2).count();
-        assert!((14_400..15_600).contains(&low), "{low}");
+        let drawn: Vec<_> = (0..30_000).map(|_| rng.at_most(max)).collect();
+        let low = drawn.iter().filter(|value| **value <= max / 2).count();
+        let even = drawn.iter().filter(|value| *value % 2 == 0).count();
+        assert!([low, even].iter().all(|count| (14_400..15_600).contains(count)), "{low} {even}");
     }
 
     #[test]

@@ -20,7 +20,6 @@ use super::error::Fault;
 use crate::crc::{crc32c, crc32c_append};
 use crate::fixed::{take, take_u16, take_u32, take_u64};
 
-
 /// The first four bytes of a segment.
 pub const MAGIC: [u8; 4] = *b"HYSJ";
 /// The format version of segments and snapshots.
@@ -266,6 +265,9 @@ mod tests {
         let mut bytes = vec![];
         write_record(&HEADER, 7, 6, b"payload", &mut bytes).unwrap();
         assert_eq!(bytes[..4], 7_u32.to_le_bytes());
+        let salted = [3_u64.to_le_bytes(), 4_u64.to_le_bytes()].concat();
+        let checked = [&salted, &bytes[..4], &bytes[8..]].concat();
+        assert_eq!(bytes[4..8], crc32c(&checked).to_le_bytes());
         assert_eq!(bytes[8..16], 7_u64.to_le_bytes());
         assert_eq!(bytes[16..24], 6_u64.to_le_bytes());
         assert_eq!(bytes[24..], *b"payload");

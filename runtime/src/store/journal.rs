@@ -32,9 +32,16 @@ pub struct Journal {
     orders: Option<std_mpsc::Sender<Order>>,
     durable: mpsc::UnboundedReceiver<Result<Lsn, StoreError>>,
     thread: Option<JoinHandle<()>>,
+    _silence: Option<mpsc::UnboundedSender<Result<Lsn, StoreError>>>,
 }
 
 impl Journal {
+    /// The journal of a node that writes none (a worker): an append is an error.
+    pub fn none() -> Self {
+        let (silence, durable) = mpsc::unbounded_channel();
+        Self { orders: None, durable, thread: None, _silence: Some(silence) }
+    }
+
     /// Opens a new segment; `lock` is held as long as the journal lives.
     pub(super) fn open(dir: &Path, header: Header, lock: File) -> Result<Self, StoreError> {
         let (orders, queue) = std_mpsc::channel();
@@ -53,7 +60,7 @@ impl Journal {
                 drop(lock);
             })
             .map_err(StoreError::io(dir))?;
-        Ok(Self { orders: Some(orders), durable, thread: Some(thread) })
+        Ok(Self { orders: Some(orders), durable, thread: Some(thread), _silence: None })
     }
 
     /// Queues a record.
