@@ -1,0 +1,94 @@
+//! Bad input: one clear message, a documented exit code, no panic.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+fn run(binary: &str, args: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = Command::new(binary).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&stderr).into_owned();
+    assert!(!text.contains("panicked"), "{text}");
+    (status.code().unwrap(), text)
+}
+
+fn validate(plan: &str) -> (i32, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("plan.yaml");
+    fs::write(&path, plan).unwrap();
+    run(env!("CARGO_BIN_EXE_hyperscale"), &["validate", path.to_str().unwrap()])
+}
+
+const FLOW: &str = "flow: [{name: a, get: /}]";
+
+#[test]
+fn bad_plans_exit_104_with_a_position() {
+    let cases = [
+        (
+            format!(
+                "base_url: demo\nworkflows:\n  a: {{executor: constant-vus, vus: 1, durration: 1s, {FLOW}}}\n"
+            ),
+            "durration",
+        ),
+        (
+            format!(
+                "base_url: demo\nworkflows:\n  a: {{executor: constant-vus, vus: many, duration: 1s, {FLOW}}}\n"
+            ),
+            "3:",
+        ),
+        (
+            format!(
+                "base_url: demo\nworkflows:\n  a: {{after: [b], executor: constant-vus, vus: 1, duration: 1s, {FLOW}}}\n  b: {{after: [a], executor: constant-vus, vus: 1, duration: 1s, {FLOW}}}\n"
+            ),
+            "cycle",
+        ),
+        (
+            format!(
+                "base_url: demo\nworkflows:\n  a: {{executor: constant-arrival-rate, rate: 0/s, max_vus: 1, duration: 1s, {FLOW}}}\n"
+            ),
+            "rate",
+        ),
+        (
+            format!(
+                "base_url: demo\ndata: {{row: {{csv: missing.csv}}}}\nworkflows:\n  a: {{executor: constant-vus, vus: 1, duration: 1s, {FLOW}}}\n"
+            ),
+            "missing.csv",
+        ),
+    ];
+    for (plan, expected) in cases {
+        let (code, text) = validate(&plan);
+        assert_eq!(code, 104, "{text}");
+        assert!(text.contains(expected), "{expected} is not in: {text}");
+    }
+}
+
+#[test]
+fn a_port_in_use_and_a_truncated_journal_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = dir.path().join("manager.toml");
+    let text = |port: u16| {
+        format!(
+            "cluster = 1\nnode = 2\ndatacenter = \"dc\"\nstate_dir = \"{}\"\n\
+             listen = \"127.0.0.1:{port}\"\n",
+            dir.path().join("state").display()
+        )
+    };
+    let port = taken.local_addr().unwrap().port();
+    fs::write(&config, text(port)).unwrap();
+    let manager = env!("CARGO_BIN_EXE_hyperscale-manager");
+    let (code, message) = run(manager, &["--config", config.to_str().unwrap()]);
+    assert_eq!(code, 104, "{message}");
+    assert!(message.contains(&port.to_string()), "{message}");
+
+    let state = dir.path().join("state");
+    let journal = fs::read_dir(&state)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|found| found == "journal"))
+        .expect("a journal was begun");
+    let bytes = fs::read(&journal).unwrap();
+    fs::write(&journal, [&bytes[..10], &[0xff; 30][..]].concat()).unwrap();
+    let (code, message) = run(manager, &["--config", config.to_str().unwrap()]);
+    assert_eq!(code, 104, "{message}");
+    assert!(message.contains("journal"), "{message}");
+}
