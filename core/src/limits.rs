@@ -35,6 +35,8 @@ pub const DURATION_MAX_SECS: u64 = 7 * 24 * 3600;
 pub const SHARDS_MAX: usize = 1024;
 /// Runs that one worker holds, live or waiting for their final acknowledgement.
 pub const RUNS_PER_WORKER_MAX: usize = 512;
+/// Heartbeats whose send a worker remembers; a confirmation of an older one is dropped.
+pub const HEARTBEATS_MAX: usize = 4096;
 /// Workers of a datacenter.
 pub const WORKERS_MAX: usize = 10_000;
 /// Fences a worker remembers; the ones of closed jobs go first.

@@ -3,7 +3,20 @@
 //! The holder counts `ttl` on its own clock from the moment it sent the request that was granted. The grantor counts
 //! [`grantor_wait`] from the moment it granted.
 
+mod fence;
+mod grantor;
+mod holder;
+mod plan_clock;
+
+#[cfg(test)]
+mod proptests;
+
 use std::time::Duration;
+
+pub use fence::{FenceRefusal, Fences};
+pub use grantor::Grantor;
+pub use holder::Holder;
+pub use plan_clock::PlanClock;
 
 /// How long a grantor waits before a lease it granted has surely ended: `ttl x (1 + drift) / (1 - drift)`, rounded up.
 ///

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{DataSource, Workflow};
 use super::share::Share;
+use super::time::PlanTime;
 use crate::bounded::BoundedVec;
 use crate::ids::WorkflowIx;
 use crate::limits;
@@ -31,4 +32,16 @@ pub struct Slice {
     pub index_header: bool,
     /// An arrival that cannot start within this after its planned instant is dropped.
     pub late_max: Duration,
+}
+
+impl Slice {
+    /// How many local items the share has, from item 0; `None` if only time ends them.
+    pub fn items_total(&self) -> Option<u64> {
+        self.workflow.executor.local_items(&self.share)
+    }
+
+    /// How many local items are due strictly before `until`. Closed loops have no schedule: zero.
+    pub fn items_due_by(&self, until: PlanTime) -> u64 {
+        self.workflow.executor.local_items_due_by(&self.share, until)
+    }
 }

@@ -1,7 +1,11 @@
 //! What is measured, and how it merges exactly.
 
+mod bucket;
 mod histogram;
+mod merge;
+mod recorder;
 mod totals;
 
-pub use histogram::Histogram;
+pub use histogram::{BadHistogram, Histogram};
+pub use recorder::Recorder;
 pub use totals::{Errors, StepTotals, Totals};
