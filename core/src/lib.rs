@@ -16,6 +16,7 @@
 
 pub mod api;
 pub mod bounded;
+pub mod client;
 pub mod config;
 pub mod consensus;
 pub mod crc;

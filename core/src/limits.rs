@@ -43,6 +43,8 @@ pub const WORKERS_MAX: usize = 10_000;
 pub const FENCES_MAX: usize = 100_000;
 /// Parts a manager holds before the gate has acknowledged their results.
 pub const PARTS_MAX: usize = 64;
+/// Ended or never accepted parts a manager remembers so that they do not come back; the oldest jobs' go first.
+pub const TOMBSTONES_MAX: usize = 100_000;
 /// Loss intervals a workflow's report lists; further ones are folded into the last.
 pub const LOSSES_MAX: usize = 1024;
 
@@ -54,6 +56,12 @@ pub const JOB_HISTORY_MAX: usize = 1000;
 pub const KEYS_MAX: usize = 100_000;
 /// Updates of a job kept for watchers that resume.
 pub const UPDATES_MAX: usize = 1024;
+/// Updates of all jobs kept; the oldest of the longest list goes first.
+pub const UPDATES_ALL_MAX: usize = 4096;
+/// Calls that wait for an entry to be committed.
+pub const CALLS_MAX: usize = 1024;
+/// Datacenters of a gate.
+pub const DATACENTERS_MAX: usize = 64;
 /// Bytes of an idempotency key.
 pub const KEY_BYTES_MAX: usize = 128;
 
@@ -77,3 +85,5 @@ pub const SETTLE_MAX: usize = 10_000;
 
 const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < RECORD_MAX);
+const _: () = assert!(UPDATES_MAX <= UPDATES_ALL_MAX);
+const _: () = assert!(JOBS_LIVE_MAX + JOB_HISTORY_MAX < UPDATES_ALL_MAX);

@@ -1,7 +1,312 @@
-//! The gate ledger: placeholder of the contract, see the module's owner.
+//! The gates' ledger: jobs and idempotency keys. Changes only in [`GateLedger::apply`], which reads no clock.
+//!
+//! An entry that an earlier one has overtaken (a begin after a cancel, a second end) changes nothing and says so, so
+//! that every replica folds the same log to the same state whatever was in flight when it was proposed.
+//! Ids are log positions and live jobs are never dropped: a job that is not here and whose id is not above the
+//! newest entry has ended, so no tombstones are kept.
+//! Does not do: decide anything by time, evaluate thresholds (both come with the entry).
 
 use serde::{Deserialize, Serialize};
 
+use super::models::job::may_follow;
+use super::models::{Cancel, CancelCause, GateCommand, Job, Part, PartEnd};
+use super::stats;
+use crate::bounded::{BoundedMap, BoundedVec};
+use crate::ids::{Fence, JobId, LogIndex, PartId, PartIx};
+use crate::invariant::{Inv, Violation};
+use crate::limits::{JOB_HISTORY_MAX, JOBS_LIVE_MAX, KEYS_MAX, THRESHOLDS_MAX};
+use crate::plan::Plan;
+use crate::report::{JobStatus, PartResult, ThresholdOutcome};
+
+const JOBS_MAX: usize = JOBS_LIVE_MAX + JOB_HISTORY_MAX;
+
 /// The ledger.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct GateLedger {}
+pub struct GateLedger {
+    jobs: BoundedMap<JobId, Job, JOBS_MAX>,
+    history: BoundedMap<LogIndex, JobId, JOB_HISTORY_MAX>,
+    keys: BoundedMap<String, Key, KEYS_MAX>,
+}
+
+/// What an idempotency key stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Key {
+    /// The job it made.
+    pub job: JobId,
+    /// Digest of the plan it came with.
+    pub plan_digest: u64,
+}
+
+/// What an entry did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Applied {
+    /// Nothing: an earlier entry had overtaken it.
+    Overtaken,
+    /// Nothing: no room for a job or a key.
+    Full,
+    /// A job exists.
+    Created(JobId),
+    /// Nothing: the key had made a job.
+    Known(Key),
+    /// A part has a datacenter.
+    Placed(JobId),
+    /// A part is begun.
+    Begun(JobId),
+    /// A job is to be ended, by this entry or an earlier one.
+    Cancelling(JobId),
+    /// Nothing: the job had ended.
+    AlreadyEnded(JobStatus),
+    /// A part is over.
+    PartEnded(JobId),
+    /// A job is over.
+    JobEnded(JobId),
+    /// Old keys are gone.
+    Forgot,
+}
+
+impl GateLedger {
+    /// A job.
+    pub fn job(&self, id: JobId) -> Option<&Job> {
+        self.jobs.get(&id)
+    }
+
+    /// All jobs, oldest first.
+    pub fn jobs(&self) -> impl DoubleEndedIterator<Item = (JobId, &Job)> {
+        self.jobs.iter().map(|(id, job)| (*id, job))
+    }
+
+    /// Jobs that have not ended, oldest first.
+    pub fn live(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        self.jobs().filter(|(_, job)| !job.status.is_terminal())
+    }
+
+    /// How many have not ended.
+    pub fn live_count(&self) -> usize {
+        self.jobs.len().saturating_sub(self.history.len())
+    }
+
+    /// What a key stands for.
+    pub fn key(&self, key: &str) -> Option<Key> {
+        self.keys.get(key).copied()
+    }
+
+    /// How many keys are remembered.
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Changes the state by one committed entry.
+    pub fn apply(&mut self, index: LogIndex, command: &GateCommand) -> Applied {
+        match command {
+            GateCommand::Create { key, plan_digest, plan } => {
+                self.create(index, key, *plan_digest, plan)
+            }
+            GateCommand::Place { part, datacenter } => self.place(index, *part, datacenter),
+            GateCommand::Begin { part, offer } => self.begin(index, *part, *offer),
+            GateCommand::Cancel { job, cause } => self.cancel(index, *job, cause),
+            GateCommand::EndPart { part, offer, end, result } => {
+                self.end_part(*part, *offer, end, result.as_deref())
+            }
+            GateCommand::EndJob { job, status, reason, thresholds } => {
+                self.end_job(index, *job, (*status, reason), thresholds)
+            }
+            GateCommand::Forget { before } => self.forget(*before),
+        }
+    }
+
+    fn create(&mut self, index: LogIndex, key: &str, plan_digest: u64, plan: &Plan) -> Applied {
+        if let Some(known) = self.key(key) {
+            return Applied::Known(known);
+        }
+        if self.live_count() >= JOBS_LIVE_MAX || self.keys.is_full() {
+            return Applied::Full;
+        }
+        let job = JobId::new(index.get());
+        let created = Job::new(key.to_owned(), Box::new(plan.clone()));
+        let room = self.keys.insert(key.to_owned(), Key { job, plan_digest }).is_ok()
+            && self.jobs.insert(job, created).is_ok();
+        if room { Applied::Created(job) } else { Applied::Full }
+    }
+
+    fn place(&mut self, index: LogIndex, part: PartId, datacenter: &str) -> Applied {
+        let Some(job) = self.live_mut(part) else { return Applied::Overtaken };
+        if job.cancel.is_some() {
+            return Applied::Overtaken;
+        }
+        match &job.part {
+            None => {
+                if !step(job, JobStatus::Dispatching) {
+                    return Applied::Overtaken;
+                }
+            }
+            Some(old) if old.begun.is_some() || old.end.is_some() => return Applied::Overtaken,
+            Some(old) => {
+                let tried = old.datacenter.clone();
+                if job.tried.push(tried).is_err() {
+                    return Applied::Overtaken;
+                }
+            }
+        }
+        let datacenter = datacenter.to_owned();
+        job.part = Some(Part { datacenter, offer: index, begun: None, end: None, result: None });
+        Applied::Placed(part.job)
+    }
+
+    fn begin(&mut self, index: LogIndex, id: PartId, offer: Fence) -> Applied {
+        let Some(job) = self.live_mut(id) else { return Applied::Overtaken };
+        let wanted = job.part.as_ref().is_some_and(|part| {
+            part.offer == offer.index && part.begun.is_none() && part.end.is_none()
+        });
+        if job.cancel.is_some() || !wanted || !step(job, JobStatus::Running) {
+            return Applied::Overtaken;
+        }
+        if let Some(part) = &mut job.part {
+            part.begun = Some(index);
+        }
+        Applied::Begun(id.job)
+    }
+
+    fn cancel(&mut self, index: LogIndex, id: JobId, cause: &CancelCause) -> Applied {
+        let Some(job) = self.jobs.value_mut(&id) else { return Applied::Overtaken };
+        if job.cancel.is_none() && step(job, JobStatus::Cancelling) {
+            job.cancel = Some(Cancel { at: index, cause: cause.clone() });
+        }
+        if job.status.is_terminal() {
+            Applied::AlreadyEnded(job.status)
+        } else {
+            Applied::Cancelling(id)
+        }
+    }
+
+    fn end_part(
+        &mut self,
+        id: PartId,
+        offer: LogIndex,
+        end: &PartEnd,
+        result: Option<&PartResult>,
+    ) -> Applied {
+        let Some(job) = self.live_mut(id) else { return Applied::Overtaken };
+        let Some(part) = job.part.as_mut().filter(|p| p.end.is_none() && p.offer == offer) else {
+            return Applied::Overtaken;
+        };
+        part.end = Some(end.clone());
+        part.result = result.cloned().map(Box::new);
+        Applied::PartEnded(id.job)
+    }
+
+    fn end_job(
+        &mut self,
+        index: LogIndex,
+        id: JobId,
+        end: (JobStatus, &str),
+        thresholds: &BoundedVec<ThresholdOutcome, THRESHOLDS_MAX>,
+    ) -> Applied {
+        let Some(job) = self.jobs.value_mut(&id) else { return Applied::Overtaken };
+        let (status, reason) = end;
+        let due = job.verdict().is_some_and(|(verdict, _)| verdict == status);
+        if !due || !step(job, status) {
+            return Applied::Overtaken;
+        }
+        reason.clone_into(&mut job.reason);
+        let result = stats::job_result(id, job, thresholds.clone());
+        job.result = Some(Box::new(result));
+        job.plan = None;
+        job.ended = Some(index);
+        if self.history.is_full()
+            && let Some((_, oldest)) = self.history.pop_first()
+        {
+            self.jobs.remove(&oldest);
+        }
+        // There is room: one was taken out if it was full.
+        let _ = self.history.insert(index, id);
+        Applied::JobEnded(id)
+    }
+
+    fn forget(&mut self, before: JobId) -> Applied {
+        let Self { jobs, keys, .. } = self;
+        keys.retain(|_, key| {
+            key.job >= before || jobs.get(&key.job).is_some_and(|job| !job.status.is_terminal())
+        });
+        Applied::Forgot
+    }
+
+    fn live_mut(&mut self, part: PartId) -> Option<&mut Job> {
+        let job = self.jobs.value_mut(&part.job)?;
+        (part.part == PartIx::new(0) && !job.status.is_terminal()).then_some(job)
+    }
+
+    /// Checks one job; an unknown one is fine.
+    ///
+    /// # Errors
+    /// What is inconsistent.
+    pub fn check_job(&self, id: JobId) -> Result<(), Violation> {
+        let Some(job) = self.jobs.get(&id) else { return Ok(()) };
+        let broken = |inv, what: &str| Err(Violation::new(inv, format!("{id}: {what}: {job:?}")));
+        if job.status.is_terminal() != job.ended.is_some()
+            || job.ended.is_some() != job.result.is_some()
+            || job.ended.is_some() == job.plan.is_some()
+            || job.result.as_ref().is_some_and(|result| result.status != job.status)
+        {
+            return broken(Inv::JobTerminal, "terminal status, end and result disagree");
+        }
+        if job.ended.is_some_and(|at| self.history.get(&at) != Some(&id)) {
+            return broken(Inv::JobTerminal, "ended but not in the history");
+        }
+        let placed = job.part.is_some();
+        let legal = match job.status {
+            JobStatus::Submitted => !placed && job.cancel.is_none(),
+            JobStatus::Dispatching => placed && !job.has_begun() && job.cancel.is_none(),
+            JobStatus::Running => job.has_begun() && job.cancel.is_none(),
+            JobStatus::Cancelling | JobStatus::Cancelled => job.cancel.is_some(),
+            JobStatus::Failed => true,
+            JobStatus::Completed | JobStatus::TimedOut | JobStatus::Partial => {
+                job.has_begun() && job.cancel.is_none()
+            }
+        };
+        if !legal {
+            return broken(Inv::LifecycleLegal, "the status does not fit the part and the cancel");
+        }
+        let part = job.part.as_ref();
+        if part.is_some_and(|part| part.begun.is_some_and(|begun| begun <= part.offer)) {
+            return broken(Inv::FenceMonotonic, "begun at or below the offer");
+        }
+        Ok(())
+    }
+
+    /// Walks everything.
+    ///
+    /// # Errors
+    /// The first inconsistency.
+    pub fn check_all(&self) -> Result<(), Violation> {
+        for (id, job) in self.jobs() {
+            self.check_job(id)?;
+            let known = self.keys.get(&job.key);
+            let live = !job.status.is_terminal();
+            if known.map_or(live, |key| key.job < id || (live && key.job != id)) {
+                return Err(Violation::new(
+                    Inv::JobOnce,
+                    format!("{id}: its key stands for {known:?}"),
+                ));
+            }
+        }
+        for (at, id) in &self.history {
+            if self.jobs.get(id).and_then(|job| job.ended) != Some(*at) {
+                let detail = format!("{id} is in the history at {at:?} but did not end there");
+                return Err(Violation::new(Inv::JobTerminal, detail));
+            }
+        }
+        if self.live_count() > JOBS_LIVE_MAX || self.live().count() != self.live_count() {
+            let detail = format!("{} jobs, {} ended", self.jobs.len(), self.history.len());
+            return Err(Violation::new(Inv::Bounded, detail));
+        }
+        Ok(())
+    }
+}
+
+fn step(job: &mut Job, to: JobStatus) -> bool {
+    let legal = may_follow(job.status, to);
+    if legal {
+        job.status = to;
+    }
+    legal
+}

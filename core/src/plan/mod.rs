@@ -1,15 +1,24 @@
 //! Plans: the checked model, executors, arrival schedules, shares, pacing and thresholds. All pure.
 
 mod cursor;
+mod error;
 mod executor;
+mod expression;
+mod metric;
 mod model;
+mod nearest;
 mod pace;
+pub mod raw;
 mod schedule;
 mod share;
 mod slice;
+pub mod threshold;
 mod time;
 
+pub use error::{PathPart, PlanError};
+pub use metric::MetricKind;
 pub use model::*;
+pub use nearest::nearest;
 pub use pace::{Issue, Pace, Pacer};
 pub use schedule::Schedule;
 pub use share::{Share, Stripe, shares};

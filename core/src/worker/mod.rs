@@ -1,1 +1,176 @@
 //! The worker: executes runs while it holds unexpired confirmations.
+//!
+//! In: `Prepare` and `Confirm` from the managers, the engine's events, wakes, a drain. Out:
+//! `Start`, `Permit` and `Stop` for the engine; heartbeats, reports and last words to every known
+//! manager. A step that changes a run ends with a heartbeat.
+//!
+//! A worker is in no quorum and has no journal: a restarted one is a new boot that holds nothing,
+//! whatever the one before held. It decides nothing about load; it hands on what it was granted,
+//! counted from the send of the heartbeat that was answered. Draining, it takes no new run and goes
+//! on with those it has; it is drained when none is left and every last word was acknowledged.
+//!
+//! Who hears what: the handlers check what came and give it to `execution`; its events go to
+//! `sync` (last words) and `registry` (a heartbeat is due); what `sync` wants told goes through
+//! `registry`, which knows the managers.
+
+mod cancellation;
+mod execution;
+mod handlers;
+mod models;
+mod registry;
+#[cfg(test)]
+mod samples;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+
+pub use models::RunView;
+
+use crate::config::WorkerConfig;
+use crate::ids::{Boot, BootId};
+use crate::input::Input;
+use crate::invariant::{Inv, Violation};
+use crate::journal::{RecoverError, Recovered};
+use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::stat::Stat;
+use execution::Execution;
+use registry::{Beat, Registry};
+use sync::Sync;
+
+/// A worker.
+#[derive(Debug)]
+pub struct Worker {
+    registry: Registry,
+    execution: Execution,
+    sync: Sync,
+}
+
+impl Worker {
+    /// This life.
+    #[must_use]
+    pub const fn boot(&self) -> BootId {
+        self.registry.boot()
+    }
+
+    /// Every run held, until it is told to forget it.
+    pub fn runs(&self) -> impl Iterator<Item = RunView> {
+        self.execution.views()
+    }
+
+    /// How many cores no run holds.
+    #[must_use]
+    pub fn cores_free(&self) -> u16 {
+        self.execution.cores.free_count()
+    }
+
+    /// Whether it was asked to leave and may: no run is held but refused ones, and every last word
+    /// was acknowledged.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.execution.is_draining() && self.execution.is_idle()
+    }
+
+    fn execute(&mut self, cx: &mut Cx<'_>, input: execution::Input) {
+        for event in self.execution.handle(cx, input) {
+            match event {
+                execution::Event::Changed => self.registry.hasten(),
+                execution::Event::Finished(last_word) => {
+                    self.sync(cx, sync::Input::Finished(last_word));
+                }
+                execution::Event::Dropped(run) => self.sync(cx, sync::Input::Dropped(run)),
+            }
+        }
+    }
+
+    fn sync(&mut self, cx: &mut Cx<'_>, input: sync::Input) {
+        for event in self.sync.handle(cx, input) {
+            match event {
+                sync::Event::Tell(msg) => self.registry.tell(cx, &msg),
+            }
+        }
+    }
+
+    fn beat(&mut self, cx: &mut Cx<'_>) {
+        if !self.registry.is_due(cx.now()) {
+            return;
+        }
+        let beat = Beat {
+            cores: self.execution.cores.count(),
+            free: self.cores_free(),
+            draining: self.execution.is_draining(),
+            runs: self.execution.beats(cx.now()),
+        };
+        self.registry.beat(cx, beat);
+    }
+}
+
+impl Machine for Worker {
+    type Input = Input;
+    type Event = Infallible;
+
+    fn handle(&mut self, cx: &mut Cx<'_>, input: Input) -> Events<Infallible> {
+        self.execution.begin_step();
+        // What ended before this input arrived must have ended when it is looked at.
+        self.execute(cx, execution::Input::Wake);
+        match input {
+            Input::Wake => {}
+            Input::Received { from, msg } => self.on_message(cx, from, *msg),
+            Input::Engine(event) => self.on_engine(cx, *event),
+            Input::Drain => self.execute(cx, execution::Input::Drain),
+            Input::Durable(_) | Input::Called { .. } => cx.count(Stat::InputForeign),
+        }
+        self.sync(cx, sync::Input::Wake);
+        self.beat(cx);
+        if let Err(violation) = self.check() {
+            cx.out.halt(violation);
+        }
+        Events::none()
+    }
+
+    fn next_wake(&self) -> Option<Wake> {
+        let results = Wake::earliest(self.sync.next_wake(), self.registry.next_wake());
+        Wake::earliest(self.execution.next_wake(), results)
+    }
+
+    fn check(&self) -> Result<(), Violation> {
+        self.execution.check()?;
+        self.sync.check()?;
+        self.registry.check()
+    }
+}
+
+impl Role for Worker {
+    type Config = WorkerConfig;
+
+    fn recover(config: WorkerConfig, boot: Boot, disk: Recovered) -> Result<Self, RecoverError> {
+        let record = disk.records.first().map(|(lsn, _)| (*lsn, "journal"));
+        let snapshot = disk.snapshot.as_ref().map(|(lsn, _)| (*lsn, "snapshot"));
+        if let Some((lsn, found)) = snapshot.or(record) {
+            return Err(RecoverError::ForeignRecord { lsn, found, role: "worker" });
+        }
+        Ok(Self {
+            registry: Registry::new(&config, boot.id),
+            execution: Execution::new(&config, boot.id),
+            sync: Sync::new(&config, boot.id),
+        })
+    }
+
+    fn check_all(&self) -> Result<(), Violation> {
+        self.check()?;
+        self.execution.check_all()?;
+        let strays = self.sync.finals().filter(|run| self.execution.is_live(*run)).count();
+        let ended = self.runs().filter(|view| view.state == crate::wire::RunState::Ended);
+        let silent = ended.filter(|view| !self.sync.has_final(view.run)).count();
+        if strays + silent > 0 {
+            let detail = format!("{strays} last words of live runs, {silent} ended without one");
+            return Err(Violation::new(Inv::LifecycleLegal, detail));
+        }
+        Ok(())
+    }
+
+    fn durable_digest(&self) -> u64 {
+        0
+    }
+}

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Fence, JobId, PartId, WorkflowIx};
+use crate::bounded::BoundedVec;
+use crate::ids::{Fence, JobId, LogIndex, PartId};
+use crate::limits;
 use crate::plan::Plan;
-use crate::report::{JobStatus, PartResult};
+use crate::report::{JobStatus, PartResult, ThresholdOutcome};
 
-/// A command of the gate ledger.
+/// A command of the gate ledger. One that was overtaken by an earlier entry changes nothing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum GateCommand {
     /// A job is created; its id is the entry's index. A known key makes this a no-op that answers with its job.
@@ -32,21 +34,25 @@ pub enum GateCommand {
         /// The accepted offer.
         offer: Fence,
     },
-    /// A client cancelled the job.
+    /// The job is to be ended. The first cause stays.
     Cancel {
         /// The job.
         job: JobId,
-        /// Only this workflow and what depends on it.
-        workflow: Option<WorkflowIx>,
+        /// Who wants it ended.
+        cause: CancelCause,
     },
-    /// A part's result.
+    /// A part is over. The first wins.
     EndPart {
         /// The part.
         part: PartId,
-        /// Its result; `None` when it is missing for good.
+        /// The placing it ends: a later one is another offer and goes on.
+        offer: LogIndex,
+        /// How it ended.
+        end: PartEnd,
+        /// Its result, if it reported one.
         result: Option<Box<PartResult>>,
     },
-    /// A job ended. The first wins.
+    /// A job ended. The first wins; one whose status a later cancel has overtaken changes nothing.
     EndJob {
         /// The job.
         job: JobId,
@@ -54,10 +60,38 @@ pub enum GateCommand {
         status: JobStatus,
         /// Why.
         reason: String,
+        /// Every threshold of the plan with its outcome.
+        thresholds: BoundedVec<ThresholdOutcome, { limits::THRESHOLDS_MAX }>,
     },
-    /// Keys and tombstones older than this entry are forgotten.
+    /// Keys of ended jobs created before this entry are forgotten.
     Forget {
         /// The oldest entry kept.
         before: JobId,
+    },
+}
+
+/// Why a job is to be ended before its plan is done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CancelCause {
+    /// A client asked.
+    Client,
+    /// A threshold with `abort_on_fail` failed: the job ends as failed.
+    Aborted {
+        /// Which, for the user.
+        reason: String,
+    },
+}
+
+/// How a part is over.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PartEnd {
+    /// Its datacenter reported a result.
+    Reported,
+    /// No result in time: it is missing for good.
+    TimedOut,
+    /// No datacenter ran it.
+    Refused {
+        /// Why, for the user.
+        reason: String,
     },
 }

@@ -17,6 +17,8 @@ pub enum ManagerCommand {
     Accept {
         /// The part.
         part: PartId,
+        /// The gate that offered it and hears of it.
+        gate: NodeId,
         /// The gate's offer.
         fence: Fence,
         /// What to run.
@@ -26,6 +28,8 @@ pub enum ManagerCommand {
     Begin {
         /// The part.
         part: PartId,
+        /// The gate that hears of it from here on.
+        gate: NodeId,
         /// The gate's `Begun`.
         fence: Fence,
     },
@@ -33,6 +37,8 @@ pub enum ManagerCommand {
     Cancel {
         /// The part.
         part: PartId,
+        /// The gate that hears of it from here on.
+        gate: NodeId,
         /// The gate's cancel.
         fence: Fence,
         /// Only this workflow and what depends on it.
@@ -82,6 +88,10 @@ pub enum ManagerCommand {
         run: RunId,
         /// How.
         outcome: RunOutcome,
+        /// Local items from here on were never permitted to it: where a replacement may begin.
+        ceiling: u64,
+        /// Plan time up to which the run held its shard.
+        until: PlanTime,
         /// Its counters.
         progress: Progress,
         /// Its contribution.
@@ -112,6 +122,15 @@ pub enum ManagerCommand {
     Close {
         /// The part.
         part: PartId,
+    },
+    /// A workflow, or all of the part, cannot do what was planned: its runs are ended, then it ends as failed.
+    Fail {
+        /// The part.
+        part: PartId,
+        /// Only this workflow.
+        workflow: Option<WorkflowIx>,
+        /// Why, for the user.
+        reason: String,
     },
 }
 

@@ -1,5 +1,13 @@
 //! Plain data of the manager.
 
 mod command;
+mod key;
+mod part;
+mod shard;
+mod workflow;
 
 pub use command::{ManagerCommand, RunOutcome};
+pub use key::WorkflowKey;
+pub use part::{Part, Tombstone};
+pub use shard::{Ended, Run, Shard};
+pub use workflow::{StopCause, WorkflowState};

@@ -1,0 +1,91 @@
+//! What the gate knows of its datacenters from their managers' `Capacity`, and which one is offered a part.
+//!
+//! Inputs: `Capacity` from a known manager. Decides: the first datacenter, in the order of the configuration, that is
+//! reachable and has a free core, else one that is reachable, else any; never one that was tried.
+//! Does not do: scores, hysteresis, breakers (one datacenter is enough for those to say nothing).
+
+use std::time::Duration;
+
+use crate::api::DatacenterView;
+use crate::config::DatacenterConfig;
+use crate::ids::NodeId;
+use crate::time::Instant;
+use crate::wire::Capacity;
+
+/// A manager reports every second; three missed reports make its datacenter unreachable.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// The datacenters of a gate.
+#[derive(Debug)]
+pub(super) struct Health {
+    datacenters: Vec<Datacenter>,
+}
+
+#[derive(Debug)]
+struct Datacenter {
+    config: DatacenterConfig,
+    last: Option<(Instant, Capacity)>,
+}
+
+impl Health {
+    pub(super) fn new(datacenters: &[DatacenterConfig]) -> Self {
+        let fresh = |config: &DatacenterConfig| Datacenter { config: config.clone(), last: None };
+        Self { datacenters: datacenters.iter().map(fresh).collect() }
+    }
+
+    /// The datacenter that a manager belongs to.
+    pub(super) fn home(&self, manager: NodeId) -> Option<&str> {
+        let home = self.datacenters.iter().find(|dc| dc.config.managers.contains(&manager))?;
+        Some(&home.config.name)
+    }
+
+    /// The manager that the `attempt`-th message to a datacenter goes to: each in turn.
+    pub(super) fn manager(&self, datacenter: &str, attempt: u32) -> Option<NodeId> {
+        let dc = self.datacenters.iter().find(|dc| dc.config.name == datacenter)?;
+        let ring = u32::try_from(dc.config.managers.len()).ok()?;
+        dc.config.managers.get(usize::try_from(attempt.checked_rem(ring)?).ok()?).copied()
+    }
+
+    /// A manager said what its datacenter has. `false` if nobody knows it.
+    pub(super) fn on_capacity(&mut self, now: Instant, from: NodeId, capacity: Capacity) -> bool {
+        let home = self.datacenters.iter_mut().find(|dc| dc.config.managers.contains(&from));
+        let known = home.is_some();
+        if let Some(dc) = home {
+            dc.last = Some((now, capacity));
+        }
+        known
+    }
+
+    /// Where a part goes next.
+    pub(super) fn choose(&self, now: Instant, tried: &[&str]) -> Option<&str> {
+        let left = |dc: &&Datacenter| !tried.contains(&dc.config.name.as_str());
+        let best = |dc: &&Datacenter| {
+            let view = dc.view(now);
+            u8::from(view.reachable).saturating_add(u8::from(view.reachable && view.free > 0))
+        };
+        // `max_by_key` gives the last of equals: reversed, the first of the configuration.
+        let chosen = self.datacenters.iter().filter(left).rev().max_by_key(best)?;
+        Some(&chosen.config.name)
+    }
+
+    /// Every datacenter, in the order of the configuration.
+    pub(super) fn view(&self, now: Instant) -> Vec<DatacenterView> {
+        self.datacenters.iter().map(|dc| dc.view(now)).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.datacenters.is_empty()
+    }
+}
+
+impl Datacenter {
+    fn view(&self, now: Instant) -> DatacenterView {
+        let name = self.config.name.clone();
+        let Some((at, capacity)) = self.last else {
+            return DatacenterView { name, ..DatacenterView::default() };
+        };
+        let reachable = now.since(at) <= SILENCE;
+        let Capacity { workers, cores, free } = capacity;
+        DatacenterView { name, reachable, workers, cores, free }
+    }
+}

@@ -1,0 +1,171 @@
+//! A job in the ledger, its transition table, and what it needs next. All of it follows from committed entries.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{CancelCause, PartEnd};
+use crate::bounded::BoundedVec;
+use crate::ids::LogIndex;
+use crate::limits;
+use crate::plan::Plan;
+use crate::report::{JobResult, JobStatus, PartResult};
+
+/// A job.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// The idempotency key that made it.
+    pub key: String,
+    /// The plan's name.
+    pub name: String,
+    /// What to run; dropped when the job has ended.
+    pub plan: Option<Box<Plan>>,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Why it stands there, if there is more to say.
+    pub reason: String,
+    /// The cancel, once committed.
+    pub cancel: Option<Cancel>,
+    /// Its part, once placed. With one datacenter per job the part's number is 0.
+    pub part: Option<Part>,
+    /// Datacenters that did not take it.
+    pub tried: BoundedVec<String, { limits::DATACENTERS_MAX }>,
+    /// The entry that ended it.
+    pub ended: Option<LogIndex>,
+    /// Its result, once it has ended.
+    pub result: Option<Box<JobResult>>,
+}
+
+/// A committed cancel.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Its entry: the fence of `CancelPart`.
+    pub at: LogIndex,
+    /// Who wanted it.
+    pub cause: CancelCause,
+}
+
+/// A job's share in a datacenter.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// The datacenter's name.
+    pub datacenter: String,
+    /// The placing entry: the offer's fence.
+    pub offer: LogIndex,
+    /// The beginning entry: from here on the part never moves.
+    pub begun: Option<LogIndex>,
+    /// How it is over.
+    pub end: Option<PartEnd>,
+    /// Its result; moves into the job's when that ends.
+    pub result: Option<Box<PartResult>>,
+}
+
+/// What a job needs next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Duty {
+    /// A datacenter.
+    Place,
+    /// An answer to the offer with this fence.
+    Offer(LogIndex),
+    /// An answer to the begin with this fence, then a result.
+    Begin(LogIndex),
+    /// The end of the part, by the cancel with this fence.
+    Cancel(LogIndex),
+    /// To be ended: everything is in.
+    End,
+    /// Nothing, ever.
+    Nothing,
+}
+
+impl Job {
+    /// A job as it is created.
+    pub fn new(key: String, plan: Box<Plan>) -> Self {
+        Self {
+            key,
+            name: plan.name.clone(),
+            plan: Some(plan),
+            status: JobStatus::Submitted,
+            reason: String::new(),
+            cancel: None,
+            part: None,
+            tried: BoundedVec::new(),
+            ended: None,
+            result: None,
+        }
+    }
+
+    /// What it needs next.
+    pub fn duty(&self) -> Duty {
+        if self.status.is_terminal() {
+            return Duty::Nothing;
+        }
+        match (&self.part, &self.cancel) {
+            (None, None) => Duty::Place,
+            (None, Some(_)) => Duty::End,
+            (Some(part), _) if part.end.is_some() => Duty::End,
+            (Some(_), Some(cancel)) => Duty::Cancel(cancel.at),
+            (Some(part), None) => part.begun.map_or(Duty::Offer(part.offer), Duty::Begin),
+        }
+    }
+
+    /// Whether its part was begun.
+    pub fn has_begun(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.begun.is_some())
+    }
+
+    /// How it ends, given all that is committed; `None` while something is outstanding.
+    pub fn verdict(&self) -> Option<(JobStatus, String)> {
+        if self.duty() != Duty::End {
+            return None;
+        }
+        if let Some(cancel) = &self.cancel {
+            return Some(match &cancel.cause {
+                CancelCause::Client => (JobStatus::Cancelled, self.silence()),
+                CancelCause::Aborted { reason } => (JobStatus::Failed, reason.clone()),
+            });
+        }
+        let part = self.part.as_ref()?;
+        Some(match part.end.as_ref()? {
+            PartEnd::TimedOut => (JobStatus::TimedOut, self.silence()),
+            PartEnd::Refused { reason } => (JobStatus::Failed, reason.clone()),
+            PartEnd::Reported => part.result.as_deref().map_or_else(
+                || (JobStatus::Partial, "the part reported no result".into()),
+                reported,
+            ),
+        })
+    }
+
+    fn silence(&self) -> String {
+        match &self.part {
+            Some(Part { datacenter, end: Some(PartEnd::TimedOut), .. }) => {
+                format!("no result from datacenter {datacenter} in time")
+            }
+            Some(_) | None => String::new(),
+        }
+    }
+}
+
+fn reported(result: &PartResult) -> (JobStatus, String) {
+    use crate::report::WorkflowStatus as W;
+    let mut found = result.workflows.iter().filter(|w| w.status == W::Failed);
+    if let Some(failed) = found.next() {
+        let ix = failed.workflow.get();
+        return (JobStatus::Failed, format!("workflow {ix} failed: {}", failed.reason));
+    }
+    if result.cancelled || result.workflows.iter().any(|w| w.status == W::Cancelled) {
+        return (JobStatus::Partial, "the datacenter ended the load by itself".into());
+    }
+    (JobStatus::Completed, String::new())
+}
+
+/// The transition table. A status that is not named as a target here is not reached from there.
+pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool {
+    use JobStatus as S;
+    match from {
+        S::Submitted => matches!(to, S::Dispatching | S::Cancelling),
+        S::Dispatching => matches!(to, S::Running | S::Cancelling | S::Failed),
+        S::Running => {
+            matches!(to, S::Cancelling | S::Completed | S::Failed | S::TimedOut | S::Partial)
+        }
+        S::Cancelling => matches!(to, S::Cancelled | S::Failed),
+        S::Completed | S::Failed | S::Cancelled | S::TimedOut | S::Partial => false,
+    }
+}

@@ -1,0 +1,215 @@
+//! Admission: which submissions become jobs, who waits for which entry, and when keys are forgotten.
+//!
+//! A submission is answered from its committed entry only. Submissions with a key that is in flight wait for the same
+//! entry: all of them hear the same job. Caps count what is in flight, so an admitted job is never refused later.
+//! Keys live for `KEY_RETENTION` at least and twice that at most; a restart begins the span anew.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::ledger::{Applied, GateLedger, Key};
+use super::models::GateCommand;
+use crate::api::{Refusal, Reply};
+use crate::digest;
+use crate::ids::{CallId, JobId, LogIndex};
+use crate::limits::{CALLS_MAX, JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX, PLAN_BYTES_MAX};
+use crate::machine::{Cx, Wake};
+use crate::plan::Plan;
+use crate::stat::Stat;
+use crate::time::Instant;
+use crate::wire::codec::encode;
+
+/// How long a key stands for its job, at least.
+const KEY_RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// Submissions in flight, and the age of keys.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    creating: BTreeMap<String, LogIndex>,
+    waiting: BTreeMap<LogIndex, Vec<Waiter>>,
+    /// Keys of jobs below this entry are old at this instant.
+    aging: Option<(JobId, Instant)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    call: CallId,
+    plan_digest: u64,
+}
+
+/// What becomes of a submission.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Admission {
+    /// It is answered.
+    Reply(Reply),
+    /// It waits for an entry that is in flight.
+    Joined,
+    /// It needs an entry that creates a job.
+    Propose { key: String, plan_digest: u64, plan: Box<Plan> },
+}
+
+impl Registry {
+    /// Judges a submission.
+    pub(super) fn on_submit(
+        &mut self,
+        ledger: &GateLedger,
+        call: CallId,
+        key: String,
+        plan: Box<Plan>,
+    ) -> Admission {
+        let refused = |refusal| Admission::Reply(Reply::Refused(refusal));
+        if key.is_empty() || key.len() > KEY_BYTES_MAX {
+            return refused(Refusal::KeyInvalid);
+        }
+        let plan_digest = digest::of(&plan);
+        if let Some(known) = ledger.key(&key) {
+            return Admission::Reply(known_reply(known, plan_digest));
+        }
+        let waiting: usize = self.waiting.values().map(Vec::len).sum();
+        if waiting >= CALLS_MAX {
+            return refused(Refusal::Full);
+        }
+        if let Some(index) = self.creating.get(&key) {
+            self.waiting.entry(*index).or_default().push(Waiter { call, plan_digest });
+            return Admission::Joined;
+        }
+        if let Err(what) = check(&plan) {
+            return refused(Refusal::PlanInvalid(what));
+        }
+        let coming = self.creating.len();
+        if ledger.live_count().saturating_add(coming) >= JOBS_LIVE_MAX
+            || ledger.key_count().saturating_add(coming) >= KEYS_MAX
+        {
+            return refused(Refusal::Full);
+        }
+        Admission::Propose { key, plan_digest, plan }
+    }
+
+    /// The entry was proposed for a call.
+    pub(super) fn on_proposed(
+        &mut self,
+        index: LogIndex,
+        call: CallId,
+        key: &str,
+        plan_digest: u64,
+    ) {
+        self.creating.insert(key.to_owned(), index);
+        self.waiting.entry(index).or_default().push(Waiter { call, plan_digest });
+    }
+
+    /// The entry is committed: everyone who waits hears of the job it made.
+    pub(super) fn on_committed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        index: LogIndex,
+        create: (&str, u64),
+        applied: Applied,
+    ) {
+        let (key, plan_digest) = create;
+        if self.creating.get(key) == Some(&index) {
+            self.creating.remove(key);
+        }
+        let made = match applied {
+            Applied::Created(job) => Some(Key { job, plan_digest }),
+            Applied::Known(known) => Some(known),
+            Applied::Overtaken
+            | Applied::Full
+            | Applied::Placed(_)
+            | Applied::Begun(_)
+            | Applied::Cancelling(_)
+            | Applied::AlreadyEnded(_)
+            | Applied::PartEnded(_)
+            | Applied::JobEnded(_)
+            | Applied::Forgot => None,
+        };
+        let mut fresh = matches!(applied, Applied::Created(_));
+        for waiter in self.waiting.remove(&index).unwrap_or_default() {
+            let reply = match made {
+                Some(key) if fresh && key.plan_digest == waiter.plan_digest => {
+                    Reply::Submitted { job: key.job, existing: false }
+                }
+                Some(key) => known_reply(key, waiter.plan_digest),
+                None => Reply::Refused(Refusal::Full),
+            };
+            fresh = false;
+            count(cx, &reply);
+            cx.out.reply(waiter.call, reply);
+        }
+    }
+
+    /// Keys exist up to this entry: the oldest of them are forgotten in good time.
+    pub(super) fn on_keys(&mut self, now: Instant, ledger: &GateLedger, index: LogIndex) {
+        if self.aging.is_none() && ledger.key_count() > 0 {
+            self.aging = Some((JobId::new(index.next().get()), now.after(KEY_RETENTION)));
+        }
+    }
+
+    /// Gives the entry that forgets old keys, when it is time.
+    pub(super) fn on_wake(&mut self, now: Instant) -> Option<GateCommand> {
+        let (before, _) = self.aging.take_if(|(_, at)| *at <= now)?;
+        Some(GateCommand::Forget { before })
+    }
+
+    /// When keys are old.
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        self.aging.map(|(_, at)| Wake { at, why: "forget keys" })
+    }
+
+    /// Whether no submission is in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.creating.is_empty() && self.waiting.is_empty()
+    }
+}
+
+/// Counts what a submission came to.
+pub(super) fn count(cx: &mut Cx<'_>, reply: &Reply) {
+    match reply {
+        Reply::Submitted { existing: true, .. } => cx.count(Stat::JobDeduplicated),
+        Reply::Submitted { existing: false, .. } => cx.count(Stat::JobCreated),
+        Reply::Refused(Refusal::Full) => {
+            cx.count(Stat::CapRefused);
+            cx.count(Stat::JobRefused);
+        }
+        Reply::Refused(_) => cx.count(Stat::JobRefused),
+        Reply::Jobs(_)
+        | Reply::Status(_)
+        | Reply::Cancelling(_)
+        | Reply::Result(_)
+        | Reply::Watching { .. }
+        | Reply::Cluster(_) => {}
+    }
+}
+
+fn known_reply(known: Key, plan_digest: u64) -> Reply {
+    if known.plan_digest == plan_digest {
+        Reply::Submitted { job: known.job, existing: true }
+    } else {
+        Reply::Refused(Refusal::KeyReused(known.job))
+    }
+}
+
+/// The gate relies on the plan's size and on its order of workflows; the rest is the datacenter's to check.
+fn check(plan: &Plan) -> Result<(), String> {
+    encode(plan, PLAN_BYTES_MAX).map_err(|error| error.to_string())?;
+    if plan.workflows.is_empty() {
+        return Err("a plan needs a workflow".into());
+    }
+    let count = plan.workflows.len();
+    let mut ended = vec![false; count];
+    for _ in 0..count {
+        for (ix, workflow) in plan.workflows.iter().enumerate() {
+            let ready = workflow
+                .after
+                .iter()
+                .all(|dep| ended.get(usize::from(dep.get())).copied().unwrap_or(false));
+            if let Some(end) = ended.get_mut(ix) {
+                *end = ready;
+            }
+        }
+    }
+    if ended.into_iter().all(|end| end) {
+        Ok(())
+    } else {
+        Err("workflows wait for each other, or for one that does not exist".into())
+    }
+}

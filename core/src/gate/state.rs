@@ -1,0 +1,34 @@
+//! What is committed, for the gate's machines that decide but do not own it.
+
+use super::ledger::GateLedger;
+use super::models::GateCommand;
+use crate::consensus::Group;
+use crate::ids::{Fence, GroupId, JobId, LogIndex, PartId, PartIx};
+
+/// A read-only view of committed state.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Committed<'a> {
+    /// The ledger.
+    pub(super) ledger: &'a GateLedger,
+    /// The gates' group.
+    pub(super) group: GroupId,
+    /// The newest committed entry.
+    pub(super) index: LogIndex,
+}
+
+impl<'a> Committed<'a> {
+    /// What a group has committed to a ledger.
+    pub(super) fn of(group: &Group<GateCommand>, ledger: &'a GateLedger) -> Self {
+        Self { ledger, group: group.id(), index: group.committed() }
+    }
+
+    /// The fence that an entry granted.
+    pub(super) fn fence(&self, index: LogIndex) -> Fence {
+        Fence { group: self.group, index }
+    }
+}
+
+/// A job's only part: one datacenter runs a whole job.
+pub(super) const fn part_of(job: JobId) -> PartId {
+    PartId { job, part: PartIx::new(0) }
+}

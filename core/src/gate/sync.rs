@@ -1,0 +1,177 @@
+//! Judges what managers report about parts: what is new, what is late, what is nobody's.
+//!
+//! A report counts when it comes from the datacenter that the part is placed in, under the group's fences, with a
+//! higher sequence than the last. The end of a part is taken whatever its sequence: nothing follows it. A datacenter
+//! that has ended a part is told so (`Settled`) as often as it asks, but only once the end is committed; one that holds
+//! a part it should not hold is told to end it (`Orphaned`).
+//! State: the newest live view of every live job, volatile.
+
+use std::collections::BTreeMap;
+
+use super::models::{Part, PartEnd};
+use super::state::Committed;
+use super::stats::{fits, fits_live};
+use crate::ids::{JobId, PartIx};
+use crate::machine::Cx;
+use crate::report::{PartResult, WorkflowView};
+use crate::stat::Stat;
+use crate::wire::{PartPhase, PartReport};
+
+/// What a report means.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Heard {
+    /// Nothing: counted and dropped.
+    Nothing,
+    /// The reporter waits for an acknowledgement of an end that is committed or that nobody needs.
+    Settled,
+    /// The reporter holds a part that it must not run.
+    Orphaned,
+    /// The offer, or the begin, is refused.
+    Refused(String),
+    /// The offer is accepted.
+    Accepted,
+    /// The part is being worked on.
+    Alive,
+    /// The part's result.
+    Ended(Box<PartResult>),
+}
+
+/// The newest reports of live jobs.
+#[derive(Debug, Default)]
+pub(super) struct Sync {
+    live: BTreeMap<JobId, Live>,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    /// Which placing `seq` belongs to.
+    offer: u64,
+    seq: (u64, u64),
+    views: Vec<WorkflowView>,
+}
+
+impl Sync {
+    /// The newest live view of a job.
+    pub(super) fn views(&self, job: JobId) -> &[WorkflowView] {
+        self.live.get(&job).map_or(&[], |live| &live.views)
+    }
+
+    /// A job has ended.
+    pub(super) fn forget(&mut self, job: JobId) {
+        self.live.remove(&job);
+    }
+
+    /// Whether nothing is kept.
+    pub(super) fn is_idle(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Judges a report from a manager of `datacenter`.
+    pub(super) fn on_report(
+        &mut self,
+        cx: &mut Cx<'_>,
+        committed: Committed<'_>,
+        datacenter: &str,
+        report: PartReport,
+    ) -> Heard {
+        let id = report.part.job;
+        let known = report.part.part == PartIx::new(0)
+            && report.fence.group == committed.group
+            && id.get() <= committed.index.get();
+        if !known {
+            cx.count(Stat::MessageForeign);
+            return Heard::Nothing;
+        }
+        let part = committed.ledger.job(id).and_then(|job| job.part.as_ref());
+        match part.filter(|part| part.datacenter == datacenter) {
+            Some(part) if part.end.is_none() => self.judge(cx, committed, report),
+            Some(part) => after_end(cx, part, &report.phase),
+            None => {
+                cx.count(Stat::MessageStale);
+                not_placed(&report.phase)
+            }
+        }
+    }
+
+    fn judge(&mut self, cx: &mut Cx<'_>, committed: Committed<'_>, report: PartReport) -> Heard {
+        let PartReport { part: id, fence, seq, phase, workflows } = report;
+        let job = committed.ledger.job(id.job);
+        let placed = job.and_then(|job| Some((job, job.part.as_ref()?, job.plan.as_deref()?)));
+        let Some((job, part, plan)) = placed else { return Heard::Nothing };
+        let live = self.live.entry(id.job).or_default();
+        if live.offer != part.offer.get() {
+            *live = Live { offer: part.offer.get(), ..Live::default() };
+        }
+        let ended = matches!(phase, PartPhase::Ended(_));
+        if seq <= live.seq && !ended {
+            cx.count(Stat::ReportStale);
+            return Heard::Nothing;
+        }
+        let offered = part.begun.is_none() && job.cancel.is_none();
+        let heard = match phase {
+            PartPhase::Refused { reason }
+                if job.cancel.is_none() && fence.index == part.begun.unwrap_or(part.offer) =>
+            {
+                Heard::Refused(reason)
+            }
+            PartPhase::Accepted if offered && fence.index == part.offer => Heard::Accepted,
+            PartPhase::Running | PartPhase::Cancelling if part.begun.is_some() => {
+                if !fits_live(plan, &workflows) {
+                    cx.count(Stat::MessageForeign);
+                    return Heard::Nothing;
+                }
+                Heard::Alive
+            }
+            PartPhase::Ended(_) if offered => {
+                Heard::Refused("the datacenter ended the part before it began".into())
+            }
+            PartPhase::Ended(result) if fits(plan, &result) => Heard::Ended(result),
+            PartPhase::Ended(_) => {
+                cx.count(Stat::MessageForeign);
+                return Heard::Nothing;
+            }
+            PartPhase::Refused { .. }
+            | PartPhase::Accepted
+            | PartPhase::Running
+            | PartPhase::Cancelling => {
+                cx.count(Stat::MessageStale);
+                return Heard::Nothing;
+            }
+        };
+        live.seq = live.seq.max(seq);
+        if heard == Heard::Alive && !workflows.is_empty() {
+            live.views = workflows.into_vec();
+        }
+        heard
+    }
+}
+
+fn after_end(cx: &mut Cx<'_>, part: &Part, phase: &PartPhase) -> Heard {
+    let reported = part.end == Some(PartEnd::Reported);
+    match phase {
+        PartPhase::Ended(_) if reported => Heard::Settled,
+        PartPhase::Ended(_) => {
+            cx.count(Stat::PartResultLate);
+            Heard::Settled
+        }
+        PartPhase::Accepted | PartPhase::Running | PartPhase::Cancelling if !reported => {
+            cx.count(Stat::MessageStale);
+            Heard::Orphaned
+        }
+        PartPhase::Refused { .. }
+        | PartPhase::Accepted
+        | PartPhase::Running
+        | PartPhase::Cancelling => {
+            cx.count(Stat::ReportStale);
+            Heard::Nothing
+        }
+    }
+}
+
+fn not_placed(phase: &PartPhase) -> Heard {
+    match phase {
+        PartPhase::Ended(_) => Heard::Settled,
+        PartPhase::Accepted | PartPhase::Running | PartPhase::Cancelling => Heard::Orphaned,
+        PartPhase::Refused { .. } => Heard::Nothing,
+    }
+}

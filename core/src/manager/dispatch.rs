@@ -1,0 +1,404 @@
+//! Which worker runs which shard: splitting ready workflows by spare cores, choosing workers, preparing runs, replacing them.
+//!
+//! Spread: the worker with the most spare cores first, ties by id, workers that failed this shard last.
+//! `Prepare` is sent again until a heartbeat lists the run; a run that is not ready in time goes to another worker. A shard
+//! without a worker waits `replace_wait` for a core, then its rest is given up; a ready workflow waits `cores_wait`.
+//!
+//! Invariants: shares-exact (every shard of a split has its share by the plan), route-sane (nothing goes to a silent or
+//! draining worker), fence-monotonic.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Manager;
+use super::endings::Open;
+use super::leadership::Intent;
+use super::ledger::Applied;
+use super::models::{ManagerCommand, WorkflowKey};
+use super::progress::{Decision, View, decide};
+use super::stats::Losses;
+use crate::bounded::BoundedVec;
+use crate::config::ManagerConfig;
+use crate::ids::{BootId, JobId, LogIndex, NodeId, RunId, ShardId, ShardIx};
+use crate::limits;
+use crate::machine::{Cx, Wake};
+use crate::plan::{PlanTime, Slice, shares};
+use crate::report::WorkflowStatus;
+use crate::stat::Stat;
+use crate::time::Instant;
+use crate::timers::Timers;
+use crate::wire::Prepare;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Key {
+    /// A ready workflow found no core.
+    Cores(WorkflowKey),
+    /// A shard found no worker.
+    Replace(ShardId),
+    /// Send `Prepare` again.
+    Resend(ShardId),
+    /// A run is not ready.
+    Ready(ShardId),
+}
+
+/// What waits for a worker, and what a worker was asked to prepare. Volatile: derived anew from the ledger.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Dispatch {
+    ready: BTreeSet<WorkflowKey>,
+    vacant: BTreeSet<ShardId>,
+    given_up: BTreeSet<ShardId>,
+    failures: BTreeMap<(ShardId, NodeId), u32>,
+    timers: Timers<Key>,
+}
+
+impl Dispatch {
+    /// A run that was never confirmed has so long to become ready.
+    pub(super) fn await_ready(&mut self, now: Instant, shard: ShardId, config: &ManagerConfig) {
+        self.timers.set(Key::Resend(shard), now.after(config.resend_after));
+        self.timers.set(Key::Ready(shard), now.after(config.prepare_timeout));
+    }
+
+    /// A heartbeat lists the shard's run; `ready`: it can be confirmed.
+    pub(super) fn on_listed(&mut self, shard: ShardId, ready: bool) {
+        self.timers.cancel(&Key::Resend(shard));
+        if ready {
+            self.timers.cancel(&Key::Ready(shard));
+        }
+    }
+
+    /// The shard's run ended.
+    pub(super) fn close_run(&mut self, shard: ShardId) {
+        self.timers.cancel(&Key::Resend(shard));
+        self.timers.cancel(&Key::Ready(shard));
+    }
+
+    /// A worker could not run the shard.
+    pub(super) fn on_failed(&mut self, shard: ShardId, worker: NodeId) {
+        let failures = self.failures.entry((shard, worker)).or_insert(0);
+        *failures = failures.saturating_add(1);
+    }
+
+    /// The workflow ended or is being ended: nothing of it waits any more.
+    pub(super) fn close_workflow(&mut self, key: WorkflowKey) {
+        self.ready.remove(&key);
+        self.timers.cancel(&Key::Cores(key));
+        let range = key.shards();
+        let in_range = |shard: &ShardId| range.contains(shard);
+        for shard in self.vacant.range(key.shards()) {
+            self.timers.cancel(&Key::Replace(*shard));
+        }
+        self.vacant.retain(|shard| !in_range(shard));
+        self.given_up.retain(|shard| !in_range(shard));
+        self.failures.retain(|(shard, _), _| !in_range(shard));
+    }
+
+    /// Whether something waits for a core.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.ready.is_empty() || !self.vacant.is_empty()
+    }
+
+    /// The next deadline that has passed.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Key> {
+        self.timers.pop_due(now)
+    }
+
+    /// When the next deadline passes.
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        self.timers.next().map(|(at, key)| {
+            let why = match key {
+                Key::Cores(_) => "a workflow waits for cores",
+                Key::Replace(_) => "a shard waits for a worker",
+                Key::Resend(_) => "send prepare again",
+                Key::Ready(_) => "a run is not ready",
+            };
+            Wake { at, why }
+        })
+    }
+
+    /// Whether nothing of any job is held.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_waiting()
+            && self.given_up.is_empty()
+            && self.failures.is_empty()
+            && self.timers.is_empty()
+    }
+}
+
+impl Manager {
+    /// Carries out what a job's part needs next.
+    pub(super) fn walk(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        let Some(part) = self.ledger.of_job(job) else { return };
+        let view = View {
+            now: cx.now(),
+            pending: &self.pending,
+            leases: &self.leases,
+            given_up: &self.dispatch.given_up,
+            assigns_max: self.config.assigns_max,
+        };
+        for decision in decide(part, view) {
+            self.carry_out(cx, decision);
+        }
+    }
+
+    fn carry_out(&mut self, cx: &mut Cx<'_>, decision: Decision) {
+        match decision {
+            Decision::Ready(key) => {
+                if !self.pending.holds(&Intent::Split(key)) && self.dispatch.ready.insert(key) {
+                    let at = cx.now().after(self.config.cores_wait);
+                    self.dispatch.timers.set(Key::Cores(key), at);
+                }
+            }
+            Decision::Vacant(shard) => {
+                if self.dispatch.vacant.insert(shard) {
+                    let at = cx.now().after(self.config.replace_wait);
+                    self.dispatch.timers.set(Key::Replace(shard), at);
+                }
+            }
+            Decision::GiveUp(shard) => self.give_up(cx, shard),
+            Decision::Start(key) => self.start_workflow(cx, key),
+            Decision::Propose(command) => {
+                self.propose(cx, command);
+            }
+        }
+    }
+
+    fn give_up(&mut self, cx: &mut Cx<'_>, shard: ShardId) {
+        self.dispatch.vacant.remove(&shard);
+        self.dispatch.timers.cancel(&Key::Replace(shard));
+        if self.dispatch.given_up.insert(shard) {
+            self.walk(cx, shard.job);
+        }
+    }
+
+    /// Gives spare cores to what waits for them: vacant shards first, their load is missing now.
+    pub(super) fn place(&mut self, cx: &mut Cx<'_>) {
+        for shard in self.dispatch.vacant.iter().copied().collect::<Vec<_>>() {
+            let Some((worker, boot)) = self.pick(shard) else { return };
+            self.dispatch.vacant.remove(&shard);
+            self.dispatch.timers.cancel(&Key::Replace(shard));
+            self.assign(cx, shard, worker, boot);
+        }
+        let ready = self.dispatch.ready.iter().copied().collect::<Vec<_>>();
+        for (done, key) in ready.iter().enumerate() {
+            let others = ready.len().saturating_sub(done).saturating_sub(1);
+            self.split(cx, *key, others);
+        }
+    }
+
+    /// The best worker for a shard.
+    fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
+        let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
+        let best = self
+            .registry
+            .spare()
+            .min_by_key(|(node, _, cores)| (failed(*node), Reverse(*cores), *node));
+        best.map(|(node, boot, _)| (node, boot))
+    }
+
+    /// Splits a ready workflow over the spare cores, leaving one for each of the `others` that wait too.
+    fn split(&mut self, cx: &mut Cx<'_>, key: WorkflowKey, others: usize) {
+        let Some(part) = self.ledger.of_job(key.job) else { return };
+        let Some(planned) = part.planned(key.workflow) else { return };
+        let (workers, cores) = self.registry.spare().fold((0u32, 0u32), |(workers, sum), spare| {
+            (workers.saturating_add(1), sum.saturating_add(u32::from(spare.2)))
+        });
+        if cores == 0 {
+            return;
+        }
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let fair = cores.saturating_sub(others).max(1);
+        let shards = planned.executor.shards_wanted(workers, fair);
+        let command = ManagerCommand::Split { part: part.id, workflow: key.workflow, shards };
+        self.dispatch.ready.remove(&key);
+        self.dispatch.timers.cancel(&Key::Cores(key));
+        if !self.propose(cx, command) {
+            return;
+        }
+        for ix in 0..shards {
+            let shard = key.shard(ShardIx::new(ix));
+            let Some((worker, boot)) = self.pick(shard) else { return };
+            self.assign(cx, shard, worker, boot);
+        }
+    }
+
+    fn assign(&mut self, cx: &mut Cx<'_>, shard: ShardId, worker: NodeId, boot: BootId) {
+        let key = WorkflowKey::of(shard);
+        let mut first = 0;
+        if let Some(ended) = self.ledger.shard(shard).and_then(|shard| shard.ended()) {
+            first = ended.ceiling.max(self.due_by_now(shard, cx.now()));
+            cx.count(Stat::ShardReassigned);
+            self.advance(cx, key);
+        } else {
+            cx.count(Stat::ShardAssigned);
+        }
+        if self.propose(cx, ManagerCommand::Assign { shard, worker, boot, first }) {
+            self.registry.promise(worker, shard);
+        }
+    }
+
+    /// Arrivals of a shard that are due already: nobody catches up.
+    fn due_by_now(&self, shard: ShardId, now: Instant) -> u64 {
+        let key = WorkflowKey::of(shard);
+        let (executor, share) = (self.ledger.executor(key), self.share(shard));
+        let at = self.leases.plan_time(key, now);
+        let due = executor.zip(share).zip(at);
+        due.map_or(0, |((executor, share), at)| executor.local_items_due_by(&share, at))
+    }
+
+    /// An assignment is committed: the worker is asked to get ready.
+    pub(super) fn on_assigned(
+        &mut self,
+        cx: &mut Cx<'_>,
+        index: LogIndex,
+        (shard, worker): (ShardId, NodeId),
+        applied: Applied,
+    ) {
+        let key = WorkflowKey::of(shard);
+        let opened = self.ledger.shard(shard).and_then(|shard| shard.open());
+        let share = self.share(shard);
+        let (Applied::Changed, Some(run), Some(executor), Some(share)) =
+            (applied, opened, self.ledger.executor(key), share)
+        else {
+            self.registry.settle(worker, shard);
+            return;
+        };
+        let id = RunId { shard, fence: self.group.fence(index) };
+        self.leases.open(id, run, *executor, share);
+        self.dispatch.await_ready(cx.now(), shard, &self.config);
+        self.send_prepare(cx, shard);
+    }
+
+    /// The share of a shard.
+    pub(super) fn share(&self, shard: ShardId) -> Option<crate::plan::Share> {
+        let key = WorkflowKey::of(shard);
+        let count = u16::try_from(self.ledger.workflow(key)?.shards.len()).ok()?;
+        let shares = shares(self.ledger.executor(key)?, count);
+        shares.get(usize::from(shard.shard.get())).copied()
+    }
+
+    fn send_prepare(&mut self, cx: &mut Cx<'_>, shard: ShardId) {
+        let Some(lease) = self.leases.lease(shard) else { return };
+        let Some(part) = self.ledger.of_job(shard.job) else { return };
+        let Some(workflow) = part.planned(shard.workflow) else { return };
+        let slice = Slice {
+            workflow_ix: shard.workflow,
+            workflow: workflow.clone(),
+            share: lease.share,
+            first: lease.given,
+            base_url: part.plan.base_url.clone(),
+            data: part.plan.data.clone(),
+            seed: part.plan.seed,
+            index_header: part.plan.index_header,
+            late_max: self.config.late_max,
+        };
+        let prepare = Prepare { boot: lease.boot, run: lease.run, slice: Box::new(slice) };
+        cx.out.send_resting_on(self.group.committed_lsn(), lease.worker, prepare);
+    }
+
+    /// A deadline of a waiting workflow or shard, or of a run that is getting ready, has passed.
+    pub(super) fn on_dispatch_due(&mut self, cx: &mut Cx<'_>, key: Key) {
+        match key {
+            Key::Resend(shard) => {
+                cx.count(Stat::Resent);
+                let at = cx.now().after(self.config.resend_after);
+                self.dispatch.timers.set(key, at);
+                self.send_prepare(cx, shard);
+            }
+            Key::Ready(shard) => self.fail_open_run(cx, shard, "not ready in time"),
+            Key::Replace(shard) => self.give_up(cx, shard),
+            Key::Cores(workflow) => self.fail_unsplit(cx, workflow),
+        }
+    }
+
+    fn fail_unsplit(&mut self, cx: &mut Cx<'_>, key: WorkflowKey) {
+        self.dispatch.ready.remove(&key);
+        let Some(part) = self.ledger.of_job(key.job).map(|part| part.id) else { return };
+        let command = ManagerCommand::EndWorkflow {
+            part,
+            workflow: key.workflow,
+            status: WorkflowStatus::Failed,
+            reason: "no worker has a free core".to_owned(),
+            plan_time: PlanTime::ZERO,
+            start_skew_ns: 0,
+            losses: Losses::new(),
+        };
+        self.propose(cx, command);
+    }
+
+    /// Ends a run that was never confirmed; one that may have been ends by its lease only.
+    pub(super) fn fail_open_run(&mut self, cx: &mut Cx<'_>, shard: ShardId, reason: &str) {
+        let Some(command) =
+            self.open_run(shard, |open| (!open.confirmed).then(|| open.failed(reason)))
+        else {
+            return;
+        };
+        self.propose(cx, command);
+    }
+
+    /// Builds something from a shard's open run.
+    pub(super) fn open_run<T>(
+        &self,
+        shard: ShardId,
+        build: impl FnOnce(Open<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let lease = self.leases.lease(shard)?;
+        let run = self.ledger.shard(shard)?.open()?;
+        build(Open {
+            id: lease.run,
+            run,
+            executor: &lease.executor,
+            share: &lease.share,
+            given: lease.given,
+            confirmed: lease.was_confirmed(),
+        })
+    }
+
+    /// Every run is ready: the workflow starts, with its plan time and the first reservations.
+    fn start_workflow(&mut self, cx: &mut Cx<'_>, key: WorkflowKey) {
+        let Some(part) = self.ledger.of_job(key.job).map(|part| part.id) else { return };
+        let command = ManagerCommand::Started { part, workflow: key.workflow };
+        if self.propose(cx, command) {
+            cx.count(Stat::WorkflowStarted);
+            self.fix_plan_time(cx, key);
+        }
+    }
+
+    /// Proposes when plan time starts: `start_delay` from here, or when the gate asked for, if that is later.
+    pub(super) fn fix_plan_time(&mut self, cx: &mut Cx<'_>, key: WorkflowKey) {
+        let wanted = self.not_before.get(&key.job).map(|at| at.since(cx.now()));
+        let delay = self.config.start_delay.max(wanted.unwrap_or_default());
+        self.reserve(cx, key, PlanTime::ZERO.before(delay));
+    }
+
+    /// Proposes plan time and longer reservations for every open run of a running workflow.
+    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, key: WorkflowKey) {
+        if let Some(plan_time) = self.leases.plan_time(key, cx.now()) {
+            self.reserve(cx, key, plan_time);
+        }
+    }
+
+    fn reserve(&mut self, cx: &mut Cx<'_>, key: WorkflowKey, plan_time: PlanTime) {
+        if self.pending.holds(&Intent::Advanced(key)) {
+            return;
+        }
+        let Some(part) = self.ledger.of_job(key.job) else { return };
+        let mut ceilings: BoundedVec<_, { limits::SHARDS_MAX }> = BoundedVec::new();
+        for lease in self.leases.of_workflow(key) {
+            let shard = lease.run.shard;
+            let Some(run) = self.ledger.shard(shard).and_then(|known| known.open()) else {
+                continue;
+            };
+            if !lease.may_be_confirmed() || self.pending.ends(part.id, lease.run) {
+                continue;
+            }
+            let reserve = self.leases.reserve(shard, run, plan_time);
+            if let Some(reserve) = reserve.filter(|reserve| *reserve > run.reserved)
+                && ceilings.push((lease.run, reserve)).is_ok()
+            {
+                cx.count(Stat::CeilingReserved);
+            }
+        }
+        let (part, workflow) = (part.id, key.workflow);
+        self.propose(cx, ManagerCommand::Advanced { part, workflow, plan_time, ceilings });
+    }
+}

@@ -1,0 +1,138 @@
+//! From a gate: offers, begins, cancels and acknowledgements of parts. All are repeated by the gate until they are answered,
+//! and all are answered with where the part stands, so any loss, duplication and reordering is harmless.
+//!
+//! Invariants: part-placed-once (nothing runs without a begin for the accepted offer), cancel-beats, no-resurrection.
+
+use crate::ids::{Fence, NodeId, PartId};
+use crate::machine::Cx;
+use crate::manager::Manager;
+use crate::manager::leadership::Intent;
+use crate::manager::models::ManagerCommand;
+use crate::manager::sync::{cancelled_unseen, is_open};
+use crate::stat::Stat;
+use crate::wire::{Begin, CancelPart, Offer, PartAck, PartPhase};
+
+impl Manager {
+    pub(in crate::manager) fn on_offer(&mut self, cx: &mut Cx<'_>, from: NodeId, offer: Offer) {
+        let Offer { part, fence, plan } = offer;
+        if self.answer_tombstone(cx, from, part) {
+            return;
+        }
+        if let Some(known) = self.ledger.part(part) {
+            let renews = !known.begun && !known.cancelled && fence > known.fence;
+            self.sync.on_gate(part.job, from);
+            if renews {
+                self.propose(cx, ManagerCommand::Accept { part, gate: from, fence, plan });
+            } else {
+                self.report_part(cx, part.job);
+            }
+            return;
+        }
+        if self.pending.holds(&Intent::Accept(part.job)) {
+            cx.count(Stat::MessageStale);
+            return;
+        }
+        let refusal = if self.is_draining {
+            Some("the datacenter is leaving".to_owned())
+        } else if self.ledger.of_job(part.job).is_some() {
+            Some("another part of the job is here".to_owned())
+        } else if !self.ledger.has_room() {
+            Some("too many parts are here".to_owned())
+        } else {
+            None
+        };
+        match refusal {
+            Some(reason) => {
+                cx.count(Stat::CapRefused);
+                self.answer(cx, from, (part, fence), PartPhase::Refused { reason });
+            }
+            None => {
+                self.propose(cx, ManagerCommand::Accept { part, gate: from, fence, plan });
+            }
+        }
+    }
+
+    pub(in crate::manager) fn on_begin(&mut self, cx: &mut Cx<'_>, from: NodeId, begin: Begin) {
+        let Begin { part, fence, offer, start_in } = begin;
+        if self.answer_tombstone(cx, from, part) {
+            return;
+        }
+        let Some(known) = self.ledger.part(part) else {
+            cx.count(Stat::MessageStale);
+            return;
+        };
+        if known.offer != offer || fence <= offer {
+            cx.count(Stat::FenceRefused);
+            return;
+        }
+        let begun = known.begun || known.cancelled;
+        self.sync.on_gate(part.job, from);
+        if begun {
+            self.report_part(cx, part.job);
+            return;
+        }
+        self.not_before.entry(part.job).or_insert(cx.now().after(start_in));
+        self.propose(cx, ManagerCommand::Begin { part, gate: from, fence });
+    }
+
+    pub(in crate::manager) fn on_cancel(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: NodeId,
+        cancel: CancelPart,
+    ) {
+        let CancelPart { part, fence, workflow } = cancel;
+        if self.answer_tombstone(cx, from, part) {
+            return;
+        }
+        if let Some(known) = self.ledger.part(part) {
+            let can_change = !known.is_ended()
+                && !known.cancelled
+                && workflow.is_none_or(|ix| is_open(known.status(ix)));
+            self.sync.on_gate(part.job, from);
+            if !can_change {
+                self.report_part(cx, part.job);
+                return;
+            }
+        }
+        self.propose(cx, ManagerCommand::Cancel { part, gate: from, fence, workflow });
+    }
+
+    pub(in crate::manager) fn on_part_ack(&mut self, cx: &mut Cx<'_>, ack: PartAck) {
+        if self.ledger.part(ack.part).is_some_and(|part| part.is_ended()) {
+            self.propose(cx, ManagerCommand::Close { part: ack.part });
+        } else {
+            cx.count(Stat::MessageStale);
+        }
+    }
+
+    /// Whether the part is buried. One that was cancelled before it was accepted has ended with nothing; of one that was closed
+    /// the gate has the result, so there is nothing to say.
+    fn answer_tombstone(&mut self, cx: &mut Cx<'_>, from: NodeId, part: PartId) -> bool {
+        let Some(tombstone) = self.ledger.tombstone(part).copied() else { return false };
+        cx.count(Stat::MessageStale);
+        if tombstone.never_accepted {
+            self.answer(cx, from, (part, tombstone.fence), cancelled_unseen());
+        }
+        true
+    }
+
+    /// A gate's wish is committed, or no longer applies: it is told where the part stands.
+    pub(in crate::manager) fn on_wish_committed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        gate: NodeId,
+        (part, fence): (PartId, Fence),
+    ) {
+        if self.ledger.part(part).is_some() {
+            self.report_part(cx, part.job);
+        } else if let Some(tombstone) = self.ledger.tombstone(part).copied() {
+            if tombstone.never_accepted {
+                self.answer(cx, gate, (part, tombstone.fence), cancelled_unseen());
+            }
+        } else {
+            let reason = "too many parts are here".to_owned();
+            self.answer(cx, gate, (part, fence), PartPhase::Refused { reason });
+        }
+    }
+}

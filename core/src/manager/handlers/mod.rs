@@ -1,0 +1,4 @@
+//! Messages by sender: each is checked here and handed to the module that decides.
+
+mod gate;
+mod worker;

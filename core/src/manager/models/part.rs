@@ -1,0 +1,95 @@
+//! An accepted part, as committed.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::workflow::WorkflowState;
+use crate::bounded::BoundedVec;
+use crate::ids::{Fence, NodeId, PartId, WorkflowIx};
+use crate::limits;
+use crate::plan::{Plan, Workflow};
+use crate::report::{PartResult, WorkflowStatus};
+
+/// A part from its acceptance until the gate has its result.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// Which.
+    pub id: PartId,
+    /// The gate that sent the newest committed wish.
+    pub gate: NodeId,
+    /// The offer that was accepted.
+    pub offer: Fence,
+    /// The highest gate fence obeyed.
+    pub fence: Fence,
+    /// What to run.
+    pub plan: Box<Plan>,
+    /// It may run.
+    pub begun: bool,
+    /// A cancel of the whole part was committed before it ended.
+    pub cancelled: bool,
+    /// Workers that held a run of it.
+    pub workers: BTreeSet<NodeId>,
+    /// Of those, the ones that were lost.
+    pub lost: BTreeSet<NodeId>,
+    /// In the order of the plan.
+    pub workflows: BoundedVec<WorkflowState, { limits::WORKFLOWS_MAX }>,
+}
+
+/// What remains of a part that must not come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The highest gate fence obeyed.
+    pub fence: Fence,
+    /// It was cancelled before it was ever accepted, so nobody has a result of it.
+    pub never_accepted: bool,
+}
+
+impl Part {
+    /// A workflow's state.
+    pub fn workflow(&self, ix: WorkflowIx) -> Option<&WorkflowState> {
+        self.workflows.get(usize::from(ix.get()))
+    }
+
+    /// A workflow's state, to be changed by the ledger.
+    pub fn workflow_mut(&mut self, ix: WorkflowIx) -> Option<&mut WorkflowState> {
+        self.workflows.get_mut(usize::from(ix.get()))
+    }
+
+    /// A workflow of its plan.
+    pub fn planned(&self, ix: WorkflowIx) -> Option<&Workflow> {
+        self.plan.workflows.get(usize::from(ix.get()))
+    }
+
+    /// Every workflow with its state.
+    pub fn states(&self) -> impl Iterator<Item = (WorkflowIx, &WorkflowState)> {
+        (0u16..).map(WorkflowIx::new).zip(self.workflows.iter())
+    }
+
+    /// A workflow's status.
+    pub fn status(&self, ix: WorkflowIx) -> Option<WorkflowStatus> {
+        self.workflow(ix).map(|state| state.status)
+    }
+
+    /// Whether every workflow has ended. A part that may not run yet has not.
+    pub fn is_ended(&self) -> bool {
+        (self.begun || self.cancelled)
+            && self.workflows.iter().all(|state| state.status.is_terminal())
+    }
+
+    /// Its result; complete only once it ended.
+    pub fn result(&self) -> PartResult {
+        let mut workflows = BoundedVec::new();
+        for result in self.workflows.iter().filter_map(|state| state.result.as_deref()) {
+            if workflows.push(result.clone()).is_err() {
+                break;
+            }
+        }
+        PartResult {
+            cancelled: self.cancelled,
+            workers_lost: u32::try_from(self.lost.len()).unwrap_or(u32::MAX),
+            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
+            workflows,
+        }
+    }
+}

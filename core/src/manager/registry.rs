@@ -1,0 +1,192 @@
+//! The workers of the datacenter, as their heartbeats show them. Volatile: a restarted manager learns them anew.
+//!
+//! Inputs: heartbeats, promises of cores to shards, the clock. Outputs: which worker has a spare core, who fell silent.
+//! A worker is silent when nothing of it was heard for `lease::grantor_wait(ttl)`; it is forgotten then. Boot ids have no
+//! order, so a heartbeat of another boot replaces the known one unless that boot was heard before with as high a number.
+//! Does not do: judging runs. A silent worker's runs end by their leases.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::ids::{BootId, NodeId, ShardId};
+use crate::limits;
+use crate::machine::{Cx, Wake};
+use crate::stat::Stat;
+use crate::time::Instant;
+use crate::timers::Timers;
+use crate::wire::{Capacity, Heartbeat};
+
+/// Earlier boots of a worker whose late heartbeats are recognised.
+const PAST_BOOTS_MAX: usize = 4;
+
+#[derive(Clone, Debug)]
+struct Worker {
+    boot: BootId,
+    seq: u64,
+    cores: u16,
+    free: u16,
+    draining: bool,
+    heard: Instant,
+    /// Shards given to it that no heartbeat has listed yet: their cores still look free.
+    promised: BTreeSet<ShardId>,
+    past: Vec<(BootId, u64)>,
+}
+
+/// What a heartbeat was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Heard {
+    /// The newest of its boot.
+    Fresh,
+    /// The first of a boot that replaces this one.
+    Replaced(BootId),
+    /// Not newer than what is known, or there is no room for another worker. Nothing changed.
+    Dropped,
+}
+
+/// The workers.
+#[derive(Clone, Debug)]
+pub(super) struct Registry {
+    silence: Duration,
+    workers: BTreeMap<NodeId, Worker>,
+    timers: Timers<NodeId>,
+}
+
+impl Registry {
+    /// Nobody yet. `silence`: how long a worker may be unheard.
+    pub(super) fn new(silence: Duration) -> Self {
+        Self { silence, workers: BTreeMap::new(), timers: Timers::new() }
+    }
+
+    /// Takes a heartbeat.
+    pub(super) fn on_heartbeat(
+        &mut self,
+        cx: &mut Cx<'_>,
+        from: NodeId,
+        beat: &Heartbeat,
+    ) -> Heard {
+        let now = cx.now();
+        let Some(worker) = self.workers.get_mut(&from) else {
+            return self.on_unknown(cx, from, beat);
+        };
+        let mut heard = Heard::Fresh;
+        if worker.boot == beat.boot {
+            if beat.seq <= worker.seq {
+                cx.count(Stat::MessageStale);
+                return Heard::Dropped;
+            }
+        } else {
+            if worker.past.iter().any(|(boot, seq)| *boot == beat.boot && beat.seq <= *seq) {
+                cx.count(Stat::BootStale);
+                return Heard::Dropped;
+            }
+            heard = Heard::Replaced(worker.boot);
+            worker.past.retain(|(boot, _)| *boot != beat.boot);
+            if worker.past.len() >= PAST_BOOTS_MAX {
+                worker.past.remove(0);
+            }
+            worker.past.push((worker.boot, worker.seq));
+            worker.promised.clear();
+            worker.boot = beat.boot;
+            cx.count(Stat::WorkerJoined);
+        }
+        worker.seq = beat.seq;
+        worker.cores = beat.cores;
+        worker.free = beat.free.min(beat.cores);
+        worker.draining = beat.draining;
+        worker.heard = now;
+        heard
+    }
+
+    fn on_unknown(&mut self, cx: &mut Cx<'_>, from: NodeId, beat: &Heartbeat) -> Heard {
+        if self.workers.len() >= limits::WORKERS_MAX {
+            cx.count(Stat::CapRefused);
+            return Heard::Dropped;
+        }
+        let worker = Worker {
+            boot: beat.boot,
+            seq: beat.seq,
+            cores: beat.cores,
+            free: beat.free.min(beat.cores),
+            draining: beat.draining,
+            heard: cx.now(),
+            promised: BTreeSet::new(),
+            past: Vec::new(),
+        };
+        self.workers.insert(from, worker);
+        self.timers.set(from, cx.now().after(self.silence));
+        cx.count(Stat::WorkerJoined);
+        Heard::Fresh
+    }
+
+    /// Forgets the workers that fell silent and names them with the boot they had.
+    pub(super) fn on_wake(&mut self, cx: &mut Cx<'_>) -> Vec<(NodeId, BootId)> {
+        let mut silent = Vec::new();
+        while let Some(node) = self.timers.pop_due(cx.now()) {
+            let Some(worker) = self.workers.get(&node) else { continue };
+            let end = worker.heard.after(self.silence);
+            if end > cx.now() {
+                self.timers.set(node, end);
+                continue;
+            }
+            silent.push((node, worker.boot));
+            self.workers.remove(&node);
+            cx.count(Stat::WorkerLost);
+        }
+        silent
+    }
+
+    /// When the next worker may have fallen silent.
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        self.timers.next().map(|(at, _)| Wake { at, why: "worker silent" })
+    }
+
+    /// The newest heartbeat of this life of a worker: what a confirmation may answer.
+    pub(super) fn newest_seq(&self, node: NodeId, boot: BootId) -> Option<u64> {
+        self.workers.get(&node).filter(|worker| worker.boot == boot).map(|worker| worker.seq)
+    }
+
+    /// A core of the worker goes to a shard.
+    pub(super) fn promise(&mut self, node: NodeId, shard: ShardId) {
+        if let Some(worker) = self.workers.get_mut(&node) {
+            worker.promised.insert(shard);
+        }
+    }
+
+    /// The worker's own count includes the shard from here on, or the shard went elsewhere.
+    pub(super) fn settle(&mut self, node: NodeId, shard: ShardId) {
+        if let Some(worker) = self.workers.get_mut(&node) {
+            worker.promised.remove(&shard);
+        }
+    }
+
+    /// Workers that would take a run, with the life and the cores to spare of each.
+    pub(super) fn spare(&self) -> impl Iterator<Item = (NodeId, BootId, u16)> {
+        self.workers.iter().filter(|(_, worker)| !worker.draining).filter_map(|(node, worker)| {
+            let promised = u16::try_from(worker.promised.len()).unwrap_or(u16::MAX);
+            let spare = worker.free.saturating_sub(promised);
+            (spare > 0).then_some((*node, worker.boot, spare))
+        })
+    }
+
+    /// What the datacenter has.
+    pub(super) fn capacity(&self) -> Capacity {
+        let sum = |cores: fn(&Worker) -> u16| {
+            self.workers.values().fold(0u32, |sum, w| sum.saturating_add(u32::from(cores(w))))
+        };
+        Capacity {
+            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
+            cores: sum(|worker| worker.cores),
+            free: sum(|worker| worker.free),
+        }
+    }
+
+    /// How many workers are known.
+    pub(super) fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Cores promised and not yet seen taken, over all workers.
+    pub(super) fn promised(&self) -> usize {
+        self.workers.values().map(|worker| worker.promised.len()).sum()
+    }
+}

@@ -1,0 +1,226 @@
+//! Totals upwards: the newest report of every open run, and reports of parts to the gate.
+//!
+//! A run's report replaces an older one of it (highest sequence wins), so loss, duplication and reordering are harmless.
+//! A part is reported at once on every committed change that a gate cares for, every second while it runs, and with back-off
+//! while it has ended and is not acknowledged. The receiver is the gate that spoke of the part last; after a restart the one
+//! in the ledger until a gate speaks.
+//!
+//! Invariants: persist-first (a report's phase is the ledger's, and rests on its last entry), counted-once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Manager;
+use super::models::{Part, WorkflowKey, WorkflowState};
+use crate::bounded::BoundedVec;
+use crate::ids::{Fence, JobId, NodeId, PartId, ShardId, WorkflowIx};
+use crate::input::Progress;
+use crate::machine::{Cx, Wake};
+use crate::report::{PartResult, WorkflowStatus, WorkflowView};
+use crate::stat::Stat;
+use crate::stats::Totals;
+use crate::time::Instant;
+use crate::timers::Timers;
+use crate::wire::{PartPhase, PartReport, Report};
+
+/// A part that runs is reported so often.
+const LIVE_EVERY: Duration = Duration::from_secs(1);
+/// Doublings of the back-off.
+const DOUBLINGS_MAX: u32 = 4;
+
+/// The newest report of an open run.
+#[derive(Clone, Debug)]
+pub(super) struct Reported {
+    seq: u64,
+    /// Everything that ended before this plan second is in the totals.
+    pub(super) second: u32,
+    /// The counters at the cut.
+    pub(super) progress: Progress,
+    /// Totals since the run began.
+    pub(super) totals: Box<Totals>,
+}
+
+/// Reports in both directions. Volatile.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sync {
+    counter: u64,
+    gates: BTreeMap<JobId, NodeId>,
+    runs: BTreeMap<ShardId, Reported>,
+    timers: Timers<JobId>,
+    tries: BTreeMap<JobId, u32>,
+}
+
+impl Sync {
+    /// A gate spoke of a job's part.
+    pub(super) fn on_gate(&mut self, job: JobId, gate: NodeId) {
+        self.gates.insert(job, gate);
+    }
+
+    /// Takes a report of an open run; an older one than what is known changes nothing.
+    pub(super) fn on_report(&mut self, cx: &mut Cx<'_>, report: Report) {
+        let shard = report.run.shard;
+        if self.runs.get(&shard).is_some_and(|known| known.seq >= report.seq) {
+            cx.count(Stat::ReportStale);
+            return;
+        }
+        let Report { seq, second, progress, totals, .. } = report;
+        self.runs.insert(shard, Reported { seq, second, progress, totals });
+    }
+
+    /// The newest report of a shard's open run.
+    pub(super) fn reported(&self, shard: ShardId) -> Option<&Reported> {
+        self.runs.get(&shard)
+    }
+
+    /// The shard's run ended or another takes over.
+    pub(super) fn close_run(&mut self, shard: ShardId) {
+        self.runs.remove(&shard);
+    }
+
+    /// The part is no longer of this ledger.
+    pub(super) fn close(&mut self, job: JobId) {
+        self.gates.remove(&job);
+        self.tries.remove(&job);
+        self.timers.cancel(&job);
+    }
+
+    /// The next job whose part is to be reported.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<JobId> {
+        self.timers.pop_due(now)
+    }
+
+    /// When the next report is due.
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        self.timers.next().map(|(at, _)| Wake { at, why: "report a part" })
+    }
+
+    /// Whether nothing of any job is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.gates.is_empty()
+            && self.runs.is_empty()
+            && self.timers.is_empty()
+            && self.tries.is_empty()
+    }
+}
+
+impl Manager {
+    /// Tells the gate where a part stands, and sets when it is told again.
+    pub(super) fn report_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        let Some(part) = self.ledger.of_job(job) else { return };
+        let to = self.sync.gates.get(&job).copied().unwrap_or(part.gate);
+        let (id, fence, phase) = (part.id, part.fence, phase(part));
+        let mut workflows = BoundedVec::new();
+        match phase {
+            PartPhase::Running => {
+                for (ix, state) in part.states() {
+                    if workflows.push(self.view(cx.now(), part, ix, state)).is_err() {
+                        break;
+                    }
+                }
+                self.sync.timers.set(job, cx.now().after(LIVE_EVERY));
+                cx.out.send_volatile(to, self.registry.capacity());
+            }
+            PartPhase::Cancelling => self.sync.timers.set(job, cx.now().after(LIVE_EVERY)),
+            PartPhase::Ended(_) => {
+                let tries = self.sync.tries.entry(job).or_insert(0);
+                let wait =
+                    self.config.resend_after.saturating_mul(1 << (*tries).min(DOUBLINGS_MAX));
+                if *tries > 0 {
+                    cx.count(Stat::Resent);
+                }
+                *tries = tries.saturating_add(1);
+                self.sync.timers.set(job, cx.now().after(wait));
+            }
+            PartPhase::Refused { .. } | PartPhase::Accepted => {}
+        }
+        let seq = self.next_report();
+        let report = PartReport { part: id, fence, seq, phase, workflows };
+        cx.out.send_resting_on(self.group.committed_lsn(), to, report);
+    }
+
+    /// Answers a gate about a part that is not, or no longer, of this ledger.
+    pub(super) fn answer(
+        &mut self,
+        cx: &mut Cx<'_>,
+        to: NodeId,
+        (part, fence): (PartId, Fence),
+        phase: PartPhase,
+    ) {
+        let seq = self.next_report();
+        let report = PartReport { part, fence, seq, phase, workflows: BoundedVec::new() };
+        cx.out.send_resting_on(self.group.committed_lsn(), to, report);
+    }
+
+    fn next_report(&mut self) -> (u64, u64) {
+        self.sync.counter = self.sync.counter.saturating_add(1);
+        (self.group.term().get(), self.sync.counter)
+    }
+
+    fn view(
+        &self,
+        now: Instant,
+        part: &Part,
+        workflow: WorkflowIx,
+        state: &WorkflowState,
+    ) -> WorkflowView {
+        let key = WorkflowKey { job: part.id.job, workflow };
+        let result = state.result.as_deref();
+        let mut totals =
+            result.map_or_else(|| state.totals.clone(), |result| result.totals.clone());
+        let (mut vus, mut shards_live) = (0u32, 0u16);
+        let mut second = None;
+        for lease in self.leases.of_workflow(key) {
+            if lease.is_live(now) {
+                vus = vus.saturating_add(lease.share.vus);
+                shards_live = shards_live.saturating_add(1);
+            }
+            let reported = self.sync.runs.get(&lease.run.shard);
+            if let Some(reported) = reported {
+                totals.merge(&reported.totals);
+            }
+            let at = reported.map_or(0, |reported| reported.second);
+            second = Some(second.unwrap_or(at).min(at));
+        }
+        let ended = result.map(|result| crate::plan::PlanTime::at(result.ran));
+        let plan_time = self.leases.plan_time(key, now).or(ended).unwrap_or_default();
+        let shards = result.map_or_else(|| state.shards.len(), |r| usize::from(r.shards));
+        WorkflowView {
+            workflow,
+            status: state.status,
+            plan_time,
+            vus,
+            shards_live,
+            shards: u16::try_from(shards).unwrap_or(u16::MAX),
+            second: second.unwrap_or(plan_time.second()),
+            totals,
+        }
+    }
+}
+
+/// Where a part stands.
+fn phase(part: &Part) -> PartPhase {
+    if part.is_ended() {
+        PartPhase::Ended(Box::new(part.result()))
+    } else if part.cancelled {
+        PartPhase::Cancelling
+    } else if part.begun {
+        PartPhase::Running
+    } else {
+        PartPhase::Accepted
+    }
+}
+
+/// The result of a part that was cancelled before it was accepted.
+pub(super) fn cancelled_unseen() -> PartPhase {
+    PartPhase::Ended(Box::new(PartResult {
+        cancelled: true,
+        workers_lost: 0,
+        workers: 0,
+        workflows: BoundedVec::new(),
+    }))
+}
+
+/// Whether a status can still change.
+pub(super) fn is_open(status: Option<WorkflowStatus>) -> bool {
+    status.is_some_and(|status| !status.is_terminal())
+}

@@ -1,0 +1,81 @@
+//! From the raw plan to the checked plan.
+//!
+//! Two halves. Lowering (`data`, `workflow`, `step`, `capture`, `template`, `threshold`) turns names
+//! into indexes, notations into values and fills in k6's defaults; it refuses what cannot be
+//! expressed in a `Plan`: unknown names, options of another executor, what is not built.
+//! `verify` then judges the plan itself: limits, zeroes, cycles, duplicates, order of captures. A
+//! plan that a peer sends is judged by the second half alone, `Plan::check_again`, so a plan that
+//! the first half makes is held to nothing less. Pure: no file is read and no clock.
+
+mod at;
+mod capture;
+mod data;
+mod order;
+mod step;
+mod template;
+mod text;
+mod threshold;
+mod verify;
+mod workflow;
+
+use super::raw::{RawGateLoss, RawPlan, RawWorkerLoss, Unbuilt};
+use super::{OnGateLoss, OnWorkerLoss, Plan, PlanError};
+use at::At;
+
+/// The checked plan that `raw` describes.
+///
+/// # Errors
+/// The first thing that is wrong with it, with its path.
+pub fn check(raw: &RawPlan) -> Result<Plan, PlanError> {
+    let root = At::ROOT;
+    let unbuilt = [("setup", raw.setup), ("teardown", raw.teardown), ("script", raw.script)];
+    refuse_unbuilt(&root, &unbuilt)?;
+    let name = required(raw.name.as_ref(), "name", &root)?;
+    let base_url = required(raw.base_url.as_ref(), "base_url", &root)?;
+    verify::base_url(base_url, &root.key("base_url"))?;
+    let data = data::lower(raw, &root.key("data"))?;
+    let workflows = required(raw.workflows.as_ref(), "workflows", &root)?;
+    let workflows = workflow::lower(workflows, &data, &root.key("workflows"))?;
+    let thresholds = threshold::lower(raw, &workflows, &root.key("thresholds"))?;
+    let plan = Plan {
+        name: name.clone(),
+        base_url: base_url.clone(),
+        workflows,
+        data,
+        thresholds,
+        on_worker_loss: worker_loss(raw.on_worker_loss),
+        on_gate_loss: gate_loss(raw.on_gate_loss),
+        seed: raw.seed.unwrap_or(0),
+        index_header: raw.index_header.unwrap_or(false),
+    };
+    plan.check_again()?;
+    Ok(plan)
+}
+
+fn worker_loss(raw: Option<RawWorkerLoss>) -> OnWorkerLoss {
+    match raw {
+        None => OnWorkerLoss::default(),
+        Some(RawWorkerLoss::Replace) => OnWorkerLoss::Replace,
+        Some(RawWorkerLoss::Shrink) => OnWorkerLoss::Shrink,
+        Some(RawWorkerLoss::Abort) => OnWorkerLoss::Abort,
+    }
+}
+
+fn gate_loss(raw: Option<RawGateLoss>) -> OnGateLoss {
+    match raw {
+        None => OnGateLoss::default(),
+        Some(RawGateLoss::Finish) => OnGateLoss::Finish,
+        Some(RawGateLoss::StopAfter(span)) => OnGateLoss::StopAfter(span),
+    }
+}
+
+fn required<'a, T>(value: Option<&'a T>, name: &str, at: &At<'_>) -> Result<&'a T, PlanError> {
+    value.ok_or_else(|| at.error(format_args!("`{name}` is missing")))
+}
+
+fn refuse_unbuilt(at: &At<'_>, fields: &[(&str, Option<Unbuilt>)]) -> Result<(), PlanError> {
+    match fields.iter().find(|(_, given)| given.is_some()) {
+        Some((name, _)) => Err(at.key(name).error(format_args!("`{name}` is not built yet"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,67 @@
+//! What a manager says: assignments and verdicts.
+//!
+//! Checked: the sender is a known manager, and the message is for this life of the worker. A
+//! confirmation must echo a heartbeat that was sent and is remembered, because its send is what
+//! the lease counts from; the others are dropped whole, the next heartbeat brings them again.
+
+use crate::ids::NodeId;
+use crate::machine::Cx;
+use crate::stat::Stat;
+use crate::wire::{Confirm, Message, Prepare, VerdictKind};
+use crate::worker::models::Grant;
+use crate::worker::{Worker, execution};
+
+impl Worker {
+    pub(in crate::worker) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        if !self.registry.knows(from) {
+            cx.count(Stat::MessageForeign);
+            return;
+        }
+        match msg {
+            Message::Prepare(prepare) => self.on_prepare(cx, prepare),
+            Message::Confirm(confirm) => self.on_confirm(cx, confirm),
+            Message::Offer(_)
+            | Message::Begin(_)
+            | Message::CancelPart(_)
+            | Message::PartAck(_)
+            | Message::PartReport(_)
+            | Message::Capacity(_)
+            | Message::Heartbeat(_)
+            | Message::Report(_)
+            | Message::Final(_) => cx.count(Stat::MessageForeign),
+        }
+    }
+
+    fn on_prepare(&mut self, cx: &mut Cx<'_>, prepare: Prepare) {
+        if prepare.boot != self.boot() {
+            cx.count(Stat::BootStale);
+            return;
+        }
+        let Prepare { run, slice, .. } = prepare;
+        self.execute(cx, execution::Input::Prepare { run, slice });
+    }
+
+    fn on_confirm(&mut self, cx: &mut Cx<'_>, confirm: Confirm) {
+        if confirm.boot != self.boot() {
+            cx.count(Stat::BootStale);
+            return;
+        }
+        let Some(sent) = self.registry.sent_at(confirm.seq) else {
+            cx.count(Stat::MessageStale);
+            return;
+        };
+        for verdict in confirm.verdicts {
+            let run = verdict.run;
+            let input = match verdict.kind {
+                VerdictKind::Issue { ttl, ceiling, plan_time } => {
+                    let grant = Grant { sent, ttl, ceiling, plan_time };
+                    execution::Input::Issue { run, grant }
+                }
+                VerdictKind::Hold => continue,
+                VerdictKind::Stop => execution::Input::Stop(run),
+                VerdictKind::Forget => execution::Input::Forget(run),
+            };
+            self.execute(cx, input);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Registry: the managers a worker knows, and the heartbeats it sent them.
+//!
+//! A heartbeat goes to every manager, at once when something changed and otherwise every interval.
+//! Its sequence number names the instant of its send, from which a confirmation that echoes it
+//! counts. The newest `HEARTBEATS_MAX` instants are kept.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::bounded::BoundedVec;
+use crate::config::WorkerConfig;
+use crate::ids::{BootId, NodeId};
+use crate::invariant::{Inv, Violation};
+use crate::limits::{HEARTBEATS_MAX, RUNS_PER_WORKER_MAX};
+use crate::machine::{Cx, Wake};
+use crate::time::Instant;
+use crate::wire::{Heartbeat, Message, RunBeat};
+
+/// What a heartbeat says.
+#[derive(Debug)]
+pub(super) struct Beat {
+    pub(super) cores: u16,
+    pub(super) free: u16,
+    pub(super) draining: bool,
+    pub(super) runs: BoundedVec<RunBeat, RUNS_PER_WORKER_MAX>,
+}
+
+/// Who is told, and when it was told last.
+#[derive(Debug)]
+pub(super) struct Registry {
+    boot: BootId,
+    managers: Vec<NodeId>,
+    interval: Duration,
+    seq: u64,
+    /// When the newest heartbeats were sent; the last is that of `seq`.
+    sent: VecDeque<Instant>,
+    next_beat: Instant,
+    hurry: bool,
+}
+
+impl Registry {
+    /// Nothing sent; the first heartbeat is due at once.
+    pub(super) fn new(config: &WorkerConfig, boot: BootId) -> Self {
+        Self {
+            boot,
+            managers: config.managers.clone(),
+            interval: config.lease.heartbeat_interval(),
+            seq: 0,
+            sent: VecDeque::new(),
+            next_beat: Instant::ZERO,
+            hurry: false,
+        }
+    }
+
+    pub(super) const fn boot(&self) -> BootId {
+        self.boot
+    }
+
+    pub(super) fn knows(&self, manager: NodeId) -> bool {
+        self.managers.contains(&manager)
+    }
+
+    /// When a heartbeat was sent; `None` if it was not, or too long ago.
+    pub(super) fn sent_at(&self, seq: u64) -> Option<Instant> {
+        let back = usize::try_from(self.seq.checked_sub(seq)?).ok()?;
+        let place = self.sent.len().checked_sub(back.checked_add(1)?)?;
+        self.sent.get(place).copied()
+    }
+
+    /// A heartbeat is due in this step.
+    pub(super) fn hasten(&mut self) {
+        self.hurry = true;
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.hurry || self.next_beat <= now
+    }
+
+    /// Sends a heartbeat to every manager.
+    pub(super) fn beat(&mut self, cx: &mut Cx<'_>, beat: Beat) {
+        self.seq = self.seq.saturating_add(1);
+        if self.sent.len() >= HEARTBEATS_MAX {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(cx.now());
+        self.hurry = false;
+        self.next_beat = cx.now().after(self.interval);
+        let Beat { cores, free, draining, runs } = beat;
+        let heartbeat = Heartbeat { boot: self.boot, seq: self.seq, cores, free, draining, runs };
+        for manager in &self.managers {
+            cx.out.send_volatile(*manager, heartbeat.clone());
+        }
+    }
+
+    /// Tells every manager.
+    pub(super) fn tell(&self, cx: &mut Cx<'_>, msg: &Message) {
+        for manager in &self.managers {
+            cx.out.send(*manager, msg.clone());
+        }
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        Some(Wake { at: self.next_beat, why: "a heartbeat is due" })
+    }
+
+    pub(super) fn check(&self) -> Result<(), Violation> {
+        if self.sent.len() <= HEARTBEATS_MAX {
+            return Ok(());
+        }
+        Err(Violation::new(Inv::Bounded, format!("{} heartbeats kept", self.sent.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::samples::{Bench, config};
+
+    fn beat() -> Beat {
+        Beat { cores: 1, free: 1, draining: false, runs: BoundedVec::new() }
+    }
+
+    #[test]
+    fn names_the_instants_of_recent_sends_only() {
+        let mut bench = Bench::default();
+        let mut registry = Registry::new(&config(1), BootId::new(7));
+        assert_eq!(registry.sent_at(0), None);
+        let last = u64::try_from(HEARTBEATS_MAX).unwrap() + 2;
+        for seq in 1..=last {
+            bench.step(seq * 10, |cx| registry.beat(cx, beat()));
+        }
+        assert_eq!(registry.sent_at(last), Some(Instant::from_nanos(last * 10)));
+        assert_eq!(registry.sent_at(3), Some(Instant::from_nanos(30)));
+        assert_eq!([registry.sent_at(2), registry.sent_at(last + 1)], [None, None]);
+        registry.check().unwrap();
+    }
+
+    #[test]
+    fn is_due_at_once_then_each_interval_or_in_a_hurry() {
+        let mut bench = Bench::default();
+        let mut registry = Registry::new(&config(1), BootId::new(7));
+        assert!(registry.is_due(Instant::ZERO));
+        bench.step(1_000, |cx| registry.beat(cx, beat()));
+        assert!(!registry.is_due(Instant::from_nanos(500_000_999)));
+        assert!(registry.is_due(Instant::from_nanos(500_001_000)));
+        registry.hasten();
+        assert!(registry.is_due(Instant::from_nanos(1_001)));
+        bench.step(1_001, |cx| registry.beat(cx, beat()));
+        assert!(!registry.is_due(Instant::from_nanos(1_002)));
+    }
+}

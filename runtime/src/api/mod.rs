@@ -1,0 +1,160 @@
+//! The HTTP API of a gate: JSON under `/v1`, live updates as server-sent events, errors as RFC 9457 problem details.
+//!
+//! Inputs: requests, answered by calls to the gate. Outputs: responses made of [`view`]'s types, which are kept apart
+//! from the core's. A submission needs an `Idempotency-Key`, so that a client may repeat it until it hears.
+//!
+//! Does not do: authenticate. Whoever reaches the port may submit load; bind it to an address you trust.
+
+mod jobs;
+mod plan;
+mod problem;
+mod updates;
+pub mod view;
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::serve::ListenerExt;
+use axum::{Json, Router};
+use hyperscale_core::api::{Command, Reply};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::calls::Gate;
+pub use jobs::BODY_BYTES_MAX;
+pub use problem::Problem;
+
+/// How long a call waits for the gate before the client is told that the outcome is unknown.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How long open requests may go on after shutdown.
+const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+type Answer<T> = Result<T, Box<Problem>>;
+
+#[derive(Clone, Debug)]
+struct Api {
+    gate: Gate,
+    stopping: watch::Receiver<bool>,
+}
+
+/// Serves the API until `shutdown` completes; then update streams end, and open requests have two seconds.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    gate: Gate,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let app = router(Api { gate, stopping: stopping.clone() });
+    let listener = listener.tap_io(|stream| {
+        // Only latency is at stake.
+        let _ = stream.set_nodelay(true);
+    });
+    let closing = is_true(stopping.clone());
+    let late = async {
+        is_true(stopping).await;
+        tokio::time::sleep(FINISH_WITHIN).await;
+    };
+    let asked = async {
+        shutdown.await;
+        stop.send_replace(true);
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = axum::serve(listener, app).with_graceful_shutdown(closing) => ended,
+        () = late => Ok(()),
+        () = asked => Ok(()),
+    }
+}
+
+/// Completes when the flag is set, or nobody is left to set it.
+async fn is_true(mut flag: watch::Receiver<bool>) {
+    let _ = flag.wait_for(|set| *set).await;
+}
+
+fn router(api: Api) -> Router {
+    let mut router = Router::new();
+    for (path, _, methods) in routes() {
+        router = router.route(path, methods);
+    }
+    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(api)
+}
+
+type Route = (&'static str, &'static [&'static str], MethodRouter<Api>);
+
+/// Path, methods and what serves them. The document in `openapi.json` lists the same.
+fn routes() -> Vec<Route> {
+    vec![
+        ("/v1/jobs", &["get", "post"], get(jobs::list).post(jobs::submit)),
+        ("/v1/jobs/{id}", &["get"], get(jobs::status)),
+        ("/v1/jobs/{id}/cancel", &["post"], post(jobs::cancel)),
+        ("/v1/jobs/{id}/result", &["get"], get(jobs::result)),
+        ("/v1/jobs/{id}/updates", &["get"], get(updates::follow)),
+        ("/v1/cluster", &["get"], get(cluster)),
+        ("/openapi.json", &["get"], get(openapi)),
+        ("/healthz", &["get"], get(health)),
+    ]
+}
+
+impl Api {
+    async fn ask(&self, command: Command) -> Answer<Reply> {
+        match tokio::time::timeout(ANSWER_WITHIN, self.gate.ask(command)).await {
+            Ok(Ok(Reply::Refused(refusal))) => Err(Box::new(refusal.into())),
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(Box::new(error.into())),
+            Err(_) => Err(Box::new(Problem::no_answer())),
+        }
+    }
+
+    async fn cluster(&self) -> Answer<view::Cluster> {
+        match self.ask(Command::Cluster).await? {
+            Reply::Cluster(cluster) => Ok(view::Cluster::from(&*cluster)),
+            _ => Err(Box::new(Problem::unexpected())),
+        }
+    }
+}
+
+async fn cluster(State(api): State<Api>) -> Answer<Json<view::Cluster>> {
+    api.cluster().await.map(Json)
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// 200 while the gate answers and can commit.
+async fn health(State(api): State<Api>) -> Answer<Json<serde_json::Value>> {
+    if api.cluster().await?.ready {
+        return Ok(Json(serde_json::json!({ "ready": true })));
+    }
+    Err(Box::new(hyperscale_core::api::Refusal::NotReady.into()))
+}
+
+async fn no_route(uri: Uri) -> Problem {
+    let detail = format!("nothing at {}; GET /openapi.json lists what there is", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, "no-such-path", "No such path", detail)
+}
+
+async fn no_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}", uri.path());
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    Problem::new(status, "method-not-allowed", "Method not allowed", detail)
+}
+
+impl IntoResponse for Box<Problem> {
+    fn into_response(self) -> Response {
+        (*self).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests;

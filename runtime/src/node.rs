@@ -1,0 +1,296 @@
+//! Puts a node together: disk, machine, driver, transport, and for a worker the engine.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use hyperscale_core::api::{Reply, Update};
+use hyperscale_core::config::{GateConfig, ManagerConfig, WorkerConfig};
+use hyperscale_core::gate::Gate;
+use hyperscale_core::ids::{Boot, CallId, ClusterId, DiskId, JobId, NodeId};
+use hyperscale_core::input::Input;
+use hyperscale_core::journal::{RecoverError, Recovered};
+use hyperscale_core::limits;
+use hyperscale_core::machine::Role;
+use hyperscale_core::manager::Manager;
+use hyperscale_core::node::Node;
+use hyperscale_core::wire::Message;
+use hyperscale_core::worker::Worker;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::driver::{Driver, DriverError, End, EngineOrder, World};
+use crate::record::Recorder;
+use crate::store::{Disk, Journal, Owner, StoreError};
+use crate::transport::{Hello, Peers, RoleName};
+use crate::{boot, calls};
+
+/// Why a node did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its disk.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its records do not make a node of this role.
+    #[error("the journal cannot be replayed: {0}")]
+    Recover(#[from] RecoverError),
+    /// It failed while it ran.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// A socket could not be opened.
+    #[error("cannot listen on {addr}: {error}")]
+    Listen {
+        /// The address.
+        addr: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The load engine or the recording could not be started.
+    #[error("{what}: {error}")]
+    Io {
+        /// What.
+        what: &'static str,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The node's task ended by a panic.
+    #[error("the node's task died")]
+    Died,
+}
+
+/// Takes a worker's orders to its load engine; dropping it ends the engine.
+pub type Orders = Box<dyn FnMut(EngineOrder) + Send>;
+
+/// Where a node is and how it is observed.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Record every input into this directory.
+    pub record: Option<PathBuf>,
+}
+
+/// A node that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// Its queue.
+    pub inbox: mpsc::Sender<Input>,
+    /// Where it finds its peers.
+    pub peers: Peers,
+    /// Who it says it is.
+    pub hello: Hello,
+    task: JoinHandle<Result<End, DriverError>>,
+}
+
+impl Running {
+    /// Asks the node to finish what it has and take nothing new.
+    pub async fn drain(&self) {
+        let _ = self.inbox.send(Input::Drain).await;
+    }
+
+    /// Waits until the node has ended.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub async fn ended(&mut self) -> Result<(), NodeError> {
+        match (&mut self.task).await {
+            Ok(Ok(End::Drained)) => Ok(()),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(NodeError::Died),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A node before it runs: what all roles have in common.
+struct Start<'a> {
+    cluster: ClusterId,
+    role: RoleName,
+    node: NodeId,
+    boot: Boot,
+    options: &'a Options,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    build: &'a str,
+    role: RoleName,
+    node: NodeId,
+    boot: Boot,
+    config: String,
+}
+
+impl<'a> Start<'a> {
+    fn new(cluster: ClusterId, role: RoleName, node: NodeId, options: &'a Options) -> Self {
+        Self { cluster, role, node, boot: boot::draw(), options }
+    }
+
+    fn disk(&self, dir: &Path) -> Result<Disk, StoreError> {
+        let owner = Owner { cluster: self.cluster, role: self.role, node: self.node };
+        Disk::open(dir, owner, DiskId::new(boot::entropy()))
+    }
+
+    fn recorder(&self, config: &impl std::fmt::Debug) -> Result<Option<Recorder>, NodeError> {
+        let Some(dir) = &self.options.record else { return Ok(None) };
+        let head = Head {
+            build: env!("CARGO_PKG_VERSION"),
+            role: self.role,
+            node: self.node,
+            boot: self.boot,
+            config: format!("{config:?}"),
+        };
+        let path = dir.join(format!("{}-{}.jsonl", self.role, self.node));
+        let created = std::fs::create_dir_all(dir).and_then(|()| Recorder::create(&path, &head));
+        created.map(Some).map_err(|error| NodeError::Io { what: "the recording", error })
+    }
+
+    fn run<R, W>(
+        self,
+        config: R::Config,
+        disk: Disk,
+        queue: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+        drained: fn(&R) -> bool,
+        world: impl FnOnce(Peers) -> W,
+    ) -> Result<Running, NodeError>
+    where
+        R: Role + Send + 'static,
+        R::Config: std::fmt::Debug,
+        W: World + Send + 'static,
+    {
+        let recorder = self.recorder(&config)?;
+        let node = Node::<R>::recover(self.node, config, self.boot, disk.recovered)?;
+        let peers = Peers::new(self.node);
+        let (inbox, inputs) = queue;
+        let driver = Driver::new(node, world(peers.clone()), disk.journal, inputs);
+        let task = tokio::spawn(driver.recording(recorder).run(drained));
+        let hello = Hello {
+            cluster: self.cluster,
+            role: self.role,
+            node: self.node,
+            boot: self.boot.id,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ok(Running { inbox, peers, hello, task })
+    }
+}
+
+/// A queue of inputs.
+fn queue() -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
+    mpsc::channel(limits::INBOX_MAX)
+}
+
+/// Starts a gate on the disk at `dir`; it talks to nobody until its peers are connected.
+///
+/// # Errors
+/// [`NodeError`]; nothing runs.
+pub fn start_gate(
+    cluster: ClusterId,
+    config: GateConfig,
+    dir: &Path,
+    options: &Options,
+) -> Result<(Running, calls::Gate), NodeError> {
+    let start = Start::new(cluster, RoleName::Gate, config.node, options);
+    let disk = start.disk(dir)?;
+    let queue = queue();
+    let gate = calls::Gate::new(queue.0.clone());
+    let world = |peers| Outside { peers, gate: Some(gate.clone()), engine: None };
+    let running = start.run(config, disk, queue, Gate::is_idle, world)?;
+    Ok((running, gate))
+}
+
+/// Starts a manager on the disk at `dir`.
+///
+/// # Errors
+/// [`NodeError`]; nothing runs.
+pub fn start_manager(
+    cluster: ClusterId,
+    config: ManagerConfig,
+    dir: &Path,
+    options: &Options,
+) -> Result<Running, NodeError> {
+    let start = Start::new(cluster, RoleName::Manager, config.node, options);
+    let disk = start.disk(dir)?;
+    let world = |peers| Outside { peers, gate: None, engine: None };
+    start.run(config, disk, queue(), Manager::is_idle, world)
+}
+
+/// Starts a worker with its engine.
+///
+/// # Errors
+/// [`NodeError`]; nothing runs.
+pub fn start_worker(
+    cluster: ClusterId,
+    config: WorkerConfig,
+    engine: impl FnOnce(mpsc::Sender<Input>) -> std::io::Result<Orders>,
+    options: &Options,
+) -> Result<Running, NodeError> {
+    let start = Start::new(cluster, RoleName::Worker, config.node, options);
+    let disk = Disk { recovered: Recovered::default(), journal: Journal::none() };
+    let queue = queue();
+    let engine = engine(queue.0.clone())
+        .map_err(|error| NodeError::Io { what: "the load engine", error })?;
+    let world = |peers| Outside { peers, gate: None, engine: Some(engine) };
+    start.run(config, disk, queue, Worker::is_drained, world)
+}
+
+/// The outside of a node in this process.
+struct Outside {
+    peers: Peers,
+    gate: Option<calls::Gate>,
+    engine: Option<Orders>,
+}
+
+impl World for Outside {
+    fn send(&mut self, to: NodeId, msg: Box<Message>) {
+        self.peers.send(to, msg);
+    }
+
+    fn reply(&mut self, call: CallId, reply: Box<Reply>) {
+        if let Some(gate) = &self.gate {
+            gate.reply(call, *reply);
+        }
+    }
+
+    fn publish(&mut self, job: JobId, update: Box<Update>) {
+        if let Some(gate) = &self.gate {
+            gate.publish(job, *update);
+        }
+    }
+
+    fn order(&mut self, order: EngineOrder) {
+        if let Some(engine) = &mut self.engine {
+            engine(order);
+        }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.gate {
+            gate.hang_up();
+        }
+    }
+}
+
+/// Runs a started node until `stop` resolves, then drains it until it has ended or `stop` resolves again.
+///
+/// # Errors
+/// When the node failed.
+pub async fn until_stopped<F: Future<Output = ()>>(
+    mut running: Running,
+    mut stop: impl FnMut() -> F,
+) -> Result<(), NodeError> {
+    tokio::select! {
+        ended = running.ended() => return ended,
+        () = stop() => {}
+    }
+    tracing::info!("draining; a second signal ends at once");
+    running.drain().await;
+    tokio::select! {
+        ended = running.ended() => ended,
+        () = stop() => Ok(()),
+    }
+}
