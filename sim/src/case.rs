@@ -21,8 +21,6 @@ const MS: u64 = 1_000_000;
 /// A job that a client will submit.
 #[derive(Clone, Debug)]
 pub struct JobSpec {
-    /// The client's place among the clients.
-    pub client: u16,
     /// When, true time.
     pub at: u64,
     /// The idempotency key.
@@ -84,13 +82,14 @@ impl Case {
         let mut top = streams.cursor(Stream::Topology, 0);
         let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]);
         let cores: Vec<u16> = (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4])).collect();
-        let clients = top.pick(&[1_u16, 2]);
+        let calm_from = top.within(15_000, 30_000) * MS;
+        let jobs = jobs(streams, calm_from);
+        let clients = jobs.len() as u16;
         let lease = LeaseConfig {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 10_000, 50_000, 200_000]),
         };
         let (gate, manager) = configs(&mut top, lease);
-        let calm_from = top.within(15_000, 30_000) * MS;
         let hosts = WORKERS + workers;
         let ground = Ground {
             hosts,
@@ -110,7 +109,7 @@ impl Case {
                 failing_ppm: target.pick(&[0, 5_000, 50_000]),
                 unprepared_ppm: target.pick(&[0, 0, 0, 20_000]),
             },
-            jobs: jobs(streams, clients, calm_from),
+            jobs,
             faults: faults::schedule(streams, &classes, ground),
             calm_from,
             classes,
@@ -143,7 +142,7 @@ impl Case {
         case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
         let plan = plans::steady(500, 60);
         case.jobs =
-            vec![JobSpec { client: 0, at: MS, key: "reference".into(), plan, cancel_at: None }];
+            vec![JobSpec { at: MS, key: "reference".into(), plan, cancel_at: None }];
         case.calm_from = 61_000 * MS;
         let class = Class::CrashWorker;
         case.faults = vec![
@@ -270,21 +269,26 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
     }
 }
 
-fn jobs(streams: Streams, clients: u16, calm_from: u64) -> Vec<JobSpec> {
+/// What clients submit. A job may have an echo: another client with the same key, and the same plan or another.
+fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
     let mut cursor = streams.cursor(Stream::Client, 0);
     let count = cursor.pick(&[1_u64, 1, 2, 2, 3]);
-    let spec = |n| {
+    let mut specs = Vec::new();
+    for n in 0..count {
         let mut cursor = streams.cursor(Stream::Client, 1 + n);
         let at = if n == 0 { cursor.within(1, 1_500) } else { cursor.within(1, 8_000) } * MS;
-        let cancelled = cursor.chance(200_000) && n > 0;
+        let cancelled = cursor.chance(250_000) && n > 0;
         let cancel_at = at + cursor.within(MS, calm_from / 2);
-        JobSpec {
-            client: (n % u64::from(clients)) as u16,
-            at,
-            key: format!("key-{n}"),
-            plan: plans::drawn(streams, n),
-            cancel_at: cancelled.then_some(cancel_at),
+        let (echoed, other) = (cursor.chance(250_000), cursor.chance(300_000));
+        let echo_at = at + cursor.within(0, 3_000) * MS;
+        let key = format!("key-{n}");
+        let plan = plans::drawn(streams, n);
+        let cancel_at = cancelled.then_some(cancel_at);
+        specs.push(JobSpec { at, key: key.clone(), plan: plan.clone(), cancel_at });
+        if echoed {
+            let plan = if other { plans::drawn(streams, n + 100) } else { plan };
+            specs.push(JobSpec { at: echo_at, key, plan, cancel_at: None });
         }
-    };
-    (0..count).map(spec).collect()
+    }
+    specs
 }

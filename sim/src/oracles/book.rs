@@ -41,4 +41,14 @@ impl<F: Ord> Book<F> {
     pub fn any_by(&self, from: &F, to: &F, durable: Lsn) -> bool {
         self.facts.range(from..=to).any(|(_, lsn)| *lsn <= durable)
     }
+
+    /// The facts in a range, in order.
+    pub fn range(&self, range: std::ops::Range<F>) -> impl Iterator<Item = &F> {
+        self.facts.range(range).map(|(fact, _)| fact)
+    }
+
+    /// The record that first states it.
+    pub fn at(&self, fact: &F) -> Option<Lsn> {
+        self.facts.get(fact).copied()
+    }
 }

@@ -1,6 +1,6 @@
 //! first-confirm-alone and fence-monotonic, by messages and effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{LogIndex, RunId, ShardId};
@@ -11,13 +11,14 @@ use hyperscale_core::wire::{Message, VerdictKind};
 
 use super::book::Book;
 use super::{Oracle, Seen, View, Wants, broken};
+use crate::faults::MANAGER;
 
 /// A run's first confirmation is sent only when every earlier run of its shard has ended.
 #[derive(Debug, Default)]
 pub struct FirstConfirmAlone {
-    assigned: BTreeMap<ShardId, Vec<RunId>>,
-    ended: Book<RunId>,
-    confirmed: BTreeMap<RunId, u64>,
+    assigned: Book<(ShardId, LogIndex)>,
+    ended: Book<(ShardId, LogIndex)>,
+    confirmed: BTreeSet<RunId>,
     judged: u64,
 }
 
@@ -38,20 +39,16 @@ impl Oracle for FirstConfirmAlone {
         match seen {
             Seen::Appended { lsn, record: Record::Manager(entry), .. } => match &entry.command {
                 Some(ManagerCommand::Assign { shard, .. }) => {
-                    let group = hyperscale_core::ids::GroupId::default();
-                    let fence = hyperscale_core::ids::Fence { group, index: entry.index };
-                    let run = RunId { shard: *shard, fence };
-                    self.assigned.entry(*shard).or_default().push(run);
+                    self.assigned.write(*lsn, (*shard, entry.index));
                 }
-                Some(ManagerCommand::EndRun { run, .. }) => self.ended.write(*lsn, anonymous(*run)),
+                Some(ManagerCommand::EndRun { run, .. }) => {
+                    self.ended.write(*lsn, (run.shard, run.fence.index));
+                }
                 _ => {}
             },
-            Seen::Booted { host, last } if *host == crate::faults::MANAGER => {
+            Seen::Booted { host: MANAGER, last } => {
+                self.assigned.cut(*last);
                 self.ended.cut(*last);
-                // An assignment that was lost with its record never left.
-                for runs in self.assigned.values_mut() {
-                    runs.retain(|run| view.hosts.is_empty() || run.fence.index.get() > 0);
-                }
             }
             Seen::Left { effect: Effect::Send { msg, .. }, .. } => {
                 let Message::Confirm(confirm) = &**msg else { return Ok(()) };
@@ -67,21 +64,13 @@ impl Oracle for FirstConfirmAlone {
     }
 }
 
-/// The run without its group, which records of assignments do not name.
-fn anonymous(run: RunId) -> RunId {
-    let group = hyperscale_core::ids::GroupId::default();
-    RunId { fence: hyperscale_core::ids::Fence { group, ..run.fence }, ..run }
-}
-
 impl FirstConfirmAlone {
     fn on_issue(&mut self, view: &View<'_>, run: RunId) -> Result<(), Violation> {
-        if self.confirmed.contains_key(&run) {
+        if !self.confirmed.insert(run) {
             return Ok(());
         }
-        self.confirmed.insert(run, view.now);
-        let empty = Vec::new();
-        let earlier = self.assigned.get(&run.shard).unwrap_or(&empty);
-        for other in earlier.iter().filter(|other| other.fence.index < run.fence.index) {
+        let first = (run.shard, LogIndex::new(0));
+        for other in self.assigned.range(first..(run.shard, run.fence.index)) {
             self.judged += 1;
             if !self.ended.holds(other) {
                 return broken(

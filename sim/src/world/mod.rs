@@ -4,6 +4,7 @@
 //! of the runtime is kept: the clock is read when an input is taken, effects are performed in order, what rests on a
 //! record leaves only when that record is durable, a dead process loses everything that was not written.
 
+mod clients;
 mod faults;
 mod lives;
 mod perform;
