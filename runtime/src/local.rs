@@ -8,7 +8,7 @@ use hyperscale_core::ids::{ClusterId, NodeId};
 
 use crate::boot;
 use crate::calls;
-use crate::node::{self, NodeError, Options, Orders, Running};
+use crate::node::{self, NodeError, Options, Orders, Running, Seat};
 use hyperscale_core::input::Input;
 use tokio::sync::mpsc;
 
@@ -46,13 +46,21 @@ impl Cluster {
         let cluster = ClusterId::new(local_cluster(&options.state_dir));
         let node_options = Options { record: options.record.clone() };
         let datacenter = DatacenterConfig { name: "local".to_owned(), managers: vec![MANAGER] };
+        let seats = [GATE, MANAGER, WORKER].map(Seat::new);
+        for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
+            let (node, inbox) = ([GATE, MANAGER, WORKER][to], seats[to].inbox.clone());
+            seats[from].peers.connect_inbox(node, inbox);
+        }
+        let [gate, manager, worker] = seats;
         let (gate, calls) = node::start_gate(
+            gate,
             cluster,
             GateConfig::new(GATE, vec![datacenter]),
             &options.state_dir.join("gate"),
             &node_options,
         )?;
         let manager = node::start_manager(
+            manager,
             cluster,
             ManagerConfig {
                 // Queues have no latency to wait out.
@@ -63,15 +71,12 @@ impl Cluster {
             &node_options,
         )?;
         let worker = node::start_worker(
+            worker,
             cluster,
             WorkerConfig::new(WORKER, options.cores, vec![MANAGER]),
             engine,
             &node_options,
         )?;
-        gate.peers.connect_inbox(MANAGER, manager.inbox.clone());
-        manager.peers.connect_inbox(GATE, gate.inbox.clone());
-        manager.peers.connect_inbox(WORKER, worker.inbox.clone());
-        worker.peers.connect_inbox(MANAGER, manager.inbox.clone());
         Ok(Self { gate: calls, nodes: [gate, manager, worker] })
     }
 

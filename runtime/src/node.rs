@@ -61,6 +61,24 @@ pub enum NodeError {
 /// Takes a worker's orders to its load engine; dropping it ends the engine.
 pub type Orders = Box<dyn FnMut(EngineOrder) + Send>;
 
+/// A node's place before it runs: its queue and its address book, so that peers can be connected before the first input.
+#[derive(Debug)]
+pub struct Seat {
+    /// Its queue.
+    pub inbox: mpsc::Sender<Input>,
+    /// Where it will find its peers.
+    pub peers: Peers,
+    inputs: mpsc::Receiver<Input>,
+}
+
+impl Seat {
+    /// A seat for `node`.
+    pub fn new(node: NodeId) -> Self {
+        let (inbox, inputs) = mpsc::channel(limits::INBOX_MAX);
+        Self { inbox, peers: Peers::new(node), inputs }
+    }
+}
+
 /// Where a node is and how it is observed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -151,7 +169,7 @@ impl<'a> Start<'a> {
         self,
         config: R::Config,
         disk: Disk,
-        queue: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+        seat: Seat,
         drained: fn(&R) -> bool,
         world: impl FnOnce(Peers) -> W,
     ) -> Result<Running, NodeError>
@@ -162,8 +180,7 @@ impl<'a> Start<'a> {
     {
         let recorder = self.recorder(&config)?;
         let node = Node::<R>::recover(self.node, config, self.boot, disk.recovered)?;
-        let peers = Peers::new(self.node);
-        let (inbox, inputs) = queue;
+        let Seat { inbox, peers, inputs } = seat;
         let driver = Driver::new(node, world(peers.clone()), disk.journal, inputs);
         let task = tokio::spawn(driver.recording(recorder).run(drained));
         let hello = Hello {
@@ -177,16 +194,12 @@ impl<'a> Start<'a> {
     }
 }
 
-/// A queue of inputs.
-fn queue() -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
-    mpsc::channel(limits::INBOX_MAX)
-}
-
-/// Starts a gate on the disk at `dir`; it talks to nobody until its peers are connected.
+/// Starts a gate on the disk at `dir`; it talks to whom its seat's peers reach.
 ///
 /// # Errors
 /// [`NodeError`]; nothing runs.
 pub fn start_gate(
+    seat: Seat,
     cluster: ClusterId,
     config: GateConfig,
     dir: &Path,
@@ -194,10 +207,9 @@ pub fn start_gate(
 ) -> Result<(Running, calls::Gate), NodeError> {
     let start = Start::new(cluster, RoleName::Gate, config.node, options);
     let disk = start.disk(dir)?;
-    let queue = queue();
-    let gate = calls::Gate::new(queue.0.clone());
+    let gate = calls::Gate::new(seat.inbox.clone());
     let world = |peers| Outside { peers, gate: Some(gate.clone()), engine: None };
-    let running = start.run(config, disk, queue, Gate::is_idle, world)?;
+    let running = start.run(config, disk, seat, Gate::is_idle, world)?;
     Ok((running, gate))
 }
 
@@ -206,6 +218,7 @@ pub fn start_gate(
 /// # Errors
 /// [`NodeError`]; nothing runs.
 pub fn start_manager(
+    seat: Seat,
     cluster: ClusterId,
     config: ManagerConfig,
     dir: &Path,
@@ -214,7 +227,7 @@ pub fn start_manager(
     let start = Start::new(cluster, RoleName::Manager, config.node, options);
     let disk = start.disk(dir)?;
     let world = |peers| Outside { peers, gate: None, engine: None };
-    start.run(config, disk, queue(), Manager::is_idle, world)
+    start.run(config, disk, seat, Manager::is_idle, world)
 }
 
 /// Starts a worker with its engine.
@@ -222,6 +235,7 @@ pub fn start_manager(
 /// # Errors
 /// [`NodeError`]; nothing runs.
 pub fn start_worker(
+    seat: Seat,
     cluster: ClusterId,
     config: WorkerConfig,
     engine: impl FnOnce(mpsc::Sender<Input>) -> std::io::Result<Orders>,
@@ -229,11 +243,10 @@ pub fn start_worker(
 ) -> Result<Running, NodeError> {
     let start = Start::new(cluster, RoleName::Worker, config.node, options);
     let disk = Disk { recovered: Recovered::default(), journal: Journal::none() };
-    let queue = queue();
-    let engine = engine(queue.0.clone())
+    let engine = engine(seat.inbox.clone())
         .map_err(|error| NodeError::Io { what: "the load engine", error })?;
     let world = |peers| Outside { peers, gate: None, engine: Some(engine) };
-    start.run(config, disk, queue, Worker::is_drained, world)
+    start.run(config, disk, seat, Worker::is_drained, world)
 }
 
 /// The outside of a node in this process.
