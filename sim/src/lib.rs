@@ -5,9 +5,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod case;
 pub mod clock;
 pub mod disk;
+pub mod engine;
+pub mod faults;
 pub mod hash;
+pub mod host;
 pub mod network;
+pub mod node;
+pub mod oracles;
+pub mod patron;
+pub mod plans;
 pub mod queue;
 pub mod streams;
+pub mod tally;
+pub mod truth;
+pub mod world;

@@ -22,6 +22,8 @@ pub struct Cut {
     pub requests: u64,
     /// Items issued by then.
     pub issued: u64,
+    /// True time of the cut.
+    pub at: u64,
 }
 
 /// One run on one life of one worker.

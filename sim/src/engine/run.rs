@@ -175,21 +175,22 @@ impl Run {
         let progress = self.progress();
         self.meter.dropped = progress.dropped;
         let totals = Box::new(self.meter.totals());
-        let cut = self.cut(u32::MAX, hyperscale_core::digest::of(&totals));
         let over = scene.true_at(self.cursor);
+        let cut = self.cut(u32::MAX, hyperscale_core::digest::of(&totals), over);
         let truth = &mut scene.truth.runs[self.place];
         truth.end = Some(cut);
         truth.over = Some(over);
         told.push(EngineEvent::Ended { run: self.id, completed, progress, totals });
     }
 
-    fn cut(&self, second: u32, digest: u64) -> Cut {
+    fn cut(&self, second: u32, digest: u64, at: u64) -> Cut {
         Cut {
             second,
             digest,
             iterations: self.meter.iterations,
             requests: self.meter.requests(),
             issued: self.pacer.progress().started,
+            at,
         }
     }
 
@@ -216,7 +217,8 @@ impl Run {
             let progress = self.progress();
             self.meter.dropped = progress.dropped;
             let totals = Box::new(self.meter.totals());
-            let cut = self.cut(second, hyperscale_core::digest::of(&totals));
+            let at = scene.true_at(self.cursor);
+            let cut = self.cut(second, hyperscale_core::digest::of(&totals), at);
             scene.truth.runs[self.place].cuts.push(cut);
             told.push(EngineEvent::Reported { run: self.id, second, progress, totals });
         }

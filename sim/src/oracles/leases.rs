@@ -126,7 +126,7 @@ impl Oracle for FenceMonotonic {
                 let highest = self.obeyed.entry((*host, life, run.shard)).or_default();
                 if run.fence.index < *highest {
                     return broken(
-                        self.inv(),
+                        Inv::FenceMonotonic,
                         format!("host {host} obeys {run:?} after fence {highest:?}"),
                     );
                 }
@@ -138,7 +138,7 @@ impl Oracle for FenceMonotonic {
                     let highest = self.committed.entry(run.shard).or_default();
                     if run.fence.index < *highest {
                         return broken(
-                            self.inv(),
+                            Inv::FenceMonotonic,
                             format!("{run:?} is prepared after fence {highest:?}"),
                         );
                     }

@@ -31,7 +31,7 @@ use crate::host::Host;
 use crate::patron::Patron;
 use crate::truth::Truth;
 
-pub use accounts::merged;
+pub use liveness::leftover;
 
 /// What an oracle may read.
 pub struct View<'a> {
@@ -171,8 +171,8 @@ impl Panel {
             Box::new(issuance::IndexOnce::default()),
             Box::new(issuance::PlanCeiling::default()),
             Box::new(shares::SharesExact::default()),
-            Box::new(accounts::TotalsExact::default()),
             Box::new(accounts::CountedOnce::default()),
+            Box::new(accounts::TotalsExact::default()),
             Box::new(loss::LossDeclared::default()),
             Box::new(loss::CoverageHonest::default()),
             Box::new(gate_jobs::JobOnce::default()),

@@ -6,7 +6,7 @@ use hyperscale_core::invariant::{Inv, Violation};
 
 use super::World;
 use crate::disk::Fate;
-use crate::faults::Class;
+use crate::faults::{Class, MANAGER};
 use crate::node::AnyNode;
 use crate::oracles::Seen;
 use crate::queue::Event;
@@ -31,6 +31,10 @@ impl World {
             Err(error) => return self.fail(Violation::new(Inv::RecoverEqual, error), Some(host)),
         }
         self.trace(host, || format!("boots, journal up to {last:?}"));
+        self.on_manager_durable(host, last);
+        if host == MANAGER {
+            self.starting.clear();
+        }
         self.observe(Seen::Booted { host, last });
         self.step(host, Input::Wake, 1);
     }

@@ -14,7 +14,7 @@ mod verdict;
 use std::collections::BTreeMap;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::CallId;
+use hyperscale_core::ids::{CallId, JobId, Lsn, WorkflowIx};
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::time::Instant;
@@ -60,6 +60,8 @@ pub struct World {
     events: u64,
     scratch: Vec<Effect>,
     told: usize,
+    /// Starts of workflows that are appended and not yet durable: where, which, when.
+    starting: Vec<(Lsn, JobId, WorkflowIx, u64)>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
@@ -102,6 +104,7 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
+            starting: Vec::new(),
             is_calm: false,
             is_over: false,
             failure: None,

@@ -4,9 +4,12 @@ use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::Lsn;
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::journal::Record;
+use hyperscale_core::manager::ManagerCommand;
 
 use super::World;
 use crate::case::host_of;
+use crate::faults::MANAGER;
 use crate::hash::{content_digest, effect_digest};
 use crate::network::{Cargo, Flight};
 use crate::oracles::Seen;
@@ -83,6 +86,11 @@ impl World {
                 let written = self.hosts[usize::from(host)].disk.append(lsn, &record);
                 if let Err(error) = written {
                     self.fail(Violation::new(Inv::JournalTail, error), Some(host));
+                }
+                if let Record::Manager(entry) = &*record
+                    && let Some(ManagerCommand::Started { part, workflow }) = &entry.command
+                {
+                    self.starting.push((lsn, part.job, *workflow, self.now));
                 }
                 self.observe(Seen::Appended { host, lsn, record: &record });
             }
@@ -203,9 +211,25 @@ impl World {
         }
         let durable = place.disk.end_sync();
         self.trace(host, || format!("durable {durable:?}"));
+        self.on_manager_durable(host, durable);
         self.observe(Seen::Durable { host, lsn: durable });
         self.begin_sync(host);
         self.offer(host, Input::Durable(durable), durable.get());
+    }
+}
+
+impl World {
+    /// Starts of workflows up to here are committed.
+    pub(super) fn on_manager_durable(&mut self, host: u16, durable: Lsn) {
+        if host != MANAGER {
+            return;
+        }
+        for (lsn, job, workflow, at) in &self.starting {
+            if *lsn <= durable {
+                self.truth.on_started(*job, *workflow, *at);
+            }
+        }
+        self.starting.retain(|(lsn, ..)| *lsn > durable);
     }
 }
 
