@@ -22,9 +22,6 @@ mod stats;
 mod sync;
 mod watch;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 
 use crate::config::GateConfig;
@@ -40,7 +37,7 @@ use crate::machine::{Cx, Events, Machine, Role, Wake};
 use crate::stat::Stat;
 
 use cancellation::Cancellation;
-use dispatch::{Dispatch, Wish, end_part};
+use dispatch::{Dispatch, Wish};
 use health::Health;
 use leadership::Leadership;
 pub use ledger::{Applied, GateLedger, Key};
@@ -223,7 +220,7 @@ impl Gate {
     fn fulfil(&mut self, cx: &mut Cx<'_>, wishes: Events<Wish>) {
         for wish in wishes {
             match wish {
-                Wish::Place { job, reason } => self.place(cx, job, reason),
+                Wish::Place { job, otherwise } => self.place(cx, job, otherwise),
                 Wish::Propose { job, command } => {
                     let index = self.propose(cx, command);
                     self.dispatch.on_proposed(job, index);
@@ -238,19 +235,16 @@ impl Gate {
         }
     }
 
-    fn place(&mut self, cx: &mut Cx<'_>, id: JobId, reason: String) {
+    fn place(&mut self, cx: &mut Cx<'_>, id: JobId, otherwise: GateCommand) {
         let Some(job) = self.ledger.job(id) else { return };
         let tried = job.tried.iter().chain(job.part.as_ref().map(|part| &part.datacenter));
         let tried: Vec<_> = tried.map(String::as_str).collect();
-        let wishes = match self.health.choose(cx.now(), &tried) {
-            Some(datacenter) => {
-                let command =
-                    GateCommand::Place { part: part_of(id), datacenter: datacenter.to_owned() };
-                Events::one(Wish::Propose { job: id, command })
-            }
-            None => end_part(self.committed(), id, PartEnd::Refused { reason }, None),
+        let command = match self.health.choose(cx.now(), &tried) {
+            Some(found) => GateCommand::Place { part: part_of(id), datacenter: found.to_owned() },
+            None => otherwise,
         };
-        self.fulfil(cx, wishes);
+        let index = self.propose(cx, command);
+        self.dispatch.on_proposed(id, index);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {

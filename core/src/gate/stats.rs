@@ -10,7 +10,7 @@ use crate::api::{JobSummary, JobView};
 use crate::bounded::BoundedVec;
 use crate::ids::{JobId, WorkflowIx};
 use crate::limits::{STEPS_MAX, THRESHOLDS_MAX, WORKFLOWS_MAX};
-use crate::plan::{Executor, Plan, PlanTime, Step, Workflow};
+use crate::plan::{Plan, PlanTime, Step, Workflow};
 use crate::report::{
     JobResult, PartResult, ThresholdOutcome, WorkflowNames, WorkflowResult, WorkflowStatus,
     WorkflowView,
@@ -112,7 +112,8 @@ fn missing(job: &Job, ix: WorkflowIx, workflow: &Workflow) -> WorkflowResult {
             (WorkflowStatus::Cancelled, String::new())
         }
     };
-    let planned = u64::try_from(planned(&workflow.executor).as_millis()).unwrap_or(u64::MAX);
+    let planned =
+        u64::try_from(workflow.executor.planned_duration().as_millis()).unwrap_or(u64::MAX);
     let steps = steps(workflow).map(|_| StepTotals::default()).collect::<Vec<_>>();
     WorkflowResult {
         workflow: ix,
@@ -169,23 +170,13 @@ pub(super) fn planned_end(plan: &Plan) -> Duration {
         for (ix, workflow) in plan.workflows.iter().enumerate() {
             let before = workflow.after.iter().filter_map(|dep| ends.get(usize::from(dep.get())));
             let start = before.max().copied().unwrap_or_default();
-            let takes = planned(&workflow.executor).saturating_add(workflow.graceful_stop);
+            let takes = workflow.executor.planned_duration().saturating_add(workflow.graceful_stop);
             if let Some(end) = ends.get_mut(ix) {
                 *end = start.saturating_add(takes);
             }
         }
     }
     ends.into_iter().max().unwrap_or_default()
-}
-
-fn planned(executor: &Executor) -> Duration {
-    match executor {
-        Executor::ConstantVus { duration, .. } | Executor::ConstantArrivalRate { duration, .. } => {
-            *duration
-        }
-        Executor::PerVuIterations { max_duration, .. }
-        | Executor::SharedIterations { max_duration, .. } => *max_duration,
-    }
 }
 
 /// Every threshold of a job that is about to end, with its outcome over the merged result.

@@ -8,5 +8,6 @@
 )]
 
 mod frame;
+mod gate;
 mod journal;
 mod timers;
