@@ -82,7 +82,7 @@ impl Case {
         let mut top = streams.cursor(Stream::Topology, 0);
         let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]);
         let cores: Vec<u16> = (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4])).collect();
-        let calm_from = top.within(15_000, 30_000) * MS;
+        let calm_from = top.within(9_000, 20_000) * MS;
         let jobs = jobs(streams, calm_from);
         let clients = jobs.len() as u16;
         let lease = LeaseConfig {
@@ -141,8 +141,7 @@ impl Case {
         case.sync_ns = (500_000, 4 * MS);
         case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
         let plan = plans::steady(500, 60);
-        case.jobs =
-            vec![JobSpec { at: MS, key: "reference".into(), plan, cancel_at: None }];
+        case.jobs = vec![JobSpec { at: MS, key: "reference".into(), plan, cancel_at: None }];
         case.calm_from = 61_000 * MS;
         let class = Class::CrashWorker;
         case.faults = vec![

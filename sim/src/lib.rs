@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod card;
 pub mod case;
 pub mod clock;
 pub mod disk;
@@ -19,6 +20,7 @@ pub mod patron;
 pub mod plans;
 pub mod queue;
 pub mod streams;
+pub mod sweep;
 pub mod tally;
 pub mod truth;
 pub mod world;

@@ -95,21 +95,19 @@ fn workflow(cursor: &mut Cursor, ix: u16) -> Workflow {
 
 fn executor(cursor: &mut Cursor) -> Executor {
     let vus = cursor.pick(&[1, 2, 5, 8, 20, 70]);
-    let duration = Duration::from_millis(cursor.within(1_500, 9_000));
+    let duration = Duration::from_millis(cursor.within(2_500, 9_000));
     let kind = cursor.draw().below(8);
     let count = cursor.within(20, 300);
     match kind {
         0 | 1 => Executor::ConstantVus { vus: vus.min(20), duration },
         2 => Executor::PerVuIterations {
             vus: vus.min(20),
-            iterations: count / 5,
+            iterations: count,
             max_duration: duration * 2,
         },
-        3 | 4 => Executor::SharedIterations {
-            vus,
-            iterations: count * 4,
-            max_duration: duration * 2,
-        },
+        3 | 4 => {
+            Executor::SharedIterations { vus, iterations: count * 8, max_duration: duration * 2 }
+        }
         _ => Executor::ConstantArrivalRate {
             rate: Rate { count, unit: Duration::from_secs(1) },
             duration,

@@ -115,7 +115,8 @@ impl StepMeter {
             errors: self.errors,
             sent: self.requests * 80,
             received: (self.ok + self.status_500) * 200,
-            statuses: BoundedMap::try_from(statuses.collect::<std::collections::BTreeMap<_, _>>()).unwrap_or_default(),
+            statuses: BoundedMap::try_from(statuses.collect::<std::collections::BTreeMap<_, _>>())
+                .unwrap_or_default(),
             duration: self.duration.snapshot(),
             latency: self.latency.snapshot(),
             ..StepTotals::default()

@@ -150,7 +150,8 @@ impl Engine {
         if !held.is_over {
             held.finish(false, scene, &mut self.told);
         }
-        self.outbox.retain(|(_, event)| !matches!(event, EngineEvent::Prepared { run: r } if *r == run));
+        self.outbox
+            .retain(|(_, event)| !matches!(event, EngineEvent::Prepared { run: r } if *r == run));
         self.post(now.as_nanos());
     }
 

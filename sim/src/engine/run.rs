@@ -75,10 +75,9 @@ impl Run {
                 requests += 1;
                 Stage::Request(requests - 1)
             }
-            Step::Think { min, max } => Stage::Think {
-                min_us: min.as_micros() as u64,
-                max_us: max.as_micros() as u64,
-            },
+            Step::Think { min, max } => {
+                Stage::Think { min_us: min.as_micros() as u64, max_us: max.as_micros() as u64 }
+            }
         });
         let stages = stages.collect();
         Self {
@@ -240,8 +239,8 @@ impl Run {
         if let Stage::Request(step) = self.stages[state.stage] {
             let (_, outcome) = scene.service(self.id, state.index, state.stage);
             let us = (end - state.stage_began) / 1_000;
-            let latency = (self.open_loop && step == 0)
-                .then(|| end.saturating_sub(state.due) / 1_000);
+            let latency =
+                (self.open_loop && step == 0).then(|| end.saturating_sub(state.due) / 1_000);
             self.meter.on_request(step, outcome, (us, latency));
             if outcome != Outcome::Ok {
                 // A failed step ends its iteration: later steps depend on it.
@@ -318,8 +317,7 @@ impl Run {
 
     fn begin(&mut self, issue: Issue, permit: Permit, scene: &mut Scene<'_>) {
         let slot = issue.slot as usize;
-        let fresh =
-            Slot { index: 0, due: 0, began: 0, stage: 0, stage_began: 0, open: false };
+        let fresh = Slot { index: 0, due: 0, began: 0, stage: 0, stage_began: 0, open: false };
         if slot >= self.slots.len() {
             self.slots.resize(slot + 1, fresh);
         }

@@ -20,7 +20,7 @@ use crate::truth::RunTruth;
 
 /// A sum of totals: every counter and every bucket by name.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Sum(BTreeMap<(usize, &'static str, u64), u64>);
+pub(super) struct Sum(BTreeMap<(usize, &'static str, u64), u64>);
 
 impl Sum {
     fn count(&mut self, step: usize, what: &'static str, n: u64) {
@@ -73,15 +73,20 @@ impl Sum {
     fn differs(&self, reported: &Sum, more: u64) -> Option<String> {
         let dropped = (0, "dropped", u64::MAX);
         let read = |sum: &Sum, key| sum.0.get(key).copied().unwrap_or(0);
-        self.0.keys().chain(reported.0.keys()).find_map(|key| {
-            let own = read(self, key) + if *key == dropped { more } else { 0 };
-            let found = read(reported, key);
-            (own != found).then(|| format!("step {} {}: {found} reported, {own} true", key.0, key.1))
-        }).or_else(|| {
-            let found = read(reported, &dropped);
-            let own = read(self, &dropped) + more;
-            (found != own).then(|| format!("dropped: {found} reported, {own} true"))
-        })
+        self.0
+            .keys()
+            .chain(reported.0.keys())
+            .find_map(|key| {
+                let own = read(self, key) + if *key == dropped { more } else { 0 };
+                let found = read(reported, key);
+                (own != found)
+                    .then(|| format!("step {} {}: {found} reported, {own} true", key.0, key.1))
+            })
+            .or_else(|| {
+                let found = read(reported, &dropped);
+                let own = read(self, &dropped) + more;
+                (found != own).then(|| format!("dropped: {found} reported, {own} true"))
+            })
     }
 }
 
@@ -230,9 +235,8 @@ impl CountedOnce {
         }
         self.judged += 1;
         let runs = view.truth.runs_of(job, workflow);
-        let known = |run: &RunTruth| {
-            run.end.or(run.cuts.last().copied()).map_or(0, |cut| cut.iterations)
-        };
+        let known =
+            |run: &RunTruth| run.end.or(run.cuts.last().copied()).map_or(0, |cut| cut.iterations);
         let most: u64 = runs.map(known).sum();
         if totals.iterations > most {
             return broken(

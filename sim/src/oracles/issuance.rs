@@ -144,8 +144,10 @@ impl PlanCeiling {
             if issued > due {
                 return broken(
                     self.inv(),
-                    format!("{:?}/{:?}: {issued} arrivals issued, {due} due at {end} ns",
-                        workflow.job, workflow.workflow),
+                    format!(
+                        "{:?}/{:?}: {issued} arrivals issued, {due} due at {end} ns",
+                        workflow.job, workflow.workflow
+                    ),
                 );
             }
             // Ten buckets, what may start late, and how far plan times of shards may be apart.

@@ -154,7 +154,12 @@ impl PersistFirst {
         }
     }
 
-    fn on_report(&mut self, part: PartId, phase: &PartPhase, durable: Lsn) -> Result<(), Violation> {
+    fn on_report(
+        &mut self,
+        part: PartId,
+        phase: &PartPhase,
+        durable: Lsn,
+    ) -> Result<(), Violation> {
         match phase {
             PartPhase::Refused { .. } => Ok(()),
             PartPhase::Accepted => {
@@ -172,12 +177,7 @@ impl PersistFirst {
         }
     }
 
-    fn on_verdict(
-        &mut self,
-        run: RunId,
-        kind: VerdictKind,
-        durable: Lsn,
-    ) -> Result<(), Violation> {
+    fn on_verdict(&mut self, run: RunId, kind: VerdictKind, durable: Lsn) -> Result<(), Violation> {
         let (shard, index) = (run.shard, run.fence.index);
         match kind {
             VerdictKind::Issue { ceiling, .. } => {

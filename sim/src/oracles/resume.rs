@@ -87,9 +87,12 @@ impl LoadResumes {
             return Ok(());
         }
         let shard = run.run.shard;
-        let next = view.truth.runs.iter().filter(|next| next.run.shard == shard).filter_map(|next| {
-            next.permitted.filter(|at| *at >= death.at)
-        });
+        let next = view
+            .truth
+            .runs
+            .iter()
+            .filter(|next| next.run.shard == shard)
+            .filter_map(|next| next.permitted.filter(|at| *at >= death.at));
         self.judged += 1;
         match next.min() {
             Some(at) if at - death.at <= bound => Ok(()),

@@ -82,8 +82,7 @@ impl SharesExact {
         }
         let mut starts: Vec<u64> = shares.values().map(|share| share.stripe.start).collect();
         starts.sort_unstable();
-        let strides_agree =
-            shares.values().all(|share| share.stripe.stride == u64::from(shards));
+        let strides_agree = shares.values().all(|share| share.stripe.stride == u64::from(shards));
         if !strides_agree || !starts.iter().copied().eq(0..u64::from(shards)) {
             return broken(Inv::SharesExact, format!("{key:?}: stripes {starts:?} of {shards}"));
         }

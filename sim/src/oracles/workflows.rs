@@ -164,11 +164,17 @@ impl Oracle for LifecycleLegal {
                     if before != status {
                         self.judged += 1;
                         if before.is_terminal() || rank(status) < rank(before) {
-                            return broken(self.inv(), format!("{key:?}: {before:?} to {status:?}"));
+                            return broken(
+                                self.inv(),
+                                format!("{key:?}: {before:?} to {status:?}"),
+                            );
                         }
                         let left_cancelling = before == WorkflowStatus::Cancelling;
                         if left_cancelling && status == WorkflowStatus::Completed {
-                            return broken(self.inv(), format!("{key:?}: {before:?} to {status:?}"));
+                            return broken(
+                                self.inv(),
+                                format!("{key:?}: {before:?} to {status:?}"),
+                            );
                         }
                     }
                 }
@@ -228,7 +234,8 @@ fn job_rank(status: JobStatus) -> u8 {
 fn statuses<'a>(view: &'a View<'_>) -> impl Iterator<Item = (Key, WorkflowStatus)> + 'a {
     let node = view.hosts[usize::from(MANAGER)].node.as_ref();
     let parts = node.and_then(|node| node.manager()).map(|manager| manager.parts());
-    parts.into_iter().flatten().flat_map(|part| {
-        part.states().map(|(ix, state)| ((part.id.job, ix), state.status))
-    })
+    parts
+        .into_iter()
+        .flatten()
+        .flat_map(|part| part.states().map(|(ix, state)| ((part.id.job, ix), state.status)))
 }

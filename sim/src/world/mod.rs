@@ -214,7 +214,11 @@ impl World {
     }
 
     /// Lets the engine of a worker do something at this instant.
-    fn with_engine(&mut self, host: u16, act: impl FnOnce(&mut crate::engine::Engine, &mut Scene<'_>)) {
+    fn with_engine(
+        &mut self,
+        host: u16,
+        act: impl FnOnce(&mut crate::engine::Engine, &mut Scene<'_>),
+    ) {
         let place = &mut self.hosts[usize::from(host)];
         let mut scene = Scene {
             clock: place.clock,

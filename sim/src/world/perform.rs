@@ -67,7 +67,8 @@ impl World {
         self.plan_wake(host);
         let checked = self.is_checked(host, step);
         let Some(node) = self.hosts[usize::from(host)].node.as_ref() else { return };
-        let result = if checked { node.check().and_then(|()| node.check_all()) } else { node.check() };
+        let result =
+            if checked { node.check().and_then(|()| node.check_all()) } else { node.check() };
         if let Err(violation) = result {
             self.fail(violation, Some(host));
         }
