@@ -73,12 +73,15 @@ pub(super) fn job_result(
     job: &Job,
     thresholds: BoundedVec<ThresholdOutcome, THRESHOLDS_MAX>,
 ) -> JobResult {
+    let result = merged(job);
+    let takes = |ix: usize| result.workflows.get(ix).map_or(Duration::ZERO, |one| one.ran);
     JobResult {
         job: id,
         name: job.name.clone(),
         status: job.status,
         reason: job.reason.clone(),
-        result: merged(job),
+        ran: job.plan.as_deref().map(|plan| plan.longest_chain(takes)).unwrap_or_default(),
+        result,
         names: job.plan.as_deref().map(names).unwrap_or_default(),
         thresholds,
     }
