@@ -1,6 +1,7 @@
 //! `run`: a whole cluster in this process, one job, its progress and its summary.
 //!
-//! The first signal cancels the job and the partial summary is still printed; the second ends the process at once.
+//! The first signal cancels the job and the partial summary is still printed; the second ends the
+//! process at once.
 
 use std::time::{Duration, Instant, SystemTime};
 
