@@ -13,5 +13,6 @@ mod journal;
 mod pacer;
 mod plan_shares;
 mod stats;
+mod manager;
 mod timers;
 mod worker;

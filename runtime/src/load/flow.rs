@@ -278,6 +278,6 @@ mod tests {
         assert_eq!(answer(201, "{}").0, verdict(Some(ErrorClass::Body), 1, 1));
         let (broken, captured) = judged("garbage\r\n");
         assert_eq!(broken, verdict(Some(ErrorClass::Reset), 0, 2));
-        assert_eq!(captured, [Vec::new(), Vec::new()]);
+        assert!(captured.iter().all(Vec::is_empty));
     }
 }
