@@ -136,4 +136,15 @@ mod tests {
         assert_eq!(of(JobStatus::Cancelled, 0, true), Exit::Interrupted);
         assert_eq!(Exit::of(&summary(JobStatus::Cancelled, 1, false), true), Exit::Interrupted);
     }
+
+    #[test]
+    fn readme_names_every_metric() {
+        let readme = include_str!("../../README.md");
+        for metric in hyperscale_core::plan::Metric::ALL {
+            let name = metric.name();
+            let short = name.strip_prefix("http_req").unwrap_or(name);
+            let named = [name, short].map(|name| readme.contains(&format!("`{name}`")));
+            assert!(named.contains(&true), "README does not name {name}");
+        }
+    }
 }

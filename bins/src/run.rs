@@ -68,14 +68,14 @@ impl Running {
         let Reply::Submitted { job, .. } = self.ask(submit).await? else {
             return Err(unexpected());
         };
-        self.to_the_end(job, &mut live).await?;
+        self.followed(job, &mut live).await?;
         match self.ask(Command::Result(job)).await? {
             Reply::Result(result) => Ok(Summary::of(&result, SystemTime::now())),
             _ => Err(unexpected()),
         }
     }
 
-    async fn to_the_end(
+    async fn followed(
         &mut self,
         job: JobId,
         live: &mut broadcast::Receiver<hyperscale_runtime::calls::Published>,
