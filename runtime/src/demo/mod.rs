@@ -53,14 +53,19 @@ struct Counters {
 }
 
 impl Shop {
-    /// Opens a shop on a free port of 127.0.0.1.
+    /// Opens a shop on a free port of 127.0.0.1. May be called from inside an executor.
     ///
     /// # Errors
     /// No port could be bound, or no thread started.
     pub fn start() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let listener = {
+            let _entered = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let counters = Arc::new(Counters::default());
         let (stop, stopped) = oneshot::channel();
         let router = router(counters.clone());
@@ -233,6 +238,13 @@ mod tests {
         assert_eq!(shop.requests(), 13);
         assert_eq!(get("/stats").1, "{\"requests\":13}");
         assert_eq!(shop.requests(), 13);
+    }
+
+    #[tokio::test]
+    async fn opens_and_closes_inside_an_executor() {
+        let shop = Shop::start().unwrap();
+        assert!(TcpStream::connect(shop.address()).is_ok());
+        drop(shop);
     }
 
     #[test]
