@@ -22,6 +22,10 @@ pub const COLUMNS_MAX: usize = 64;
 pub const ROWS_MAX: usize = 100_000;
 /// Thresholds of a plan.
 pub const THRESHOLDS_MAX: usize = 128;
+/// Bytes of the name of a workflow, a data source or a column.
+pub const NAME_BYTES_MAX: usize = 64;
+/// Bytes of the name of a plan or a step.
+pub const LABEL_BYTES_MAX: usize = 256;
 /// Encoded size of a checked plan, bytes.
 pub const PLAN_BYTES_MAX: usize = 2 << 20;
 /// VUs of a workflow.

@@ -1,54 +1,53 @@
-//! Closed-loop GETs on one thread, to compare with wrk:
-//! `cargo bench -p hyperscale-runtime --bench http -- http://127.0.0.1:8181/ 64 10`
-//! prints requests per second, requests per CPU-second of the whole process, and resident memory.
+//! The engine with one run on one thread, to compare with wrk:
+//! `cargo bench -p hyperscale-runtime --bench http -- http://127.0.0.1:8181 64 10 [rate]`
+//! runs 64 VUs for 10 s (or `rate` arrivals per second), and prints requests per CPU-second of the
+//! whole process, resident memory per million requests and per VU, and the lag of arrivals.
 
-use std::cell::Cell;
-use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
-use hyperscale_runtime::clock::now_ns;
-use hyperscale_runtime::load::connection::{Connection, Outgoing, Shared};
-use hyperscale_runtime::load::deadline::TICK_NS;
-use hyperscale_runtime::load::response::Retain;
-use hyperscale_runtime::load::target::Target;
-use hyperscale_runtime::load::template::{Piece, RequestParts, RequestTemplate};
-use rustix::process::{Resource, getrlimit};
+use hyperscale_core::bounded::BoundedVec;
+use hyperscale_core::effect::Permit;
+use hyperscale_core::ids::{Fence, JobId, RunId, ShardId, ShardIx, WorkflowIx};
+use hyperscale_core::input::{EngineEvent, Input};
+use hyperscale_core::plan::{
+    Executor, Piece, Rate, RequestStep, Share, Slice, Step, Stripe, Template, When, Workflow,
+};
+use hyperscale_runtime::clock;
+use hyperscale_runtime::driver::EngineOrder;
+use hyperscale_runtime::load::Engine;
+use tokio::sync::mpsc;
 
-const TIMEOUT_NS: u64 = 10_000_000_000;
-
-#[derive(Default)]
-struct Counts {
-    done: Cell<u64>,
-    failed: Cell<u64>,
-    over: Cell<bool>,
-}
-
-async fn virtual_user(
-    shared: Rc<Shared>,
-    addresses: Rc<[SocketAddr]>,
-    template: Rc<RequestTemplate>,
-    counts: Rc<Counts>,
-) {
-    let mut connection = Connection::new(shared, addresses);
-    let bytes = template.constant().expect("no holes");
-    let mut now = now_ns();
-    while !counts.over.get() {
-        let out = Outgoing { bytes, head_request: false, retain: Retain::default() };
-        let exchange = connection.exchange(out, now, now + TIMEOUT_NS).await;
-        now = exchange.ended;
-        counts.done.set(counts.done.get() + 1);
-        if exchange.result != Ok(200) {
-            counts.failed.set(counts.failed.get() + 1);
-        }
-    }
-}
-
-async fn tick(shared: Rc<Shared>) {
-    let mut ticks = tokio::time::interval(Duration::from_nanos(TICK_NS));
-    loop {
-        ticks.tick().await;
-        shared.deadlines.expire(now_ns());
+fn slice(base_url: &str, executor: Executor) -> Slice {
+    let target = vec![Piece::Text("/".to_owned())];
+    let request = RequestStep {
+        name: "get".to_owned(),
+        method: "GET".to_owned(),
+        target: Template(target.try_into().expect("one piece")),
+        headers: BoundedVec::default(),
+        body: None,
+        expect_status: BoundedVec::default(),
+        expect_body: None,
+        captures: BoundedVec::default(),
+        timeout: Duration::from_secs(30),
+    };
+    Slice {
+        workflow_ix: WorkflowIx::new(0),
+        workflow: Workflow {
+            name: "bench".to_owned(),
+            after: BoundedVec::default(),
+            when: When::Ok,
+            executor,
+            graceful_stop: Duration::from_secs(1),
+            flow: vec![Step::Request(Box::new(request))].try_into().expect("one step"),
+            captures: 0,
+        },
+        share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe { start: 0, stride: 1 } },
+        first: 0,
+        base_url: base_url.to_owned(),
+        data: BoundedVec::default(),
+        seed: 1,
+        index_header: false,
+        late_max: Duration::from_millis(100),
     }
 }
 
@@ -59,59 +58,65 @@ fn usage() -> (f64, u64) {
     let field = |n: usize| -> f64 {
         after.split_whitespace().nth(n).and_then(|f| f.parse().ok()).unwrap_or_default()
     };
-    let cpu = (field(11) + field(12)) / 100.0;
-    (cpu, field(21) as u64 * 4)
+    ((field(11) + field(12)) / 100.0, field(21) as u64 * 4)
 }
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let url = args.first().map_or("http://127.0.0.1:8181", String::as_str);
-    let number = |at: usize, default| args.get(at).and_then(|a| a.parse().ok()).unwrap_or(default);
-    let (connections, seconds) = (number(1, 64_u64), number(2, 10_u64));
-    println!("open files: {:?}", getrlimit(Resource::Nofile).current);
-
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("rt");
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, async move {
-        let target = Target::parse(url).expect("a base url");
-        let addresses: Rc<[SocketAddr]> = target.resolve().await.expect("an address").into();
-        let template = RequestTemplate::new(RequestParts {
-            method: "GET",
-            authority: &target.authority,
-            path: vec![Piece::from("/")],
-            ..RequestParts::default()
-        });
-        let template = Rc::new(template.expect("a request"));
-        let (shared, counts) = (Rc::new(Shared::default()), Rc::new(Counts::default()));
-        tokio::task::spawn_local(tick(shared.clone()));
-        let (cpu, empty) = usage();
-        let users: Vec<_> = (0..connections)
-            .map(|_| {
-                let user = virtual_user(
-                    shared.clone(),
-                    addresses.clone(),
-                    template.clone(),
-                    counts.clone(),
-                );
-                tokio::task::spawn_local(user)
-            })
-            .collect();
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-        counts.over.set(true);
-        let (cpu, full) = (usage().0 - cpu, usage().1);
-        let done = counts.done.get();
-        println!(
-            "{done} requests, {} failed, {:.0}/s, {:.0} per CPU-second, {:.2} CPU-s/M",
-            counts.failed.get(),
-            done as f64 / seconds as f64,
-            done as f64 / cpu,
-            cpu * 1e6 / done as f64,
-        );
-        println!("{full} KiB resident, {:.1} KiB per connection", {
-            full.saturating_sub(empty) as f64 / connections as f64
-        });
-        for user in users {
-            user.await.expect("a user");
+    let number = |at: usize| args.get(at).and_then(|a| a.parse::<u64>().ok());
+    let (vus, seconds) = (number(1).unwrap_or(64) as u32, number(2).unwrap_or(10));
+    let duration = Duration::from_secs(seconds);
+    let executor = match number(3) {
+        None => Executor::ConstantVus { vus, duration },
+        Some(count) => {
+            let rate = Rate { count, unit: Duration::from_secs(1) };
+            Executor::ConstantArrivalRate { rate, duration, max_vus: vus }
         }
-    });
+    };
+    let shard =
+        ShardId { job: JobId::new(1), workflow: WorkflowIx::new(0), shard: ShardIx::new(0) };
+    let run = RunId { shard, fence: Fence::default() };
+    let (events, mut received) = mpsc::channel(1024);
+    let mut engine = Engine::start(1, events).expect("threads");
+    let (cpu, empty) = usage();
+    engine.order(EngineOrder::Start { run, slice: Box::new(slice(url, executor)) });
+    while let Some(Input::Engine(event)) = received.blocking_recv() {
+        match *event {
+            EngineEvent::Prepared { .. } => {
+                let until = clock::now().after(Duration::from_secs(3600));
+                let permit = Permit { until, ceiling: u64::MAX, zero: clock::now() };
+                engine.order(EngineOrder::Permit { run, permit });
+            }
+            EngineEvent::Reported { second, totals, .. } => {
+                let requests: u64 = totals.steps.iter().map(|step| step.requests).sum();
+                println!("{second:3} s {requests:9} requests, {} KiB resident", usage().1);
+            }
+            EngineEvent::Ended { totals, progress, .. } => {
+                let (used, full) = usage();
+                let step = &totals.steps[0];
+                let (done, used) = (step.requests, used - cpu);
+                println!(
+                    "{done} requests, {} failed, {} dropped, {:.0} per CPU-second, {:.2} CPU-s/M",
+                    step.failed,
+                    progress.dropped,
+                    done as f64 / used,
+                    used * 1e6 / done as f64,
+                );
+                let per_vu = full.saturating_sub(empty) as f64 / f64::from(vus);
+                println!("{full} KiB resident, {per_vu:.1} KiB per VU");
+                for (name, histogram) in [
+                    ("duration", &step.duration),
+                    ("latency", &step.latency),
+                    ("lag", &totals.start_lag),
+                ] {
+                    let us = |q| histogram.quantile(q).unwrap_or(0);
+                    println!("{name}: p50 {} us, p99 {} us", us(50_000), us(99_000));
+                }
+                return;
+            }
+            EngineEvent::PrepareFailed { reason, .. } => panic!("{reason}"),
+            EngineEvent::Progressed { .. } => {}
+        }
+    }
 }

@@ -1,1 +1,7 @@
-fn main() {}
+//! The command that people type.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hyperscale::main()
+}

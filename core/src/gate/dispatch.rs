@@ -1,13 +1,14 @@
 //! Gets every live job what it needs next: a datacenter, an answer, an end.
 //!
-//! What that is follows from the ledger alone (`Job::duty`), so a boot resumes where the last one stopped. `Offer`,
-//! `Begin` and `CancelPart` are sent again with back-off until they are answered; the receiver knows them by their
-//! fence. One entry per job is in flight at a time (a cancel may overtake it); when it is committed, duty is asked again.
+//! What that is follows from the ledger alone (`Job::duty`), so a boot resumes where the last one
+//! stopped. `Offer`, `Begin` and `CancelPart` are sent again with back-off until they are answered;
+//! the receiver knows them by their fence. One entry per job is in flight at a time (a cancel may
+//! overtake it); when it is committed, duty is asked again.
 //!
-//! Time: an offer that nobody answers within `result_grace` goes to the next datacenter. A begun part whose datacenter
-//! was silent for `result_grace`, at its planned end plus `result_grace` or later, is missing for good; so is a part
-//! that was cancelled before it began. All of this counts from the commit on this boot's clock, and starts again
-//! when a new boot leads.
+//! Time: an offer that nobody answers within `result_grace` goes to the next datacenter. A begun
+//! part whose datacenter was silent for `result_grace`, at its planned end plus `result_grace` or
+//! later, is missing for good; so is a part that was cancelled before it began. All of this counts
+//! from the commit on this boot's clock, and starts again when a new boot leads.
 //!
 //! Inputs: committed entries, what managers were heard to say, wakes. Outputs: [`Wish`]es.
 //! Does not do: choose a datacenter (`health`), judge reports (`sync`).
@@ -15,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::models::{Duty, GateCommand, Job, PartEnd};
+use super::models::{CancelCause, Duty, GateCommand, Job, PartEnd};
 use super::state::{Committed, part_of};
 use super::stats::planned_end;
 use crate::config::GateConfig;
@@ -36,7 +37,7 @@ const DOUBLINGS: u32 = 4;
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Wish {
     /// An untried datacenter; without one, the job cannot run for this reason.
-    Place { job: JobId, reason: String },
+    Place { job: JobId, otherwise: GateCommand },
     /// An entry for a job.
     Propose { job: JobId, command: GateCommand },
     /// Its verdict.
@@ -99,7 +100,7 @@ impl Dispatch {
         errand.duty = duty;
         match duty {
             Duty::Nothing => Events::none(),
-            Duty::Place => Events::one(Wish::Place { job: id, reason: String::new() }),
+            Duty::Place => place_or_abort(id, "no datacenter is left to run it"),
             Duty::End => {
                 self.stop_timers(id);
                 Events::one(Wish::End(id))
@@ -124,7 +125,8 @@ impl Dispatch {
     pub(super) fn on_accepted(&mut self, committed: Committed<'_>, id: JobId) -> Events<Wish> {
         let Some(Duty::Offer(offer)) = self.open(committed, id) else { return Events::none() };
         let offer = committed.fence(offer);
-        propose(id, GateCommand::Begin { part: part_of(id), offer })
+        let command = GateCommand::Begin { part: part_of(id), offer };
+        Events::one(Wish::Propose { job: id, command })
     }
 
     /// The datacenter does not have the part and will not.
@@ -135,8 +137,14 @@ impl Dispatch {
         reason: String,
     ) -> Events<Wish> {
         match self.open(committed, id) {
-            Some(Duty::Offer(_)) => Events::one(Wish::Place { job: id, reason }),
-            Some(Duty::Begin(_)) => end_part(committed, id, PartEnd::Refused { reason }, None),
+            Some(Duty::Offer(_)) => {
+                let otherwise = end_part(committed, id, PartEnd::Refused { reason }, None);
+                wish(otherwise.map(|otherwise| Wish::Place { job: id, otherwise }))
+            }
+            Some(Duty::Begin(_)) => {
+                let command = end_part(committed, id, PartEnd::Refused { reason }, None);
+                wish(command.map(|command| Wish::Propose { job: id, command }))
+            }
             Some(Duty::Place | Duty::Cancel(_) | Duty::End | Duty::Nothing) | None => {
                 Events::none()
             }
@@ -161,7 +169,8 @@ impl Dispatch {
     ) -> Events<Wish> {
         match self.open(committed, id) {
             Some(Duty::Begin(_) | Duty::Cancel(_)) => {
-                end_part(committed, id, PartEnd::Reported, Some(result))
+                let command = end_part(committed, id, PartEnd::Reported, Some(result));
+                wish(command.map(|command| Wish::Propose { job: id, command }))
             }
             Some(Duty::Place | Duty::Offer(_) | Duty::End | Duty::Nothing) | None => Events::none(),
         }
@@ -247,12 +256,10 @@ impl Dispatch {
         }
         self.timers.set(Timer::Missing(id), now.after(self.result_grace));
         match self.open(committed, id) {
-            Some(Duty::Offer(_)) => {
-                let reason = "no datacenter answered the offer in time".to_owned();
-                Events::one(Wish::Place { job: id, reason })
-            }
+            Some(Duty::Offer(_)) => place_or_abort(id, "no datacenter answered the offer in time"),
             Some(Duty::Begin(_) | Duty::Cancel(_)) => {
-                end_part(committed, id, PartEnd::TimedOut, None)
+                let command = end_part(committed, id, PartEnd::TimedOut, None);
+                wish(command.map(|command| Wish::Propose { job: id, command }))
             }
             Some(Duty::Place | Duty::End | Duty::Nothing) | None => Events::none(),
         }
@@ -278,22 +285,25 @@ impl Dispatch {
     }
 }
 
-fn propose(job: JobId, command: GateCommand) -> Events<Wish> {
-    Events::one(Wish::Propose { job, command })
+fn wish(wish: Option<Wish>) -> Events<Wish> {
+    wish.map_or_else(Events::none, Events::one)
 }
 
-/// The entry that ends the current placing of a job.
-pub(super) fn end_part(
+/// A silent datacenter may have accepted the offer: with nowhere else to go, the job is cancelled
+/// and not merely ended.
+fn place_or_abort(job: JobId, reason: &str) -> Events<Wish> {
+    let cause = CancelCause::Aborted { reason: reason.to_owned() };
+    Events::one(Wish::Place { job, otherwise: GateCommand::Cancel { job, cause } })
+}
+
+fn end_part(
     committed: Committed<'_>,
     id: JobId,
     end: PartEnd,
     result: Option<Box<PartResult>>,
-) -> Events<Wish> {
-    let part = committed.ledger.job(id).and_then(|job| job.part.as_ref());
-    part.map_or_else(Events::none, |part| {
-        let (offer, part) = (part.offer, part_of(id));
-        propose(id, GateCommand::EndPart { part, offer, end, result })
-    })
+) -> Option<GateCommand> {
+    let offer = committed.ledger.job(id)?.part.as_ref()?.offer;
+    Some(GateCommand::EndPart { part: part_of(id), offer, end, result })
 }
 
 fn message(committed: Committed<'_>, id: JobId, job: &Job) -> Option<(String, Message)> {

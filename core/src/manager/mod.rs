@@ -54,7 +54,7 @@ use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
 use crate::time::Instant;
-use crate::wire::Message;
+use crate::wire::{Heartbeat, Message};
 
 use dispatch::Dispatch;
 use leadership::Pending;
@@ -76,6 +76,8 @@ pub struct Manager {
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
+    /// The newest heartbeat of each worker that was heard before this life leads; taken when it does.
+    early: BTreeMap<NodeId, Heartbeat>,
     /// When the gate wants a job's load to start.
     not_before: BTreeMap<JobId, Instant>,
     applied_since_snapshot: u64,
@@ -163,7 +165,13 @@ impl Manager {
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
         if !self.group.leads() {
-            cx.count(Stat::MessageStale);
+            if let Message::Heartbeat(beat) = msg
+                && self.early.len() < limits::WORKERS_MAX
+            {
+                self.early.insert(from, beat);
+            } else {
+                cx.count(Stat::MessageStale);
+            }
             return;
         }
         match msg {
@@ -187,7 +195,12 @@ impl Manager {
         for _ in 0..most {
             match self.events.pop_front() {
                 None => return,
-                Some(Event::Led { .. }) => self.on_led(cx),
+                Some(Event::Led { .. }) => {
+                    self.on_led(cx);
+                    for (from, beat) in std::mem::take(&mut self.early) {
+                        self.on_heartbeat(cx, from, &beat);
+                    }
+                }
                 Some(Event::Committed { index, command }) => {
                     self.on_committed(cx, index, &command);
                 }
@@ -304,6 +317,7 @@ impl Role for Manager {
             sync: Sync::default(),
             pending: Pending::default(),
             events: VecDeque::new(),
+            early: BTreeMap::new(),
             not_before: BTreeMap::new(),
             applied_since_snapshot,
             has_started: false,

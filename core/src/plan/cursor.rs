@@ -1,4 +1,5 @@
-//! A walk along the arrivals of one stripe: the next one and when it is due, advanced without a division.
+//! A walk along the arrivals of one stripe: the next one and when it is due, advanced without a
+//! division.
 
 use super::schedule::Schedule;
 use super::share::Stripe;

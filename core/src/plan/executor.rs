@@ -48,7 +48,8 @@ impl Executor {
         }
     }
 
-    /// VUs times planned seconds, rounded up and saturating: how much of a fleet the workflow takes, at most.
+    /// VUs times planned seconds, rounded up and saturating: how much of a fleet the workflow
+    /// takes, at most.
     pub fn vu_seconds(&self) -> u64 {
         let nanos = self.planned_duration().as_nanos().saturating_mul(u128::from(self.vus()));
         u64::try_from(nanos.div_ceil(SECOND_NANOS)).unwrap_or(u64::MAX)
@@ -75,12 +76,14 @@ impl Executor {
         }
     }
 
-    /// How many local items of a share are due strictly before `until`. Closed loops have no schedule: zero.
+    /// How many local items of a share are due strictly before `until`. Closed loops have no
+    /// schedule: zero.
     pub fn local_items_due_by(&self, share: &Share, until: PlanTime) -> u64 {
         self.schedule().map_or(0, |s| share.stripe.count_below(s.due_by(until)))
     }
 
-    /// The most shards that leave each of them a VU and, where the items are counted, an item; at least 1.
+    /// The most shards that leave each of them a VU and, where the items are counted, an item; at
+    /// least 1.
     pub fn shards_max(&self) -> u16 {
         let items = match *self {
             Self::ConstantVus { .. } | Self::PerVuIterations { .. } => u64::MAX,
@@ -92,8 +95,9 @@ impl Executor {
         u16::try_from(most).unwrap_or(u16::MAX)
     }
 
-    /// How many shards to split into, given how many workers have a free core and how many cores are free in all:
-    /// one per such worker, more if the load needs it, never more than there are cores, VUs or items; at least 1.
+    /// How many shards to split into, given how many workers have a free core and how many cores
+    /// are free in all: one per such worker, more if the load needs it, never more than there are
+    /// cores, VUs or items; at least 1.
     pub fn shards_wanted(&self, workers_free: u32, cores_free: u32) -> u16 {
         let wanted = self.cores_demanded().max(u64::from(workers_free)).min(u64::from(cores_free));
         u16::try_from(wanted).unwrap_or(u16::MAX).clamp(1, self.shards_max())

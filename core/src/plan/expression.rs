@@ -1,13 +1,14 @@
-//! Threshold expressions: `<value> <comparison> <bound>`, for example `p(95) < 200`, `rate<0.01`, `p(99.9)<1.5s`.
-//! Decimals are read as integers, never as floats; more digits than are kept is an error, not a rounding.
+//! Threshold expressions: `<value> <comparison> <bound>`, for example `p(95) < 200`, `rate<0.01`,
+//! `p(99.9)<1.5s`. Decimals are read as integers, never as floats; more digits than are kept is an
+//! error, not a rounding.
 
 use super::model::{Comparison, ThresholdStat};
 
 const MICRO_DIGITS: usize = 6;
 const PERCENTILE_DIGITS: usize = 3;
 
-/// Reads an expression. Bounds of times are in milliseconds unless `us`, `ms` or `s` follows; others take no unit.
-/// The last part is the bound in millionths.
+/// Reads an expression. Bounds of times are in milliseconds unless `us`, `ms` or `s` follows;
+/// others take no unit. The last part is the bound in millionths.
 ///
 /// # Errors
 /// What is wrong, for the user.
@@ -76,7 +77,8 @@ fn parse_bound(text: &str, stat: ThresholdStat) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is no bound: a number with at most {digits} decimals"))
 }
 
-/// `12.5` with 3 digits is 12 500. `None` if it is no plain decimal, has more decimals, or is too large.
+/// `12.5` with 3 digits is 12 500. `None` if it is no plain decimal, has more decimals, or is too
+/// large.
 fn decimal(text: &str, digits: usize) -> Option<u64> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

@@ -1,5 +1,7 @@
 //! Plans: the checked model, executors, arrival schedules, shares, pacing and thresholds. All pure.
 
+mod chain;
+mod check;
 mod cursor;
 mod error;
 mod executor;
@@ -15,6 +17,7 @@ mod slice;
 pub mod threshold;
 mod time;
 
+pub use check::check;
 pub use error::{PathPart, PlanError};
 pub use metric::MetricKind;
 pub use model::*;

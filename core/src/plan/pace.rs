@@ -1,12 +1,15 @@
-//! Pacing: decides for one run what may be issued now. The engine and the simulator's load model drive this one type
-//! and nothing else decides issuance.
+//! Pacing: decides for one run what may be issued now. The engine and the simulator's load model
+//! drive this one type and nothing else decides issuance.
 //!
-//! Inputs: the plan time and whether a permit is unexpired ([`Pacer::next`]), raised ceilings ([`Pacer::permit`]),
-//! ended iterations ([`Pacer::on_ended`]). Output: one [`Pace`] per question. It reads no clock and holds no timer.
+//! Inputs: the plan time and whether a permit is unexpired ([`Pacer::next`]), raised ceilings
+//! ([`Pacer::permit`]), ended iterations ([`Pacer::on_ended`]). Output: one [`Pace`] per question.
+//! It reads no clock and holds no timer.
 //!
-//! - An item at or above the ceiling is never issued, and none is issued twice (the run's half of P1).
-//! - Open loop: an arrival is issued between its due time and `late_max` after, or dropped and counted; what was
-//!   missed while parked, starved or busy is skipped by arithmetic and never caught up.
+//! - An item at or above the ceiling is never issued, and none is issued twice (the run's half of
+//!   P1).
+//! - Open loop: an arrival is issued between its due time and `late_max` after, or dropped and
+//!   counted; what was missed while parked, starved or busy is skipped by arithmetic and never
+//!   caught up.
 //! - Closed loop: an idle VU iterates at once; nothing is ever dropped.
 //! - At most `share.vus` items are open.
 
@@ -15,9 +18,12 @@ use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::model::Executor;
+use super::schedule::Schedule;
+use super::share::{Share, Stripe};
 use super::slice::Slice;
 use super::time::PlanTime;
 use crate::input::Progress;
+use crate::limits;
 
 /// What the pacer decides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,13 +32,14 @@ pub enum Pace {
     Issue(Issue),
     /// Nothing before this plan time; a VU is free.
     WaitUntil(PlanTime),
-    /// Every VU has an open iteration: ask again when one ended, or at this plan time: something is late then, or
-    /// issuing ends.
+    /// Every VU has an open iteration: ask again when one ended, or at this plan time: something is
+    /// late then, or issuing ends.
     Busy(Option<PlanTime>),
-    /// There is no unexpired permit; ask again when there is one. Asking earlier counts what is late.
+    /// There is no unexpired permit; ask again when there is one. Asking earlier counts what is
+    /// late.
     Parked,
-    /// The ceiling is reached; ask again when it was raised, or at this plan time: something is late then, or
-    /// issuing ends.
+    /// The ceiling is reached; ask again when it was raised, or at this plan time: something is
+    /// late then, or issuing ends.
     Starved(Option<PlanTime>),
     /// Nothing will be issued any more; the run ends when its open iterations have.
     Done,
@@ -47,7 +54,8 @@ pub struct Issue {
     pub vu: u64,
     /// The local item (see `plan::share`).
     pub item: u64,
-    /// The global index, unique over the workflow: the arrival, the iteration, or `round x VUs + vu`.
+    /// The global index, unique over the workflow: the arrival, the iteration, or `round x VUs +
+    /// vu`.
     pub index: u64,
     /// The planned instant; the current one for closed loops.
     pub due: PlanTime,
@@ -74,7 +82,7 @@ pub struct Pacer {
 #[derive(Clone, Debug)]
 enum Work {
     Arrivals { cursor: Cursor, late_max: Duration },
-    Shared { stripe: super::share::Stripe, next: u64, total: u64 },
+    Shared { stripe: Stripe, next: u64, total: u64 },
     Rounds(Rounds),
 }
 
@@ -96,13 +104,15 @@ impl Pacer {
     /// Of a run that begins at `slice.first`, with no permit and ceiling zero.
     pub fn new(slice: &Slice) -> Self {
         let executor = slice.workflow.executor;
-        let share = slice.share;
+        // A share is from a peer, and memory is taken per VU.
+        let vus_max = executor.vus().min(limits::VUS_MAX);
+        let share = Share { vus: slice.share.vus.min(vus_max), ..slice.share };
         let total = slice.items_total().unwrap_or(u64::MAX);
         let vus = usize::try_from(share.vus).unwrap_or(usize::MAX);
         let mut idle: VecDeque<u32> = (0..share.vus).collect();
         let work = match executor {
             Executor::ConstantArrivalRate { rate, duration, .. } => {
-                let schedule = super::schedule::Schedule::new(rate, duration);
+                let schedule = Schedule::new(rate, duration);
                 let cursor = Cursor::new(schedule, share.stripe, slice.first);
                 Work::Arrivals { cursor, late_max: slice.late_max }
             }
@@ -144,8 +154,8 @@ impl Pacer {
         }
     }
 
-    /// What to do at plan time `at`. Ask until the answer is not [`Pace::Issue`]. Every call, whatever its answer,
-    /// first drops the arrivals that are late.
+    /// What to do at plan time `at`. Ask until the answer is not [`Pace::Issue`]. Every call,
+    /// whatever its answer, first drops the arrivals that are late.
     pub fn next(&mut self, at: PlanTime, permitted: bool) -> Pace {
         let pace = self.decide(at, permitted);
         self.starved = matches!(pace, Pace::Starved(_));
@@ -182,7 +192,8 @@ impl Pacer {
         }
     }
 
-    /// When the plan stops starting iterations. An arrival due before may still start up to `late_max` after.
+    /// When the plan stops starting iterations. An arrival due before may still start up to
+    /// `late_max` after.
     pub const fn issuing_ends(&self) -> PlanTime {
         self.ends
     }

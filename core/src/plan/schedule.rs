@@ -1,5 +1,5 @@
-//! The arrival schedule of an open loop, in exact integers: arrival `i` is due at `floor(i * unit / count)`
-//! nanoseconds, and exists if that is before the duration.
+//! The arrival schedule of an open loop, in exact integers: arrival `i` is due at `floor(i * unit /
+//! count)` nanoseconds, and exists if that is before the duration.
 
 use std::time::Duration;
 

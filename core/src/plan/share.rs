@@ -1,4 +1,5 @@
-//! Shares: how a workflow is split over shards, exactly. VUs by largest remainder, items by stripes.
+//! Shares: how a workflow is split over shards, exactly. VUs by largest remainder, items by
+//! stripes.
 //!
 //! An *item* is what the pacer issues. Its meaning depends on the executor:
 //!
@@ -45,9 +46,10 @@ impl Stripe {
     }
 }
 
-/// Splits a workflow over `shards` shards. The VUs add up exactly and differ by at most one, the first shards have
-/// one more; every global item is in exactly one stripe. `shards` is clamped so that every shard has a VU and,
-/// where the items are counted, an item; at least one share comes back.
+/// Splits a workflow over `shards` shards. The VUs add up exactly and differ by at most one, the
+/// first shards have one more; every global item is in exactly one stripe. `shards` is clamped so
+/// that every shard has a VU and, where the items are counted, an item; at least one share comes
+/// back.
 pub fn shares(executor: &Executor, shards: u16) -> Vec<Share> {
     let shards = u32::from(shards.min(executor.shards_max()).max(1));
     let base = executor.vus().checked_div(shards).unwrap_or(0);

@@ -1,8 +1,8 @@
 //! Thresholds: what must hold of a job's merged totals.
 //!
-//! Comparisons are exact: an observed value is a fraction, and only what is shown is rounded. Percentiles are those
-//! of the histogram, within its 0.1 %. A metric without samples has no value and fails, whatever the bound; a counter
-//! of a workflow that ran has one, be it zero.
+//! Comparisons are exact: an observed value is a fraction, and only what is shown is rounded.
+//! Percentiles are those of the histogram, within its 0.1 %. A metric without samples has no value
+//! and fails, whatever the bound; a counter of a workflow that ran has one, be it zero.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::ids::WorkflowIx;
 use crate::report::{ThresholdOutcome, WorkflowResult, WorkflowView};
 use crate::stats::{Histogram, StepTotals, Totals};
 
-/// What thresholds look at: the merged totals of every workflow, in any order. A workflow may be there more than
-/// once, and those not there have no samples.
+/// What thresholds look at: the merged totals of every workflow, in any order. A workflow may be
+/// there more than once, and those not there have no samples.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct JobTotalsView<'a> {
     /// Of workflows that ran.
@@ -65,8 +65,8 @@ impl<'a> JobTotalsView<'a> {
     }
 }
 
-/// Every threshold's outcome, in the order of the plan. While a job runs, one that fails without an observed value
-/// says only that nothing was measured yet.
+/// Every threshold's outcome, in the order of the plan. While a job runs, one that fails without an
+/// observed value says only that nothing was measured yet.
 pub fn evaluate(plan: &Plan, view: &JobTotalsView<'_>) -> Vec<ThresholdOutcome> {
     plan.thresholds.iter().map(|threshold| outcome(plan, view, threshold)).collect()
 }
@@ -196,7 +196,8 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// How long the selected workflow ran, or else the plan: the longest chain of workflows that wait for each other.
+    /// How long the selected workflow ran, or else the plan: the longest chain of workflows that
+    /// wait for each other.
     fn ran(&self) -> Duration {
         let ran = |ix: usize| {
             let of = |of: &&WorkflowTotals<'_>| usize::from(of.workflow.get()) == ix;
@@ -205,18 +206,7 @@ impl<'a> Selection<'a> {
         if let Some(wanted) = self.threshold.workflow {
             return ran(usize::from(wanted.get()));
         }
-        let mut ends = vec![Duration::ZERO; self.plan.workflows.len()];
-        // One round settles at least one more link of every chain.
-        for _ in 0..ends.len() {
-            for (ix, workflow) in self.plan.workflows.iter().enumerate() {
-                let after = workflow.after.iter().filter_map(|a| ends.get(usize::from(a.get())));
-                let end = after.max().copied().unwrap_or_default().saturating_add(ran(ix));
-                if let Some(slot) = ends.get_mut(ix) {
-                    *slot = end;
-                }
-            }
-        }
-        ends.into_iter().max().unwrap_or_default()
+        self.plan.longest_chain(ran)
     }
 }
 

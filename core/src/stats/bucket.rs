@@ -1,5 +1,6 @@
-//! The buckets of every histogram: HDR's for 3 significant digits from 1 us. Values below 2048 have their own; above,
-//! 1024 buckets per doubling. A bucket is named by its lowest value, so equal recordings have equal sparse forms.
+//! The buckets of every histogram: HDR's for 3 significant digits from 1 us. Values below 2048 have
+//! their own; above, 1024 buckets per doubling. A bucket is named by its lowest value, so equal
+//! recordings have equal sparse forms.
 
 use crate::limits::HISTOGRAM_MAX_US;
 

@@ -1,5 +1,5 @@
-//! Sparse HDR histogram: what travels, is digested and is stored. Dense ones exist only while recording.
-//! 3 significant digits from 1 us to 1 h.
+//! Sparse HDR histogram: what travels, is digested and is stored. Dense ones exist only while
+//! recording. 3 significant digits from 1 us to 1 h.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ use crate::limits::{BUCKETS_MAX, HISTOGRAM_MAX_US};
 
 type Buckets = BoundedVec<(u64, u64), BUCKETS_MAX>;
 
-/// Counts per bucket. Equal recordings, in any order and merged in any way, give equal values. Counts saturate.
+/// Counts per bucket. Equal recordings, in any order and merged in any way, give equal values.
+/// Counts saturate.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(try_from = "Untrusted")]
 pub struct Histogram {
@@ -117,8 +118,9 @@ impl Histogram {
         self.buckets.last().map(|(bucket, _)| bucket::highest(*bucket))
     }
 
-    /// The value in microseconds that at least `per_100_000` hundred-thousandths of the samples do not exceed, to the
-    /// bucket: its highest value. 0 asks for the first sample, above 100 000 is read as that; `None` without samples.
+    /// The value in microseconds that at least `per_100_000` hundred-thousandths of the samples do
+    /// not exceed, to the bucket: its highest value. 0 asks for the first sample, above 100 000 is
+    /// read as that; `None` without samples.
     pub fn quantile(&self, per_100_000: u32) -> Option<u64> {
         let share = u128::from(per_100_000.min(100_000));
         let rank = (u128::from(self.count()) * share).div_ceil(100_000).max(1);
@@ -164,5 +166,3 @@ fn merged(left: &[(u64, u64)], right: &[(u64, u64)]) -> Vec<(u64, u64)> {
     out.extend(right);
     out
 }
-
-const _: () = assert!(22 * bucket::PER_DOUBLING < BUCKETS_MAX);

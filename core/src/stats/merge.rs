@@ -23,7 +23,8 @@ impl Totals {
 }
 
 impl StepTotals {
-    /// Adds `other`. Status codes beyond the cap of distinct ones are left out of `statuses` and nowhere else.
+    /// Adds `other`. Status codes beyond the cap of distinct ones are left out of `statuses` and
+    /// nowhere else.
     pub fn merge(&mut self, other: &Self) {
         add(&mut self.requests, other.requests);
         add(&mut self.failed, other.failed);
@@ -45,7 +46,8 @@ impl StepTotals {
         self.receiving.merge(&other.receiving);
     }
 
-    /// Counts `count` responses with `status`. A new code beyond the cap of distinct ones is left out.
+    /// Counts `count` responses with `status`. A new code beyond the cap of distinct ones is left
+    /// out.
     pub fn on_status(&mut self, status: u16, count: u64) {
         let held = self.statuses.get(&status).copied().unwrap_or(0);
         // The only error is the cap, and it leaves the map as it was.

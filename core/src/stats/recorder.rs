@@ -1,5 +1,5 @@
-//! Dense histogram of one metric of one step on one thread. Memory is taken by the first sample, and grows by
-//! doublings of the largest: 8 KiB each.
+//! Dense histogram of one metric of one step on one thread. Memory is taken by the first sample,
+//! and grows by doublings of the largest: 8 KiB each.
 
 use super::bucket;
 use super::histogram::Histogram;
@@ -19,7 +19,8 @@ impl Recorder {
         Self { counts: Vec::new(), sum_us: 0, clipped: 0 }
     }
 
-    /// Counts one sample of `us` microseconds; above one hour it is recorded as one hour and counted as clipped.
+    /// Counts one sample of `us` microseconds; above one hour it is recorded as one hour and
+    /// counted as clipped.
     pub fn record(&mut self, us: u64) {
         let value = us.min(HISTOGRAM_MAX_US);
         self.clipped = self.clipped.saturating_add(u64::from(us > value));

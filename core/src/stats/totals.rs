@@ -1,5 +1,5 @@
-//! Totals: what a run has measured since it began. Cumulative, so that loss, duplication and reordering of reports
-//! are harmless, and mergeable by addition, so that sums over runs are exact.
+//! Totals: what a run has measured since it began. Cumulative, so that loss, duplication and
+//! reordering of reports are harmless, and mergeable by addition, so that sums over runs are exact.
 
 use serde::{Deserialize, Serialize};
 

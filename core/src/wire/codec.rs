@@ -106,6 +106,7 @@ fn decode_with<T: DeserializeOwned>(bytes: &[u8], config: impl Config) -> Result
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is open")]
 fn refused_value(error: EncodeError) -> CodecError {
     CodecError::Invalid(match error {
         EncodeError::OtherString(reason) => reason,
@@ -113,6 +114,7 @@ fn refused_value(error: EncodeError) -> CodecError {
     })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's list of errors is open")]
 fn refused_bytes(error: DecodeError) -> CodecError {
     match error {
         DecodeError::UnexpectedEnd { additional } => CodecError::Truncated { missing: additional },

@@ -8,6 +8,11 @@
 )]
 
 mod frame;
+mod gate;
 mod journal;
+mod pacer;
+mod plan_shares;
+mod stats;
 mod manager;
 mod timers;
+mod worker;

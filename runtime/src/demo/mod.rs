@@ -59,7 +59,13 @@ impl Shop {
     /// No port could be bound, or no thread started.
     pub fn start() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let listener = {
+            // Not `block_on`: the caller may be a task of another executor.
+            let _inside = runtime.enter();
+            TcpListener::from_std(listener)?
+        };
         let address = listener.local_addr()?;
         let counters = Arc::new(Counters::default());
         let (stop, stopped) = oneshot::channel();

@@ -27,7 +27,7 @@ use crate::clock::now_ns;
 /// Size of a thread's read buffer.
 const READ_BYTES: usize = 64 << 10;
 
-/// How an exchange failed.
+/// How a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
     /// No connection could be opened.
@@ -36,7 +36,9 @@ pub enum ErrorClass {
     Reset,
     /// The deadline passed.
     Timeout,
-    /// The response was malformed.
+    /// The response is complete and its status is not expected; judged by the step.
+    Status,
+    /// The response is malformed, or its body is not what the step expects.
     Body,
 }
 
@@ -90,6 +92,21 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// One that failed before anything was done.
+    pub fn unsent(class: ErrorClass, ended: u64) -> Self {
+        Self {
+            result: Err(class),
+            blocked: 0,
+            connecting: 0,
+            sending: 0,
+            waiting: 0,
+            receiving: 0,
+            ended,
+            sent: 0,
+            received: 0,
+        }
+    }
+
     /// k6's `http_req_duration`: sending, waiting and receiving.
     pub fn duration(&self) -> u64 {
         self.sending + self.waiting + self.receiving
@@ -136,39 +153,27 @@ impl Connection {
         &self.parser
     }
 
-    /// Opens the connection ahead of the first exchange, until `deadline`.
-    ///
-    /// # Errors
-    /// How it failed; the next exchange tries again.
-    pub async fn open(&mut self, deadline: u64) -> Result<(), ErrorClass> {
-        self.shared.deadlines.arm(self.slot, deadline);
-        let opened = self.connect().await;
-        self.shared.deadlines.disarm(self.slot);
-        opened
-    }
-
     /// Sends a request and reads its response, both before `deadline`.
-    pub async fn exchange(&mut self, out: Outgoing<'_>, started: u64, deadline: u64) -> Exchange {
+    ///
+    /// Opening a connection may take long, so the caller is asked after it whether the request may
+    /// still leave; if not, nothing was sent, the connection stays open, and there is no exchange.
+    pub async fn exchange(
+        &mut self,
+        out: Outgoing<'_>,
+        (started, deadline): (u64, u64),
+        permits: impl Fn(u64) -> bool,
+    ) -> Option<Exchange> {
         self.shared.deadlines.arm(self.slot, deadline);
-        let mut exchange = Exchange {
-            result: Err(ErrorClass::Refused),
-            blocked: 0,
-            connecting: 0,
-            sending: 0,
-            waiting: 0,
-            receiving: 0,
-            ended: started,
-            sent: 0,
-            received: 0,
-        };
-        exchange.result = self.attempt(out, started, &mut exchange).await;
+        let mut exchange = Exchange::unsent(ErrorClass::Refused, started);
+        let attempt = self.attempt(out, started, &mut exchange, permits).await;
+        self.shared.deadlines.disarm(self.slot);
+        exchange.result = attempt.transpose()?;
         exchange.ended = started + exchange.blocked + exchange.duration();
         if exchange.result.is_err() {
             self.stream = None;
             exchange.on_failure(now_ns(), out.bytes.len() as u64);
         }
-        self.shared.deadlines.disarm(self.slot);
-        exchange
+        Some(exchange)
     }
 
     async fn attempt(
@@ -176,7 +181,8 @@ impl Connection {
         out: Outgoing<'_>,
         started: u64,
         exchange: &mut Exchange,
-    ) -> Result<u16, ErrorClass> {
+        permits: impl Fn(u64) -> bool,
+    ) -> Result<Option<u16>, ErrorClass> {
         self.parser.begin(out.head_request, out.retain);
         let mut connected = started;
         if poll_fn(|cx| Poll::Ready(self.is_open(cx))).await {
@@ -192,6 +198,9 @@ impl Connection {
             exchange.connecting = connected.saturating_sub(connecting);
             exchange.blocked = connected.saturating_sub(started);
             opened?;
+            if !permits(connected) {
+                return Ok(None);
+            }
             self.send(out.bytes, &mut exchange.sent).await?;
         }
         let written = now_ns();
@@ -200,7 +209,7 @@ impl Connection {
         if !reusable {
             self.stream = None;
         }
-        Ok(self.parser.status())
+        Ok(Some(self.parser.status()))
     }
 
     /// Whether the connection may carry a request. Costs no system call unless something happened

@@ -2,65 +2,46 @@
 //!
 //! A template is the wire form of one request with holes in it. Rendering copies the literal parts
 //! and asks the caller for the bytes of each hole, escaped for the place where the hole stands: as
-//! the inside of a JSON string in a JSON body, percent-encoded in the path and the query, verbatim
-//! in any other body, and verbatim in a header, where a line break is refused. A template without
-//! holes is sent as it is, without a copy.
+//! the inside of a JSON string in a JSON body, percent-encoded in the path, the query and a form,
+//! verbatim in a text body, and verbatim in a header, where a line break is refused. A template
+//! without holes is sent as it is, without a copy.
 //!
 //! It does not know where a hole's bytes come from, and it opens no connection.
 
 use std::fmt;
 use std::ops::Range;
 
-/// A place in a request that is filled for every send.
+use hyperscale_core::plan::{Body, BodyKind, Piece, RequestStep};
+
+/// A place in a request that is filled for every send: a piece of the plan's text that is not text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hole {
-    /// A field of the data row of this iteration, by column.
-    Row(u16),
+    /// A field of a row of a data source.
+    Row {
+        /// Which data source.
+        source: u16,
+        /// Which of its columns.
+        column: u16,
+    },
     /// A value captured from an earlier response of this iteration, by slot.
     Captured(u16),
-    /// The global index of the iteration or arrival.
+    /// The global index of the item.
     Index,
     /// The global number of the virtual user.
     Vu,
 }
 
-/// A piece of a path, a header value or a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Piece {
-    /// Sent as written: the author of the plan is trusted to have escaped it.
-    Text(String),
-    /// Filled and escaped for every send.
-    Hole(Hole),
-}
-
-impl From<&str> for Piece {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-/// How a body's holes are escaped, and the content type sent unless the plan names one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyKind {
-    /// `application/json`; holes stand inside string literals.
-    Json,
-    /// No content type; holes are copied verbatim.
-    Raw,
-}
-
 /// What to build a template from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct RequestParts<'a> {
-    /// An HTTP token such as `GET`.
-    pub method: &'a str,
-    /// Value of the `Host` header unless `headers` has one.
+    /// Value of the `Host` header unless the step sets it.
     pub authority: &'a str,
-    /// Origin form: path and query, starting with `/`.
-    pub path: Vec<Piece>,
-    /// Names and values in the order in which they are sent.
-    pub headers: Vec<(&'a str, Vec<Piece>)>,
-    /// Absent: no body is sent, and a `Content-Length: 0` only where the method expects a body.
-    pub body: Option<(BodyKind, Vec<Piece>)>,
+    /// Path of the base URL, without a slash at its end.
+    pub prefix: &'a str,
+    /// What to send. A method that expects a body and has none says `Content-Length: 0`.
+    pub step: &'a RequestStep,
+    /// Send `X-Hyperscale-Index` with this workflow name and the global index.
+    pub index_header: Option<&'a str>,
 }
 
 /// Why a request cannot be built or rendered. Nothing was sent.
@@ -87,7 +68,8 @@ pub enum TemplateError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Context {
-    Path,
+    /// Path, query or form.
+    Url,
     /// Position of the header, to name it in an error.
     Header(u16),
     Json,
@@ -140,38 +122,29 @@ impl RequestTemplate {
     /// # Errors
     /// The first part that could not stand in an HTTP/1.1 request.
     pub fn new(parts: RequestParts<'_>) -> Result<Self, TemplateError> {
-        if !is_token(parts.method) {
-            return Err(TemplateError::Method(parts.method.to_owned()));
+        let step = parts.step;
+        if !is_token(&step.method) {
+            return Err(TemplateError::Method(step.method.clone()));
         }
-        check_path(&parts.path)?;
+        check_path(parts.prefix, &step.target.0)?;
         let mut draft = Draft::default();
-        draft.text(parts.method.as_bytes());
-        draft.text(b" ");
-        draft.pieces(&parts.path, Context::Path);
-        draft.text(b" HTTP/1.1\r\n");
+        draft.text(&[&step.method, " ", parts.prefix]);
+        draft.pieces(&step.target.0, Context::Url);
+        draft.text(&[" HTTP/1.1\r\n"]);
         let header_names = draft.headers(&parts)?;
-        let measured_body = match &parts.body {
-            None if matches!(parts.method, "POST" | "PUT" | "PATCH") => {
-                draft.text(b"Content-Length: 0\r\n\r\n");
-                false
+        let body = step.body.as_ref().map_or(&[][..], |body| &body.text.0);
+        let measured_body = body.iter().any(|piece| !matches!(piece, Piece::Text(_)));
+        if !measured_body {
+            let length: usize = body.iter().map(literal_len).sum();
+            let expects_one = matches!(step.method.as_str(), "POST" | "PUT" | "PATCH");
+            if step.body.is_some() || expects_one {
+                draft.text(&["Content-Length: ", &length.to_string(), "\r\n"]);
             }
-            None => {
-                draft.text(b"\r\n");
-                false
-            }
-            Some((_, pieces)) if pieces.iter().any(|p| matches!(p, Piece::Hole(_))) => true,
-            Some((_, pieces)) => {
-                let length: usize = pieces.iter().map(literal_len).sum();
-                draft.text(format!("Content-Length: {length}\r\n\r\n").as_bytes());
-                false
-            }
-        };
+            draft.text(&["\r\n"]);
+        }
         draft.cut();
         let (head_end, body_patches) = (draft.literal.len(), draft.patches.len());
-        if let Some((kind, pieces)) = &parts.body {
-            let context = if matches!(kind, BodyKind::Json) { Context::Json } else { Context::Raw };
-            draft.pieces(pieces, context);
-        }
+        draft.pieces(body, step.body.as_ref().map_or(Context::Raw, context));
         Ok(Self {
             literal: draft.literal,
             patches: draft.patches,
@@ -179,7 +152,7 @@ impl RequestTemplate {
             head_end,
             measured_body,
             header_names,
-            is_head: parts.method == "HEAD",
+            is_head: step.method == "HEAD",
         })
     }
 
@@ -240,7 +213,7 @@ impl RequestTemplate {
             match patch.context {
                 Context::Raw => out.extend_from_slice(value),
                 Context::Json => append_json(out, value),
-                Context::Path => append_percent(out, value),
+                Context::Url => append_percent(out, value),
                 Context::Header(at) if breaks_line(value) => {
                     return Err(TemplateError::HeaderValue(self.header_names[at as usize].clone()));
                 }
@@ -260,20 +233,25 @@ struct Draft {
 }
 
 impl Draft {
-    fn text(&mut self, bytes: &[u8]) {
-        self.literal.extend_from_slice(bytes);
+    fn text(&mut self, texts: &[&str]) {
+        texts.iter().for_each(|text| self.literal.extend_from_slice(text.as_bytes()));
     }
 
     fn pieces(&mut self, pieces: &[Piece], context: Context) {
         for piece in pieces {
-            match piece {
-                Piece::Text(text) => self.text(text.as_bytes()),
-                Piece::Hole(hole) => {
-                    let before = self.open..self.literal.len();
-                    self.open = before.end;
-                    self.patches.push(Patch { before, hole: *hole, context });
+            let hole = match piece {
+                Piece::Text(text) => {
+                    self.text(&[text]);
+                    continue;
                 }
-            }
+                Piece::Row { source, column } => Hole::Row { source: *source, column: *column },
+                Piece::Captured(slot) => Hole::Captured(*slot),
+                Piece::Index => Hole::Index,
+                Piece::Vu => Hole::Vu,
+            };
+            let before = self.open..self.literal.len();
+            self.open = before.end;
+            self.patches.push(Patch { before, hole, context });
         }
     }
 
@@ -283,40 +261,65 @@ impl Draft {
     }
 
     fn headers(&mut self, parts: &RequestParts<'_>) -> Result<Vec<String>, TemplateError> {
-        let has = |name: &str| parts.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
-        if !has("host") {
-            if breaks_line(parts.authority.as_bytes()) {
-                return Err(TemplateError::HeaderValue("Host".to_owned()));
-            }
-            self.text(format!("Host: {}\r\n", parts.authority).as_bytes());
-        }
-        if !has("user-agent") {
-            self.text(
-                concat!("User-Agent: hyperscale/", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes(),
-            );
-        }
-        let mut names = Vec::with_capacity(parts.headers.len());
-        for (at, (name, value)) in parts.headers.iter().enumerate() {
+        let step = parts.step;
+        let has = |name: &str| step.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let mut names = Vec::with_capacity(step.headers.len());
+        for (name, value) in &step.headers {
             if !is_token(name) {
-                return Err(TemplateError::HeaderName((*name).to_owned()));
+                return Err(TemplateError::HeaderName(name.clone()));
             }
             if ["content-length", "transfer-encoding"].iter().any(|r| name.eq_ignore_ascii_case(r))
             {
-                return Err(TemplateError::HeaderReserved((*name).to_owned()));
+                return Err(TemplateError::HeaderReserved(name.clone()));
             }
-            if value.iter().any(|p| matches!(p, Piece::Text(t) if breaks_line(t.as_bytes()))) {
-                return Err(TemplateError::HeaderValue((*name).to_owned()));
-            }
-            self.text(name.as_bytes());
-            self.text(b": ");
-            self.pieces(value, Context::Header(u16::try_from(at).unwrap_or(u16::MAX)));
-            self.text(b"\r\n");
-            names.push((*name).to_owned());
+            self.header(&mut names, name, &value.0)?;
         }
-        if matches!(&parts.body, Some((BodyKind::Json, _))) && !has("content-type") {
-            self.text(b"Content-Type: application/json\r\n");
+        let agent = concat!("hyperscale/", env!("CARGO_PKG_VERSION"));
+        let kind = step.body.as_ref().map(|body| body.kind);
+        let content_type = match kind {
+            Some(BodyKind::Json) => Some("application/json"),
+            Some(BodyKind::Form) => Some("application/x-www-form-urlencoded"),
+            Some(BodyKind::Text) | None => None,
+        };
+        let ours = [
+            ("Host", Some(parts.authority)),
+            ("User-Agent", Some(agent)),
+            ("Content-Type", content_type),
+        ];
+        for (name, value) in ours {
+            if let Some(value) = value.filter(|_| !has(name)) {
+                self.header(&mut names, name, &[Piece::Text(value.to_owned())])?;
+            }
+        }
+        if let Some(workflow) = parts.index_header {
+            let value = [Piece::Text(format!("{workflow}/")), Piece::Index];
+            self.header(&mut names, "X-Hyperscale-Index", &value)?;
         }
         Ok(names)
+    }
+
+    fn header(
+        &mut self,
+        names: &mut Vec<String>,
+        name: &str,
+        value: &[Piece],
+    ) -> Result<(), TemplateError> {
+        if value.iter().any(|p| matches!(p, Piece::Text(t) if breaks_line(t.as_bytes()))) {
+            return Err(TemplateError::HeaderValue(name.to_owned()));
+        }
+        self.text(&[name, ": "]);
+        self.pieces(value, Context::Header(u16::try_from(names.len()).unwrap_or(u16::MAX)));
+        self.text(&["\r\n"]);
+        names.push(name.to_owned());
+        Ok(())
+    }
+}
+
+fn context(body: &Body) -> Context {
+    match body.kind {
+        BodyKind::Json => Context::Json,
+        BodyKind::Form => Context::Url,
+        BodyKind::Text => Context::Raw,
     }
 }
 
@@ -337,10 +340,7 @@ pub fn append_decimal(out: &mut Vec<u8>, number: u64) {
 }
 
 fn literal_len(piece: &Piece) -> usize {
-    match piece {
-        Piece::Text(text) => text.len(),
-        Piece::Hole(_) => 0,
-    }
+    if let Piece::Text(text) = piece { text.len() } else { 0 }
 }
 
 fn is_token(name: &str) -> bool {
@@ -348,21 +348,18 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || special.contains(&b))
 }
 
-fn check_path(pieces: &[Piece]) -> Result<(), TemplateError> {
-    let rooted = matches!(pieces.first(), Some(Piece::Text(text)) if text.starts_with('/'));
+fn check_path(prefix: &str, pieces: &[Piece]) -> Result<(), TemplateError> {
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text) => text.clone(),
+        _ => "${..}".to_owned(),
+    };
+    let shown: String = std::iter::once(prefix.to_owned()).chain(pieces.iter().map(text)).collect();
     let refused = |b: u8| b <= b' ' || b == 0x7f || b == b'#';
-    let clean = pieces.iter().all(|p| match p {
-        Piece::Text(text) => !text.bytes().any(refused),
-        Piece::Hole(_) => true,
-    });
-    if rooted && clean {
-        return Ok(());
+    if shown.starts_with('/') && !shown.bytes().any(refused) {
+        Ok(())
+    } else {
+        Err(TemplateError::Path(shown))
     }
-    let shown = pieces.iter().map(|p| match p {
-        Piece::Text(text) => text.as_str(),
-        Piece::Hole(_) => "${..}",
-    });
-    Err(TemplateError::Path(shown.collect()))
 }
 
 fn breaks_line(value: &[u8]) -> bool {

@@ -6,16 +6,17 @@ use std::ops::ControlFlow;
 use hyperscale_core::plan::raw::RawPlan;
 use hyperscale_core::plan::{PathPart, nearest};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, Options, Spanned};
 
 use super::{Position, TextError};
 
 /// The longest text that is read, in bytes: rows included, written as JSON.
-pub const TEXT_BYTES_MAX: usize = 16 << 20;
+pub const TEXT_BYTES_MAX: usize = 8 << 20;
 /// The deepest nesting of maps and lists.
 const DEPTH_MAX: usize = 32;
 /// Values, keys and ends of a text; a row of a data source takes two and one per column.
-const EVENTS_MAX: usize = 4_000_000;
+const EVENTS_MAX: usize = 1_500_000;
 /// Uses of an anchor in a text, and events that they may repeat.
 const ALIASES_MAX: usize = 64;
 const REPEATED_MAX: usize = 10_000;
@@ -58,16 +59,20 @@ fn options() -> Options {
     }
 }
 
-/// The crate's errors in our words, with the nearest name where one is missing.
+/// The crate's errors in our words, with the nearest name where one is wrong.
 fn refused(error: &Error, source: &str) -> TextError {
-    let error = error.without_snippet();
+    let mut error = error.without_snippet();
     let position = error.location().and_then(position);
+    while let Error::AliasError { error: inner, .. } = error {
+        error = inner;
+    }
     let (message, hint) = match error {
         Error::SerdeUnknownField { field, expected, .. } => {
             (format!("unknown field `{field}`"), nearest_hint(field, expected))
         }
         Error::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("`{variant}` is not one of `{}`", expected.join("`, `")), None)
+            let all = || Some(format!("expected one of `{}`", expected.join("`, `")));
+            (format!("unknown value `{variant}`"), nearest_hint(variant, expected).or_else(all))
         }
         Error::DuplicateMappingKey { key: Some(key), .. } => {
             (format!("`{key}` is given twice"), None)
@@ -75,13 +80,60 @@ fn refused(error: &Error, source: &str) -> TextError {
         Error::SerdeInvalidType { unexpected, expected, .. } => {
             (format!("expected {expected}, found {unexpected}"), None)
         }
-        other => (one_line(other), None),
+        Error::Unexpected { expected, .. } => (format!("expected {}", plain_kind(expected)), None),
+        Error::InvalidScalar { ty, .. } => (format!("expected {}", plain_kind(ty)), None),
+        Error::InvalidBooleanStrict { .. } => ("expected `true` or `false`".to_owned(), None),
+        Error::NullIntoString { .. } => ("expected a value, found nothing".to_owned(), None),
+        Error::MergeKeyNotAllowed { .. } => ("merge keys are not accepted".to_owned(), None),
+        Error::Budget { breach, .. } => (breached(breach), None),
+        Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. } => (TOO_MANY_ALIASES.to_owned(), None),
+        other => (without_place(other), None),
     };
     TextError { hint, ..TextError::new(source, position, message) }
 }
 
-fn one_line(error: &Error) -> String {
-    error.to_string().replace('\n', " ")
+fn plain_kind(kind: &'static str) -> &'static str {
+    match kind {
+        "string scalar" => "a single value",
+        "mapping start" => "a map",
+        "sequence start" => "a list",
+        kind if kind.starts_with('u') => "a whole number, not negative and not too large",
+        kind => kind,
+    }
+}
+
+fn breached(breach: &BudgetBreach) -> String {
+    match breach {
+        BudgetBreach::Depth { .. } => too_deep(),
+        BudgetBreach::Documents { .. } => "a second document begins".to_owned(),
+        BudgetBreach::Aliases { .. }
+        | BudgetBreach::Anchors { .. }
+        | BudgetBreach::RecordedAnchorEvents { .. }
+        | BudgetBreach::AliasAnchorRatio { .. } => TOO_MANY_ALIASES.to_owned(),
+        _ => "the text holds too much".to_owned(),
+    }
+}
+
+fn too_deep() -> String {
+    format!("nested deeper than {DEPTH_MAX} levels")
+}
+
+const TOO_MANY_ALIASES: &str = "anchors repeat too much";
+
+/// The crate's own words on one line, without the place that we write before them.
+fn without_place(error: &Error) -> String {
+    let text = error.to_string().replace('\n', " ");
+    let place =
+        error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+    if text.starts_with("recursion limit exceeded") {
+        return too_deep();
+    }
+    match place.and_then(|place| text.strip_suffix(&place).map(str::to_owned)) {
+        Some(text) => text,
+        None => text,
+    }
 }
 
 fn nearest_hint(unknown: &str, expected: &[&str]) -> Option<String> {
@@ -138,9 +190,9 @@ impl Node {
     }
 }
 
-/// A name without what tells k6's spelling from ours.
+/// A name without what tells k6's spelling from ours, and without spaces in a selector.
 fn plain(name: &str) -> String {
-    name.chars().filter(|c| *c != '_').map(|c| c.to_ascii_lowercase()).collect()
+    name.chars().filter(|c| *c != '_' && *c != ' ').map(|c| c.to_ascii_lowercase()).collect()
 }
 
 impl<'de> Deserialize<'de> for Node {

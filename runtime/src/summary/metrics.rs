@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use hyperscale_core::stats::{Errors, StepTotals, Totals};
+use hyperscale_core::stats::{Errors, Histogram, StepTotals, Totals};
 
 use super::document::{Counter, Metric, Rate, Values};
 use super::format::micros;
-use super::trend::Samples;
+use super::trend::trend;
 
 /// Sums over steps, workflows or both.
 #[derive(Clone, Default, Debug)]
@@ -20,12 +20,12 @@ pub(super) struct Sum {
     sent: u64,
     received: u64,
     statuses: BTreeMap<u16, u64>,
-    times: [Samples; TIMES.len()],
+    times: [Histogram; TIMES.len()],
     iterations: u64,
     interrupted: u64,
     dropped: u64,
-    iteration_duration: Samples,
-    start_lag: Samples,
+    iteration_duration: Histogram,
+    start_lag: Histogram,
 }
 
 const TIMES: [&str; 7] = [
@@ -44,8 +44,8 @@ impl Sum {
         self.iterations += totals.iterations;
         self.interrupted += totals.interrupted;
         self.dropped += totals.dropped;
-        self.iteration_duration.add(&totals.iteration_duration);
-        self.start_lag.add(&totals.start_lag);
+        self.iteration_duration.merge(&totals.iteration_duration);
+        self.start_lag.merge(&totals.start_lag);
         for step in &totals.steps {
             self.add_step(step);
         }
@@ -56,11 +56,7 @@ impl Sum {
         self.requests += step.requests;
         self.failed += step.failed;
         self.open += step.interrupted;
-        self.errors.refused += step.errors.refused;
-        self.errors.reset += step.errors.reset;
-        self.errors.timeout += step.errors.timeout;
-        self.errors.status += step.errors.status;
-        self.errors.body += step.errors.body;
+        self.errors.merge(step.errors);
         self.checks_passed += step.checks_passed;
         self.checks_failed += step.checks_failed;
         self.sent += step.sent;
@@ -78,7 +74,7 @@ impl Sum {
             &step.receiving,
         ];
         for (samples, histogram) in self.times.iter_mut().zip(times) {
-            samples.add(histogram);
+            samples.merge(histogram);
         }
     }
 
@@ -99,7 +95,7 @@ impl Sum {
             found.push(rate("http_req_failed", self.failed, self.requests));
         }
         for (name, samples) in TIMES.iter().zip(&self.times) {
-            found.extend(trend(name, samples));
+            found.extend(time(name, samples));
         }
         for (status, count) in &self.statuses {
             let name = format!("http_reqs{{status:{status}}}");
@@ -128,8 +124,8 @@ impl Sum {
         found.push(counter("iterations", "default", self.iterations, seconds));
         found.push(counter("iterations_interrupted", "default", self.interrupted, seconds));
         found.push(counter("dropped_iterations", "default", self.dropped, seconds));
-        found.extend(trend("iteration_duration", &self.iteration_duration));
-        found.extend(trend("iteration_start_lag", &self.start_lag));
+        found.extend(time("iteration_duration", &self.iteration_duration));
+        found.extend(time("iteration_start_lag", &self.start_lag));
         let checks = self.checks_passed + self.checks_failed;
         if checks > 0 {
             found.push(rate("checks", self.checks_passed, checks));
@@ -155,8 +151,8 @@ fn rate(name: &str, matches: u64, total: u64) -> Metric {
     metric(name, "rate", "default", Values::Rate(Rate { rate, matches, total }))
 }
 
-fn trend(name: &str, samples: &Samples) -> Option<Metric> {
-    Some(metric(name, "trend", "time", Values::Trend(samples.trend()?)))
+fn time(name: &str, samples: &Histogram) -> Option<Metric> {
+    Some(metric(name, "trend", "time", Values::Trend(trend(samples)?)))
 }
 
 fn metric(name: &str, kind: &str, contains: &str, values: Values) -> Metric {

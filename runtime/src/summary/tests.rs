@@ -13,9 +13,7 @@ use super::*;
 fn histogram(samples: &[(u64, u64)]) -> Histogram {
     let mut recorder = Recorder::default();
     for (value, count) in samples {
-        for _ in 0..*count {
-            recorder.record(*value);
-        }
+        (0..*count).for_each(|_| recorder.record(*value));
     }
     recorder.snapshot()
 }
@@ -99,6 +97,7 @@ fn result() -> JobResult {
         name: "checkout".to_owned(),
         status: JobStatus::Completed,
         reason: String::new(),
+        ran: Duration::from_secs(30),
         result: PartResult {
             cancelled: false,
             workers_lost: 1,

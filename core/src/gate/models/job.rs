@@ -1,4 +1,5 @@
-//! A job in the ledger, its transition table, and what it needs next. All of it follows from committed entries.
+//! A job in the ledger, its transition table, and what it needs next. All of it follows from
+//! committed entries.
 
 use serde::{Deserialize, Serialize};
 
@@ -128,9 +129,23 @@ impl Job {
             PartEnd::Refused { reason } => (JobStatus::Failed, reason.clone()),
             PartEnd::Reported => part.result.as_deref().map_or_else(
                 || (JobStatus::Partial, "the part reported no result".into()),
-                reported,
+                |result| self.reported(result),
             ),
         })
+    }
+
+    fn reported(&self, result: &PartResult) -> (JobStatus, String) {
+        use crate::report::WorkflowStatus as W;
+        if let Some(failed) = result.workflows.iter().find(|w| w.status == W::Failed) {
+            let ix = usize::from(failed.workflow.get());
+            let planned = self.plan.as_deref().and_then(|plan| plan.workflows.get(ix));
+            let name = planned.map_or("?", |workflow| workflow.name.as_str());
+            return (JobStatus::Failed, format!("workflow {name} failed: {}", failed.reason));
+        }
+        if result.cancelled || result.workflows.iter().any(|w| w.status == W::Cancelled) {
+            return (JobStatus::Partial, "the datacenter ended the load by itself".into());
+        }
+        (JobStatus::Completed, String::new())
     }
 
     fn silence(&self) -> String {
@@ -141,19 +156,6 @@ impl Job {
             Some(_) | None => String::new(),
         }
     }
-}
-
-fn reported(result: &PartResult) -> (JobStatus, String) {
-    use crate::report::WorkflowStatus as W;
-    let mut found = result.workflows.iter().filter(|w| w.status == W::Failed);
-    if let Some(failed) = found.next() {
-        let ix = failed.workflow.get();
-        return (JobStatus::Failed, format!("workflow {ix} failed: {}", failed.reason));
-    }
-    if result.cancelled || result.workflows.iter().any(|w| w.status == W::Cancelled) {
-        return (JobStatus::Partial, "the datacenter ended the load by itself".into());
-    }
-    (JobStatus::Completed, String::new())
 }
 
 /// The transition table. A status that is not named as a target here is not reached from there.
@@ -167,5 +169,47 @@ pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool 
         }
         S::Cancelling => matches!(to, S::Cancelled | S::Failed),
         S::Completed | S::Failed | S::Cancelled | S::TimedOut | S::Partial => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use JobStatus as S;
+
+    const ALL: [S; 9] = [
+        S::Submitted,
+        S::Dispatching,
+        S::Running,
+        S::Cancelling,
+        S::Completed,
+        S::Failed,
+        S::Cancelled,
+        S::TimedOut,
+        S::Partial,
+    ];
+
+    #[test]
+    fn the_table_is_exactly_this() {
+        let legal = [
+            (S::Submitted, S::Dispatching),
+            (S::Submitted, S::Cancelling),
+            (S::Dispatching, S::Running),
+            (S::Dispatching, S::Cancelling),
+            (S::Dispatching, S::Failed),
+            (S::Running, S::Cancelling),
+            (S::Running, S::Completed),
+            (S::Running, S::Failed),
+            (S::Running, S::TimedOut),
+            (S::Running, S::Partial),
+            (S::Cancelling, S::Failed),
+            (S::Cancelling, S::Cancelled),
+        ];
+        for from in ALL {
+            for to in ALL {
+                let listed = legal.contains(&(from, to));
+                assert_eq!(may_follow(from, to), listed, "{from:?} -> {to:?}");
+            }
+        }
     }
 }

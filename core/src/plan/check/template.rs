@@ -133,10 +133,7 @@ fn hole(name: &str, scope: &Scope<'_>, at: &At<'_>) -> Result<Piece, PlanError> 
     let row = name.split_once('.').and_then(|(source, column)| {
         let (place, source) = scope.data.iter().enumerate().find(|(_, s)| s.name == source)?;
         let column = source.columns.iter().position(|known| known == column)?;
-        Some(Piece::Row {
-            source: u16::try_from(place).ok()?,
-            column: u16::try_from(column).ok()?,
-        })
+        Some(Piece::Row { source: u16::try_from(place).ok()?, column: u16::try_from(column).ok()? })
     });
     row.ok_or_else(|| unknown(name, scope, at))
 }
@@ -147,8 +144,7 @@ fn unknown(name: &str, scope: &Scope<'_>, at: &At<'_>) -> PlanError {
     });
     let rows: Vec<String> = rows.collect();
     let names = rows.iter().map(String::as_str).chain(scope.captured.keys().copied());
-    at.error(format_args!("unknown name `${{{name}}}`"))
-        .with_nearest(name, names.chain(BUILT_IN))
+    at.error(format_args!("unknown name `${{{name}}}`")).with_nearest(name, names.chain(BUILT_IN))
 }
 
 fn encoded(text: &str, encoding: Encoding) -> String {

@@ -13,10 +13,7 @@ pub(super) fn name(name: &str, at: &At<'_>) -> Result<(), PlanError> {
     let holds = !name.is_empty() && name.len() <= limits::NAME_BYTES_MAX && name.chars().all(plain);
     at.ensure(
         holds,
-        format_args!(
-            "a name has 1 to {} letters, digits, `_`, `-` or `.`",
-            limits::NAME_BYTES_MAX
-        ),
+        format_args!("a name has 1 to {} letters, digits, `_`, `-` or `.`", limits::NAME_BYTES_MAX),
     )
 }
 

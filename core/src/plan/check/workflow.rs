@@ -98,9 +98,7 @@ fn lower_executor(raw: &RawWorkflow, at: &At<'_>) -> Result<Executor, PlanError>
         RawExecutor::ConstantVus
         | RawExecutor::RampingVus
         | RawExecutor::RampingArrivalRate
-        | RawExecutor::ExternallyControlled => {
-            Executor::ConstantVus { vus, duration: duration()? }
-        }
+        | RawExecutor::ExternallyControlled => Executor::ConstantVus { vus, duration: duration()? },
     })
 }
 

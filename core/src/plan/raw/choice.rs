@@ -122,7 +122,7 @@ impl<'de> Visitor<'de> for GateLoss {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawGateLoss, E> {
         match text {
             "finish" => Ok(RawGateLoss::Finish),
-            _ => Err(E::unknown_variant(text, &["finish"])),
+            _ => Err(E::custom(format_args!("`{text}` is not `finish` or `{{stop_after: 30s}}`"))),
         }
     }
 

@@ -175,6 +175,14 @@ impl<'de, T: Notation + Deserialize<'de>> Visitor<'de> for Read<T> {
         }
     }
 
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<T, E> {
+        Err(E::custom(format_args!("expected {}, found `{number}`", T::EXPECTED)))
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<T, E> {
+        Err(E::custom(format_args!("expected {}, found `{value}`", T::EXPECTED)))
+    }
+
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
         T::from_text(text.trim()).map_err(E::custom)
     }

@@ -35,7 +35,7 @@ async fn get(connection: &mut Connection, timeout: u64) -> Exchange {
     let started = now_ns();
     let retain = Retain { head: false, body: true };
     let out = Outgoing { bytes: b"GET / HTTP/1.1\r\n\r\n", head_request: false, retain };
-    let exchange = connection.exchange(out, started, started + timeout).await;
+    let exchange = connection.exchange(out, (started, started + timeout), |_| true).await.unwrap();
     let phases = exchange.blocked + exchange.duration();
     assert_eq!(exchange.ended, started + phases, "every moment belongs to one phase");
     exchange
@@ -231,9 +231,23 @@ fn a_large_request_is_written_in_pieces() {
             let bytes = vec![b'x'; BODY];
             let started = now_ns();
             let out = Outgoing { bytes: &bytes, head_request: false, retain: Retain::default() };
-            client.exchange(out, started, started + FAR).await
+            client.exchange(out, (started, started + FAR), |_| true).await.unwrap()
         };
         let (seen, exchange) = tokio::join!(server, exchanges);
         assert_eq!((seen, exchange.result, exchange.sent), (BODY, Ok(200), BODY as u64));
+    });
+}
+
+#[test]
+fn a_permit_that_ends_while_connecting_is_obeyed() {
+    on_thread(|shared, listener| async move {
+        let mut client = connection(shared, &listener);
+        let bytes = b"GET / HTTP/1.1\r\n\r\n";
+        let out = Outgoing { bytes, head_request: false, retain: Retain::default() };
+        let started = now_ns();
+        let held = client.exchange(out, (started, started + FAR), |now| now < started).await;
+        assert_eq!(held, None);
+        let (next, ()) = tokio::join!(get(&mut client, FAR), serve(&listener, &[OK]));
+        assert_eq!((next.result, next.connecting), (Ok(200), 0), "on the connection that is open");
     });
 }

@@ -1,13 +1,54 @@
+use std::time::Duration;
+
+use hyperscale_core::bounded::BoundedVec;
+use hyperscale_core::plan::Template;
 use proptest::prelude::*;
 
 use super::*;
 
 fn text(s: &str) -> Piece {
-    Piece::from(s)
+    Piece::Text(s.to_owned())
 }
 
-fn rendered(parts: RequestParts<'_>, value: &[u8]) -> Result<String, TemplateError> {
-    let template = RequestTemplate::new(parts)?;
+const ROW: Piece = Piece::Row { source: 0, column: 1 };
+
+fn template(pieces: Vec<Piece>) -> Template {
+    Template(pieces.try_into().expect("few pieces"))
+}
+
+fn step(method: &str, target: Vec<Piece>) -> RequestStep {
+    RequestStep {
+        name: String::new(),
+        method: method.to_owned(),
+        target: template(target),
+        headers: BoundedVec::default(),
+        body: None,
+        expect_status: BoundedVec::default(),
+        expect_body: None,
+        captures: BoundedVec::default(),
+        timeout: Duration::from_secs(1),
+    }
+}
+
+fn with_body(mut step: RequestStep, kind: BodyKind, pieces: Vec<Piece>) -> RequestStep {
+    step.body = Some(Body { kind, text: template(pieces) });
+    step
+}
+
+fn with_headers(mut step: RequestStep, headers: Vec<(&str, Vec<Piece>)>) -> RequestStep {
+    let headers: Vec<_> =
+        headers.into_iter().map(|(name, value)| (name.to_owned(), template(value))).collect();
+    step.headers = headers.try_into().expect("few headers");
+    step
+}
+
+fn build(step: &RequestStep) -> Result<RequestTemplate, TemplateError> {
+    let (authority, prefix) = ("shop:80", "");
+    RequestTemplate::new(RequestParts { authority, prefix, step, index_header: None })
+}
+
+fn rendered(step: &RequestStep, value: &[u8]) -> Result<String, TemplateError> {
+    let template = build(step)?;
     let (mut out, mut scratch) = (b"left over".to_vec(), Scratch::default());
     template.render(&mut out, &mut scratch, |_, out| out.extend_from_slice(value))?;
     if let Some(constant) = template.constant() {
@@ -16,8 +57,8 @@ fn rendered(parts: RequestParts<'_>, value: &[u8]) -> Result<String, TemplateErr
     Ok(String::from_utf8_lossy(&out).into_owned())
 }
 
-fn get(path: Vec<Piece>) -> RequestParts<'static> {
-    RequestParts { method: "GET", authority: "shop:80", path, ..RequestParts::default() }
+fn get(path: &str) -> RequestStep {
+    step("GET", vec![text(path)])
 }
 
 fn body_of(request: &str) -> (usize, &str) {
@@ -28,34 +69,30 @@ fn body_of(request: &str) -> (usize, &str) {
 
 #[test]
 fn a_request_without_holes_is_constant() {
-    let wire = rendered(get(vec![text("/items?x=1")]), b"").unwrap();
+    let wire = rendered(&get("/items?x=1"), b"").unwrap();
     let version = env!("CARGO_PKG_VERSION");
     let expected = format!(
         "GET /items?x=1 HTTP/1.1\r\nHost: shop:80\r\nUser-Agent: hyperscale/{version}\r\n\r\n"
     );
     assert_eq!(wire, expected);
-    assert!(RequestTemplate::new(get(vec![text("/")])).unwrap().constant().is_some());
+    assert!(build(&get("/")).unwrap().constant().is_some());
 }
 
 #[test]
 fn the_plans_own_host_and_agent_replace_ours() {
-    let mut parts = get(vec![text("/")]);
-    parts.headers = vec![("host", vec![text("a")]), ("USER-AGENT", vec![text("b")])];
-    let wire = rendered(parts, b"").unwrap();
+    let step =
+        with_headers(get("/"), vec![("host", vec![text("a")]), ("USER-AGENT", vec![text("b")])]);
+    let wire = rendered(&step, b"").unwrap();
     assert_eq!(wire, "GET / HTTP/1.1\r\nhost: a\r\nUSER-AGENT: b\r\n\r\n");
 }
 
 #[test]
 fn each_place_escapes_in_its_own_way() {
-    let hole = Piece::Hole(Hole::Row(0));
-    let parts = RequestParts {
-        method: "POST",
-        authority: "h",
-        path: vec![text("/u/"), hole.clone(), text("?q="), hole.clone()],
-        headers: vec![("X-Name", vec![text("<"), hole.clone(), text(">")])],
-        body: Some((BodyKind::Json, vec![text("{\"u\":\""), hole, text("\"}")])),
-    };
-    let wire = rendered(parts, "a/\"\\\u{1}é".as_bytes()).unwrap();
+    let target = vec![text("/u/"), ROW, text("?q="), ROW];
+    let step =
+        with_headers(step("POST", target), vec![("X-Name", vec![text("<"), ROW, text(">")])]);
+    let step = with_body(step, BodyKind::Json, vec![text("{\"u\":\""), ROW, text("\"}")]);
+    let wire = rendered(&step, "a/\"\\\u{1}é".as_bytes()).unwrap();
     assert!(wire.starts_with("POST /u/a%2F%22%5C%01%C3%A9?q=a%2F%22%5C%01%C3%A9 HTTP/1.1\r\n"));
     assert!(wire.contains("X-Name: <a/\"\\\u{1}é>\r\n"));
     assert!(wire.contains("Content-Type: application/json\r\n"));
@@ -65,32 +102,47 @@ fn each_place_escapes_in_its_own_way() {
 }
 
 #[test]
-fn a_raw_body_is_verbatim_and_has_no_content_type() {
-    let pieces = vec![text("a="), Piece::Hole(Hole::Captured(3)), text("&b")];
-    let parts =
-        RequestParts { body: Some((BodyKind::Raw, pieces)), method: "PUT", ..get(vec![text("/")]) };
-    let wire = rendered(parts, b"\"\r\n%").unwrap();
-    assert!(!wire.contains("Content-Type"));
-    assert_eq!(body_of(&wire), (8, "a=\"\r\n%&b"));
+fn form_and_text_bodies() {
+    let pieces = || vec![text("a="), Piece::Captured(3), text("&b")];
+    let wire =
+        |kind| rendered(&with_body(step("PUT", vec![text("/")]), kind, pieces()), b"\"\r\n%");
+    let plain = wire(BodyKind::Text).unwrap();
+    assert!(!plain.contains("Content-Type"));
+    assert_eq!(body_of(&plain), (8, "a=\"\r\n%&b"));
+    let form = wire(BodyKind::Form).unwrap();
+    assert!(form.contains("Content-Type: application/x-www-form-urlencoded\r\n"));
+    assert_eq!(body_of(&form), (16, "a=%22%0D%0A%25&b"));
 }
 
 #[test]
 fn a_head_with_holes_and_a_constant_body() {
-    let parts = RequestParts {
-        method: "POST",
-        headers: vec![("X-Index", vec![text("login/"), Piece::Hole(Hole::Index)])],
-        body: Some((BodyKind::Raw, vec![text("constant")])),
-        ..get(vec![text("/")])
-    };
-    let wire = rendered(parts, b"17").unwrap();
-    assert!(wire.contains("\r\nX-Index: login/17\r\n"));
+    let step = with_headers(step("POST", vec![text("/")]), vec![("X-Vu", vec![Piece::Vu])]);
+    let wire = rendered(&with_body(step, BodyKind::Text, vec![text("constant")]), b"17").unwrap();
+    assert!(wire.contains("\r\nX-Vu: 17\r\n"));
     assert_eq!(body_of(&wire), (8, "constant"));
+}
+
+#[test]
+fn the_index_header_and_the_prefix() {
+    let step = get("/items");
+    let index_header = Some("browse");
+    let parts = RequestParts { authority: "h", prefix: "/v1", step: &step, index_header };
+    let mut out = Vec::new();
+    let template = RequestTemplate::new(parts).unwrap();
+    let fill = |hole, out: &mut Vec<u8>| {
+        assert_eq!(hole, Hole::Index);
+        append_decimal(out, 42);
+    };
+    template.render(&mut out, &mut Scratch::default(), fill).unwrap();
+    let wire = String::from_utf8(out).unwrap();
+    assert!(wire.starts_with("GET /v1/items HTTP/1.1\r\nHost: h\r\n"));
+    assert!(wire.ends_with("\r\nX-Hyperscale-Index: browse/42\r\n\r\n"));
 }
 
 #[test]
 fn methods_that_expect_a_body_say_that_there_is_none() {
     let length = |method| {
-        let wire = rendered(RequestParts { method, ..get(vec![text("/")]) }, b"").unwrap();
+        let wire = rendered(&step(method, vec![text("/")]), b"").unwrap();
         wire.contains("Content-Length: 0\r\n")
     };
     assert!(length("POST") && length("PUT") && length("PATCH"));
@@ -99,26 +151,19 @@ fn methods_that_expect_a_body_say_that_there_is_none() {
 
 #[test]
 fn what_cannot_stand_in_a_request_is_refused() {
-    let refused = |parts| RequestTemplate::new(parts).map(|_| ()).unwrap_err();
-    let header = |name, value: &str| RequestParts {
-        headers: vec![(name, vec![text(value)])],
-        ..get(vec![text("/")])
-    };
+    let refused = |step: RequestStep| build(&step).map(|_| ()).unwrap_err();
+    let header = |name, value: &str| with_headers(get("/"), vec![(name, vec![text(value)])]);
     for path in ["", "items", "/a b", "/a\r\nX: y", "/#f"] {
-        assert_eq!(refused(get(vec![text(path)])), TemplateError::Path(path.to_owned()));
+        assert_eq!(refused(get(path)), TemplateError::Path(path.to_owned()));
     }
-    let method = RequestParts { method: "GET /", ..get(vec![text("/")]) };
-    assert_eq!(refused(method), TemplateError::Method("GET /".to_owned()));
+    assert_eq!(refused(step("GET /", vec![])), TemplateError::Method("GET /".to_owned()));
     assert_eq!(refused(header("a b", "")), TemplateError::HeaderName("a b".to_owned()));
     assert_eq!(refused(header("a", "x\ny")), TemplateError::HeaderValue("a".to_owned()));
     for name in ["Content-Length", "transfer-encoding"] {
         assert_eq!(refused(header(name, "1")), TemplateError::HeaderReserved(name.to_owned()));
     }
-    let holed = RequestParts {
-        headers: vec![("a", vec![]), ("b", vec![Piece::Hole(Hole::Vu)])],
-        ..get(vec![text("/")])
-    };
-    assert_eq!(rendered(holed, b"x\r\ny"), Err(TemplateError::HeaderValue("b".to_owned())));
+    let holed = with_headers(get("/"), vec![("a", vec![]), ("b", vec![Piece::Vu])]);
+    assert_eq!(rendered(&holed, b"x\r\ny"), Err(TemplateError::HeaderValue("b".to_owned())));
 }
 
 #[test]
@@ -137,17 +182,13 @@ proptest! {
         json in any::<bool>(),
         texts in proptest::collection::vec("[a-z ]{0,12}", 1..4),
     ) {
-        let kind = if json { BodyKind::Json } else { BodyKind::Raw };
+        let kind = if json { BodyKind::Json } else { BodyKind::Text };
         let mut body = Vec::new();
         for t in &texts {
-            body.extend([text(t), Piece::Hole(Hole::Row(1))]);
+            body.extend([text(t), ROW]);
         }
-        let parts = RequestParts {
-            method: "POST",
-            body: Some((kind, body)),
-            ..get(vec![text("/p/"), Piece::Hole(Hole::Row(0)), text("/e")])
-        };
-        let template = RequestTemplate::new(parts).unwrap();
+        let target = vec![text("/p/"), ROW, text("/e")];
+        let template = build(&with_body(step("POST", target), kind, body)).unwrap();
         let mut out = Vec::new();
         template
             .render(&mut out, &mut Scratch::default(), |_, out| out.extend_from_slice(&value))

@@ -1,0 +1,7 @@
+//! A worker: generates load.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hyperscale::daemon::worker()
+}

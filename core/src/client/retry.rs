@@ -1,0 +1,57 @@
+//! When a question is asked again.
+
+use std::time::Duration;
+
+use crate::api::{Refusal, Reply};
+use crate::rng::Rng;
+
+const DOUBLINGS: u32 = 4;
+
+/// Back-off of one question: doubles up to 16 times the first wait, with up to a half of jitter on
+/// top.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    first: Duration,
+    tries: u32,
+}
+
+impl Retry {
+    /// Nothing was tried yet.
+    pub fn new(first: Duration) -> Self {
+        Self { first, tries: 0 }
+    }
+
+    /// How long to wait before the next try.
+    pub fn next_wait(&mut self, rng: &mut Rng) -> Duration {
+        let wait = self.first.saturating_mul(1 << self.tries.min(DOUBLINGS));
+        self.tries = self.tries.saturating_add(1);
+        rng.between(wait, wait.saturating_add(wait / 2))
+    }
+
+    /// There was an answer: the next wait is the first again.
+    pub fn reset(&mut self) {
+        self.tries = 0;
+    }
+}
+
+/// Whether the same question may have another answer later.
+pub fn is_retryable(reply: &Reply) -> bool {
+    match reply {
+        Reply::Refused(refusal) => match refusal {
+            Refusal::Full | Refusal::NotReady | Refusal::Draining | Refusal::OutcomeUnknown => true,
+            Refusal::KeyReused(_)
+            | Refusal::KeyInvalid
+            | Refusal::NoSuchJob(_)
+            | Refusal::NotEnded(_)
+            | Refusal::AlreadyEnded(_)
+            | Refusal::PlanInvalid(_) => false,
+        },
+        Reply::Submitted { .. }
+        | Reply::Jobs(_)
+        | Reply::Status(_)
+        | Reply::Cancelling(_)
+        | Reply::Result(_)
+        | Reply::Watching { .. }
+        | Reply::Cluster(_) => false,
+    }
+}

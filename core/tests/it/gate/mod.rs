@@ -1,0 +1,9 @@
+//! The gate as the world sees it: inputs in, effects out, restarts from durable bytes.
+
+mod calls;
+mod cancel;
+mod parts;
+mod random;
+mod restart;
+mod watch;
+mod world;
