@@ -1,7 +1,7 @@
 //! What the gate knows of its datacenters from their managers' `Capacity`, and which one is offered
 //! a part.
 //!
-//! Inputs: `Capacity` from a known manager. Decides: the first datacenter, in the order of the
+//! Inputs: wakes (every manager is probed once a second), `Capacity` from a known manager. Decides: the first datacenter, in the order of the
 //! configuration, that is reachable and has a free core, else one that is reachable, else any;
 //! never one that was tried.
 //! Does not do: scores, hysteresis, breakers (one datacenter is enough for those to say nothing).
@@ -11,15 +11,19 @@ use std::time::Duration;
 use crate::api::DatacenterView;
 use crate::config::DatacenterConfig;
 use crate::ids::NodeId;
+use crate::machine::{Cx, Wake};
 use crate::time::Instant;
-use crate::wire::Capacity;
+use crate::wire::{Capacity, Probe};
 
-/// A manager reports every second; three missed reports make its datacenter unreachable.
+/// How often every manager is asked.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Three answers missed make a datacenter unreachable.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// The datacenters of a gate.
 #[derive(Debug)]
 pub(super) struct Health {
+    probe_at: Instant,
     datacenters: Vec<Datacenter>,
 }
 
@@ -32,7 +36,23 @@ struct Datacenter {
 impl Health {
     pub(super) fn new(datacenters: &[DatacenterConfig]) -> Self {
         let fresh = |config: &DatacenterConfig| Datacenter { config: config.clone(), last: None };
-        Self { datacenters: datacenters.iter().map(fresh).collect() }
+        Self { probe_at: Instant::ZERO, datacenters: datacenters.iter().map(fresh).collect() }
+    }
+
+    /// Asks every manager what it has, once a second.
+    pub(super) fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        if cx.now() < self.probe_at {
+            return;
+        }
+        self.probe_at = cx.now().after(PROBE_EVERY);
+        for manager in self.datacenters.iter().flat_map(|dc| &dc.config.managers) {
+            cx.out.send_volatile(*manager, Probe {});
+        }
+    }
+
+    /// When the managers are asked next.
+    pub(super) fn next_wake(&self) -> Option<Wake> {
+        Some(Wake { at: self.probe_at, why: "probe managers" })
     }
 
     /// The datacenter that a manager belongs to.

@@ -266,6 +266,7 @@ impl Gate {
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        self.health.on_wake(cx);
         if !self.leads() {
             return;
         }
@@ -301,6 +302,7 @@ impl Machine for Gate {
 
     fn next_wake(&self) -> Option<Wake> {
         let work = Wake::earliest(self.dispatch.next_wake(), self.registry.next_wake());
+        let work = Wake::earliest(self.health.next_wake(), work);
         Wake::earliest(self.leadership.next_wake(), work)
     }
 

@@ -178,6 +178,7 @@ impl Manager {
             Message::Offer(offer) => self.on_offer(cx, from, offer),
             Message::Begin(begin) => self.on_begin(cx, from, begin),
             Message::CancelPart(cancel) => self.on_cancel(cx, from, cancel),
+            Message::Probe(_) => cx.out.send_volatile(from, self.registry.capacity()),
             Message::PartAck(ack) => self.on_part_ack(cx, ack),
             Message::Heartbeat(beat) => self.on_heartbeat(cx, from, &beat),
             Message::Report(report) => self.on_report(cx, from, report),

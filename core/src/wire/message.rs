@@ -59,6 +59,8 @@ messages! {
     Report(Report),
     /// A run ended.
     Final(Final),
+    /// What have you got?
+    Probe(Probe),
 }
 
 /// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher
@@ -96,6 +98,10 @@ pub struct CancelPart {
     /// Only this workflow and what depends on it, or the whole part.
     pub workflow: Option<WorkflowIx>,
 }
+
+/// Gate -> manager, every second: asks for a `Capacity`, and tells the manager that this gate is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Probe {}
 
 /// Gate -> manager: the part's result is committed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -139,7 +145,7 @@ pub enum PartPhase {
     Ended(Box<PartResult>),
 }
 
-/// Manager -> gate: what the datacenter has. Sent every second.
+/// Manager -> gate: what the datacenter has. Answers a `Probe`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Capacity {
     /// Workers with an unexpired heartbeat.
@@ -318,3 +324,4 @@ pub struct Parked {
 impl Volatile for Heartbeat {}
 impl Volatile for Report {}
 impl Volatile for Capacity {}
+impl Volatile for Probe {}

@@ -148,6 +148,7 @@ impl PersistFirst {
                 Ok(())
             }
             Message::Capacity(_)
+            | Message::Probe(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_) => Ok(()),

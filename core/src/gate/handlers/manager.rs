@@ -25,7 +25,8 @@ impl Gate {
             | Message::Confirm(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
-            | Message::Final(_) => cx.count(Stat::MessageForeign),
+            | Message::Final(_)
+            | Message::Probe(_) => cx.count(Stat::MessageForeign),
         }
     }
 

@@ -26,6 +26,7 @@ impl Worker {
             | Message::PartAck(_)
             | Message::PartReport(_)
             | Message::Capacity(_)
+            | Message::Probe(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_) => cx.count(Stat::MessageForeign),

@@ -40,6 +40,7 @@ fn a_part_goes_from_offer_to_acknowledgement_and_each_step_is_committed_first() 
     let mut running = world.heard(job, 3, PartPhase::Running);
     running.workflows.push(live(1, totals(5, 0))).unwrap();
     assert_eq!(lines(&world.step(received(EAST, running))), ["j2 #1.4 Running @l6"]);
+    world.left();
     assert_eq!(world.wake_until(5 * S), [], "an answered begin is not sent again");
 
     let report = world.heard(job, 4, ended(WorkflowStatus::Completed));

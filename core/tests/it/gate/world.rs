@@ -72,7 +72,10 @@ impl World {
 
     /// One step; what it appends is not durable yet.
     pub(super) fn step(&mut self, input: Input) -> Vec<Effect> {
-        let effects: Vec<_> = self.node.step(self.now, input).collect();
+        let mut effects: Vec<_> = self.node.step(self.now, input).collect();
+        // Probes go out every second whatever happens; the stories are about the rest.
+        let probe = |effect: &Effect| matches!(effect, Effect::Send { msg, .. } if matches!(**msg, Message::Probe(_)));
+        effects.retain(|effect| !probe(effect));
         for effect in &effects {
             match effect {
                 Effect::Append { lsn, record } => self.journal.push((*lsn, (**record).clone())),
