@@ -13,11 +13,11 @@ use hyperscale_runtime::config::{self, GateFile, ManagerFile, WorkerFile};
 use serde::de::DeserializeOwned;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::assembly::node;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::log::{self, Format};
+use crate::nodes;
 use crate::output;
 
 #[derive(clap::Args, Debug)]
@@ -35,17 +35,17 @@ struct Args {
 
 /// A gate.
 pub fn gate() -> ExitCode {
-    main("hyperscale-gate", |file: &GateFile| file.checked().map(drop), node::run_gate)
+    main("hyperscale-gate", |file: &GateFile| file.checked().map(drop), nodes::run_gate)
 }
 
 /// A manager.
 pub fn manager() -> ExitCode {
-    main("hyperscale-manager", |file: &ManagerFile| file.checked().map(drop), node::run_manager)
+    main("hyperscale-manager", |file: &ManagerFile| file.checked().map(drop), nodes::run_manager)
 }
 
 /// A worker.
 pub fn worker() -> ExitCode {
-    main("hyperscale-worker", |file: &WorkerFile| file.checked().map(drop), node::run_worker)
+    main("hyperscale-worker", |file: &WorkerFile| file.checked().map(drop), nodes::run_worker)
 }
 
 /// Runs a node until it has drained.
@@ -91,4 +91,48 @@ where
         tracing::info!("drained");
         Ok(Exit::Ok)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example as it is, and with every commented setting switched on.
+    fn both(text: &str) -> [String; 2] {
+        let is_setting = |line: &str| {
+            let rest = line.strip_prefix('#').unwrap_or_default();
+            rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[')
+        };
+        let on = text.lines().map(|line| if is_setting(line) { &line[1..] } else { line });
+        [text.to_owned(), on.collect::<Vec<_>>().join("\n")]
+    }
+
+    fn check<F: DeserializeOwned + PartialEq + std::fmt::Debug>(
+        name: &str,
+        checked: impl Fn(&F) -> Result<(), ConfigError>,
+    ) {
+        let path = format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&path).expect("the example");
+        let [plain, full] = both(&text).map(|text| {
+            let file: F = toml_text(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            checked(&file).unwrap_or_else(|error| panic!("{name}: {error}"));
+            file
+        });
+        let differs = format!("{plain:?}") != format!("{full:?}");
+        assert_eq!(differs, name == "worker.toml", "{name}: comments show the defaults");
+    }
+
+    fn toml_text<F: DeserializeOwned>(text: &str) -> Result<F, String> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("node.toml");
+        std::fs::write(&path, text).expect("written");
+        config::read(&path).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn examples_are_valid_and_their_comments_show_the_defaults() {
+        check("gate.toml", |file: &GateFile| file.checked().map(drop));
+        check("manager.toml", |file: &ManagerFile| file.checked().map(drop));
+        check("worker.toml", |file: &WorkerFile| file.checked().map(drop));
+    }
 }

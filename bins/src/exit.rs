@@ -95,6 +95,7 @@ mod tests {
             name: String::new(),
             status,
             reason: String::new(),
+            ran: Default::default(),
             result: PartResult {
                 cancelled: false,
                 workers_lost: lost,

@@ -3,9 +3,9 @@
 use hyperscale_core::api::{Command, JobView, Reply, Update};
 use hyperscale_core::ids::JobId;
 use hyperscale_core::input::Input;
-use hyperscale_core::plan::{OnGateLoss, OnWorkerLoss, Plan};
 use hyperscale_core::report::{JobResult, JobStatus, PartResult};
 use hyperscale_runtime::calls::Gate;
+use hyperscale_runtime::plan_text;
 use tokio::sync::mpsc;
 
 use crate::plan_file::PlanFile;
@@ -52,6 +52,7 @@ pub(crate) fn result(status: JobStatus) -> JobResult {
         name: "checkout".to_owned(),
         status,
         reason: String::new(),
+        ran: Default::default(),
         result: PartResult {
             cancelled: status == JobStatus::Cancelled,
             workers_lost: 0,
@@ -64,17 +65,8 @@ pub(crate) fn result(status: JobStatus) -> JobResult {
 }
 
 pub(crate) fn plan_file() -> PlanFile {
-    let plan = Plan {
-        name: "checkout".to_owned(),
-        base_url: "demo".to_owned(),
-        workflows: Default::default(),
-        data: Default::default(),
-        thresholds: Default::default(),
-        on_worker_loss: OnWorkerLoss::Replace,
-        on_gate_loss: OnGateLoss::Finish,
-        seed: 42,
-        index_header: false,
-    };
-    let text = serde_json::to_string(&plan).expect("serialises");
-    PlanFile { plan, text }
+    let text = r#"{"name": "checkout", "base_url": "demo", "workflows": {"a": {
+        "executor": "per-vu-iterations", "vus": 1, "flow": [{"name": "a", "get": "/"}]}}}"#;
+    let plan = plan_text::parse_and_check(text, "plan").expect("a good plan");
+    PlanFile { plan, text: text.to_owned() }
 }

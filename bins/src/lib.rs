@@ -4,7 +4,6 @@
 //! says is never overridden.
 
 mod args;
-mod assembly;
 mod client;
 pub mod daemon;
 mod exit;
@@ -13,6 +12,7 @@ mod failure;
 mod fake;
 mod interrupt;
 mod log;
+mod nodes;
 mod output;
 mod plan_file;
 mod progress;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hyperscale_core::plan::Plan;
+use hyperscale_runtime::plan_text::{self, Opened};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -23,11 +24,9 @@ impl PlanFile {
     /// # Errors
     /// Exit 104 with the first thing that is wrong and where.
     pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
-        let invalid = |error: &dyn std::fmt::Display| {
-            Failure::new(Exit::Invalid, format!("{}: {error}", path.display()))
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| invalid(&error))?;
-        let plan = serde_json::from_str(&text).map_err(|error| invalid(&error))?;
+        let Opened { raw, plan } =
+            plan_text::open(path).map_err(|error| Failure::new(Exit::Invalid, error))?;
+        let text = plan_text::to_json(&raw).map_err(|error| Failure::new(Exit::Invalid, error))?;
         Ok(Self { plan, text })
     }
 

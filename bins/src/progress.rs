@@ -132,11 +132,15 @@ fn describe(workflow: &Workflow, planned: Option<&Duration>, rate: f64) -> Strin
     if workflow.status == "pending" || workflow.status == "skipped" {
         return text;
     }
-    text.push_str(&format!(" {}", seconds(workflow.plan_time.floor())));
+    text.push_str(&format!(" {}", seconds(workflow.plan_time.round())));
     if let Some(planned) = planned {
         text.push_str(&format!("/{}", seconds(planned.as_secs_f64())));
     }
-    text.push_str(&format!(" {rate:.0} req/s"));
+    if workflow.status == "running" {
+        text.push_str(&format!(" {rate:.0} req/s"));
+    } else {
+        text.push_str(&format!(" {} requests", counter(&workflow.metrics, "http_reqs")));
+    }
     let (failed, share) = failures(&workflow.metrics);
     text.push_str(&format!(", {failed} errors ({share:.2}%), {} vus", workflow.vus));
     if let Some(p95) = p95(&workflow.metrics) {

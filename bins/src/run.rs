@@ -13,10 +13,10 @@ use hyperscale_runtime::summary::Summary;
 use tokio::sync::broadcast;
 
 use crate::args;
-use crate::assembly::local::{Cluster, LocalOptions};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::nodes::Local;
 use crate::output;
 use crate::plan_file::PlanFile;
 use crate::progress::Progress;
@@ -33,18 +33,16 @@ pub(crate) async fn run(args: &args::Run, color: bool) -> Result<Exit, Failure> 
         output::line(&format!("hyperscale {version}, {}", file.describe()));
     }
     let interrupt = Interrupt::listen()?;
-    let options = LocalOptions {
-        state_dir: args.state_dir.clone(),
-        cores: args.cores,
-        record: args.record.clone(),
-        demo: file.plan.base_url == "demo",
-    };
-    let cluster = Cluster::start(options).await.map_err(Failure::from)?;
+    let mut cluster = Local::start(args)?;
     let progress = Progress::new(args.quiet, file.durations());
     let mut running = Running { gate: cluster.gate(), interrupt, progress, interrupted: false };
-    let outcome = running.job(file).await;
+    let outcome = tokio::select! {
+        biased;
+        failed = cluster.failed() => Err(failed),
+        outcome = running.job(file) => outcome,
+    };
     running.progress.finish();
-    cluster.shutdown().await;
+    drop(cluster);
     let summary = outcome?;
     output::text(&summary.text(color));
     if let Some(path) = &args.summary_export {

@@ -15,7 +15,8 @@ use hyperscale_core::ids::WorkflowIx;
 use hyperscale_core::plan::{Executor, Pace, Pacer, PlanTime, Rate, Slice, When, Workflow, shares};
 
 const GOAL_NS: u128 = 20;
-const ISSUES: u64 = 20_000_000;
+const ROUNDS: usize = 200;
+const ISSUES: u64 = 50_000;
 
 fn slice(executor: Executor) -> Slice {
     Slice {
@@ -39,32 +40,35 @@ fn slice(executor: Executor) -> Slice {
     }
 }
 
-/// Issues in batches of one millisecond, and ends each batch before the next.
+/// The best of many short rounds, as other load on the machine only ever adds time.
 fn run(name: &str, executor: Executor) {
     let mut pacer = Pacer::new(&slice(executor));
     pacer.permit(u64::MAX);
+    let mut ms = 0;
+    let picos = (0..ROUNDS).map(|_| round(&mut pacer, &mut ms)).min().unwrap_or_default();
+    println!(
+        "{name:>22}: {}.{} ns per issue, {} % of the goal",
+        picos / 1_000,
+        picos % 1_000 / 100,
+        picos / 10 / GOAL_NS,
+    );
+}
+
+/// Issues in batches of one millisecond, and ends each batch before the next. Picoseconds per issue.
+fn round(pacer: &mut Pacer, ms: &mut i64) -> u128 {
     let mut open = Vec::with_capacity(1024);
-    let (mut issued, mut asked, mut now) = (0u64, 0u64, 0i64);
+    let mut issued = 0u64;
     let start = Instant::now();
     while issued < ISSUES {
-        loop {
-            asked += 1;
-            match pacer.next(PlanTime::from_nanos(black_box(now)), true) {
-                Pace::Issue(issue) => open.push(black_box(issue).slot),
-                _ => break,
-            }
+        let at = PlanTime::from_nanos(black_box(*ms) * 1_000_000);
+        while let Pace::Issue(issue) = pacer.next(at, true) {
+            open.push(black_box(issue).slot);
         }
         issued += open.len() as u64;
         open.drain(..).for_each(|slot| pacer.on_ended(slot));
-        now += 1_000_000;
+        *ms += 1;
     }
-    let spent = start.elapsed().as_nanos() * 10 / u128::from(issued);
-    println!(
-        "{name:>22}: {}.{} ns per issue, {}% of the goal ({issued} issued, {asked} asked)",
-        spent / 10,
-        spent % 10,
-        spent * 10 / GOAL_NS,
-    );
+    start.elapsed().as_nanos() * 1_000 / u128::from(issued)
 }
 
 fn main() {

@@ -1,4 +1,5 @@
-//! What clients may ask of a gate and what they hear. The HTTP API and the simulator's clients speak this.
+//! What clients may ask of a gate and what they hear. The HTTP API and the simulator's clients
+//! speak this.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,8 @@ pub enum Command {
     Cancel(JobId),
     /// A job's result once it has ended.
     Result(JobId),
-    /// Updates of a job after a sequence number (0: all that are kept), then live ones as `Effect::Publish`.
+    /// Updates of a job after a sequence number (0: all that are kept), then live ones as
+    /// `Effect::Publish`.
     Watch {
         /// The job.
         job: JobId,
@@ -87,7 +89,8 @@ pub enum Refusal {
     NotReady,
     /// The gate takes no new jobs.
     Draining,
-    /// Leadership was lost with the call in flight: it may or may not have been done; retry with the same key.
+    /// Leadership was lost with the call in flight: it may or may not have been done; retry with
+    /// the same key.
     OutcomeUnknown,
 }
 

@@ -1,4 +1,5 @@
-//! What is reported upwards: the live view of a workflow, the result of a part and of a job, declared losses.
+//! What is reported upwards: the live view of a workflow, the result of a part and of a job,
+//! declared losses.
 
 use std::time::Duration;
 
@@ -135,7 +136,8 @@ pub struct Loss {
     pub from: PlanTime,
     /// When it ended.
     pub until: PlanTime,
-    /// Items planned in it: an upper bound of what was issued and is not reported (`Unreported`), or the number not issued (`Parked`, `Unserved`).
+    /// Items planned in it: an upper bound of what was issued and is not reported (`Unreported`),
+    /// or the number not issued (`Parked`, `Unserved`).
     pub items: u64,
 }
 
@@ -174,6 +176,8 @@ pub struct JobResult {
     pub status: JobStatus,
     /// Why it failed; empty otherwise.
     pub reason: String,
+    /// How long it ran: the longest chain of workflows that wait for each other. Rates are per second of it.
+    pub ran: Duration,
     /// Every part's result merged; totals are sums, coverage adds up.
     pub result: PartResult,
     /// Workflow names and step names, to read the result without the plan.
@@ -205,7 +209,8 @@ pub struct ThresholdOutcome {
 }
 
 impl JobResult {
-    /// Whether load is missing from the result or was not issued because nodes failed: coverage below 1 or any declared hole.
+    /// Whether load is missing from the result or was not issued because nodes failed: coverage
+    /// below 1 or any declared hole.
     pub fn is_degraded(&self) -> bool {
         self.result.workers_lost > 0
             || self

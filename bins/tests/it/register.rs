@@ -31,14 +31,11 @@ const UNCHECKED: &[&str] = &[
     "cancel-bounded",
     "no-resurrection",
     "dag-order",
-    "lifecycle-legal",
-    "cores-conserved",
     "first-confirm-alone",
     "fence-monotonic",
     "persist-first",
     "recover-equal",
     "journal-tail",
-    "bounded",
     "compatible-only",
     "hostile-harmless",
     "terminal-eventually",
@@ -46,7 +43,6 @@ const UNCHECKED: &[&str] = &[
     "load-resumes",
     "seed-determinism",
     "stream-independence",
-    "node-settles",
 ];
 
 /// One row of the register.

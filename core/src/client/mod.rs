@@ -1,10 +1,13 @@
-//! A client: submits a plan under a key until it is acknowledged, then asks until the job has ended.
+//! A client: submits a plan under a key until it is acknowledged, then asks until the job has
+//! ended.
 //!
-//! The simulator runs it as a machine; the command line shares its retry policy ([`Retry`], [`is_retryable`]).
-//! One question is open at a time. A question without an answer in time, and an answer that says "later", is asked
-//! again with back-off and jitter, always with the same key, so that nothing is done twice.
+//! The simulator runs it as a machine; the command line shares its retry policy ([`Retry`],
+//! [`is_retryable`]). One question is open at a time. A question without an answer in time, and an
+//! answer that says "later", is asked again with back-off and jitter, always with the same key, so
+//! that nothing is done twice.
 //!
-//! Inputs: `Start`, `Reply`, `Wake`. Events: `Ask`, then one `Done`. Never gives up before `give_up_after`.
+//! Inputs: `Start`, `Reply`, `Wake`. Events: `Ask`, then one `Done`. Never gives up before
+//! `give_up_after`.
 
 mod retry;
 #[cfg(test)]

@@ -7,7 +7,8 @@ use crate::rng::Rng;
 
 const DOUBLINGS: u32 = 4;
 
-/// Back-off of one question: doubles up to 16 times the first wait, with up to a half of jitter on top.
+/// Back-off of one question: doubles up to 16 times the first wait, with up to a half of jitter on
+/// top.
 #[derive(Clone, Debug)]
 pub struct Retry {
     first: Duration,

@@ -1,7 +1,8 @@
 //! Cancels in flight: who asked, and what they hear when the entry is committed.
 //!
-//! A cancel is a promise only once its entry is committed; then dispatch sends `CancelPart` until the part has ended.
-//! Calls for a job whose cancel is in flight join it. An abort by threshold is a cancel that nobody waits for.
+//! A cancel is a promise only once its entry is committed; then dispatch sends `CancelPart` until
+//! the part has ended. Calls for a job whose cancel is in flight join it. An abort by threshold is
+//! a cancel that nobody waits for.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,8 @@ struct InFlight {
 }
 
 impl Cancellation {
-    /// A client wants a job ended. Gives the entry to propose, if one is needed; what is known already is answered.
+    /// A client wants a job ended. Gives the entry to propose, if one is needed; what is known
+    /// already is answered.
     pub(super) fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
@@ -56,7 +58,8 @@ impl Cancellation {
         None
     }
 
-    /// A threshold wants a job ended. Gives the entry to propose, unless a cancel is committed or in flight.
+    /// A threshold wants a job ended. Gives the entry to propose, unless a cancel is committed or
+    /// in flight.
     pub(super) fn on_abort(
         &mut self,
         committed: Committed<'_>,

@@ -1,13 +1,14 @@
 //! Gets every live job what it needs next: a datacenter, an answer, an end.
 //!
-//! What that is follows from the ledger alone (`Job::duty`), so a boot resumes where the last one stopped. `Offer`,
-//! `Begin` and `CancelPart` are sent again with back-off until they are answered; the receiver knows them by their
-//! fence. One entry per job is in flight at a time (a cancel may overtake it); when it is committed, duty is asked again.
+//! What that is follows from the ledger alone (`Job::duty`), so a boot resumes where the last one
+//! stopped. `Offer`, `Begin` and `CancelPart` are sent again with back-off until they are answered;
+//! the receiver knows them by their fence. One entry per job is in flight at a time (a cancel may
+//! overtake it); when it is committed, duty is asked again.
 //!
-//! Time: an offer that nobody answers within `result_grace` goes to the next datacenter. A begun part whose datacenter
-//! was silent for `result_grace`, at its planned end plus `result_grace` or later, is missing for good; so is a part
-//! that was cancelled before it began. All of this counts from the commit on this boot's clock, and starts again
-//! when a new boot leads.
+//! Time: an offer that nobody answers within `result_grace` goes to the next datacenter. A begun
+//! part whose datacenter was silent for `result_grace`, at its planned end plus `result_grace` or
+//! later, is missing for good; so is a part that was cancelled before it began. All of this counts
+//! from the commit on this boot's clock, and starts again when a new boot leads.
 //!
 //! Inputs: committed entries, what managers were heard to say, wakes. Outputs: [`Wish`]es.
 //! Does not do: choose a datacenter (`health`), judge reports (`sync`).
@@ -288,7 +289,8 @@ fn wish(wish: Option<Wish>) -> Events<Wish> {
     wish.map_or_else(Events::none, Events::one)
 }
 
-/// A silent datacenter may have accepted the offer: with nowhere else to go, the job is cancelled and not merely ended.
+/// A silent datacenter may have accepted the offer: with nowhere else to go, the job is cancelled
+/// and not merely ended.
 fn place_or_abort(job: JobId, reason: &str) -> Events<Wish> {
     let cause = CancelCause::Aborted { reason: reason.to_owned() };
     Events::one(Wish::Place { job, otherwise: GateCommand::Cancel { job, cause } })

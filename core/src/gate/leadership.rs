@@ -1,7 +1,7 @@
 //! The start of a boot, and snapshots of what is committed.
 //!
-//! The group starts with the first input of a boot, whatever that is; until its term's entry is committed the gate
-//! answers calls with `NotReady` and drops reports, which are sent again.
+//! The group starts with the first input of a boot, whatever that is; until its term's entry is
+//! committed the gate answers calls with `NotReady` and drops reports, which are sent again.
 
 use super::ledger::GateLedger;
 use super::models::GateCommand;
@@ -32,7 +32,8 @@ impl Leadership {
         !std::mem::replace(&mut self.started, true)
     }
 
-    /// Asks for a snapshot when enough entries were committed since the last.
+    /// Asks for a snapshot when enough entries were committed since the last. The ledger must hold
+    /// all of them.
     pub(super) fn on_applied(
         &mut self,
         cx: &mut Cx<'_>,

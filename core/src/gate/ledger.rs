@@ -1,9 +1,10 @@
-//! The gates' ledger: jobs and idempotency keys. Changes only in [`GateLedger::apply`], which reads no clock.
+//! The gates' ledger: jobs and idempotency keys. Changes only in [`GateLedger::apply`], which reads
+//! no clock.
 //!
-//! An entry that an earlier one has overtaken (a begin after a cancel, a second end) changes nothing and says so, so
-//! that every replica folds the same log to the same state whatever was in flight when it was proposed.
-//! Ids are log positions and live jobs are never dropped: a job that is not here and whose id is not above the
-//! newest entry has ended, so no tombstones are kept.
+//! An entry that an earlier one has overtaken (a begin after a cancel, a second end) changes
+//! nothing and says so, so that every replica folds the same log to the same state whatever was in
+//! flight when it was proposed. Ids are log positions and live jobs are never dropped: a job that
+//! is not here and whose id is not above the newest entry has ended, so no tombstones are kept.
 //! Does not do: decide anything by time, evaluate thresholds (both come with the entry).
 
 use serde::{Deserialize, Serialize};

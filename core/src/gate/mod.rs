@@ -1,13 +1,16 @@
 //! The gate: takes jobs from clients and has datacenters run them.
 //!
-//! A router: it holds the group and the ledger, and says who hears what. Decisions live in the modules: `registry`
-//! (admission, keys), `cancellation`, `dispatch` (what a live job needs next), `sync` (judging reports), `health`
-//! (datacenters), `stats` (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
+//! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
+//! modules: `registry` (admission, keys), `cancellation`, `dispatch` (what a live job needs next),
+//! `sync` (judging reports), `health` (datacenters), `stats` (views, results, thresholds), `watch`
+//! (updates), `leadership` (boot, snapshots).
 //!
-//! Inputs: calls from clients, `PartReport` and `Capacity` from managers. Clients hear committed facts only: job-once,
-//! job-durable, job-terminal and cancel-beats hold because each is decided by the order of the log. Managers hear what
-//! is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence, and a `PartAck` follows a committed end.
-//! Does not do: several gates (ownership, sessions), several datacenters for one job, routing by score.
+//! Inputs: calls from clients, `PartReport` and `Capacity` from managers. Clients hear committed
+//! facts only: job-once, job-durable, job-terminal and cancel-beats hold because each is decided by
+//! the order of the log. Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names
+//! its entry as fence, and a `PartAck` follows a committed end.
+//! Does not do: several gates (ownership, sessions), several datacenters for one job, routing by
+//! score.
 
 mod cancellation;
 mod dispatch;
@@ -54,6 +57,7 @@ pub struct Gate {
     config: GateConfig,
     group: Group<GateCommand>,
     ledger: GateLedger,
+    applied: LogIndex,
     leadership: Leadership,
     registry: Registry,
     cancellation: Cancellation,
@@ -93,7 +97,7 @@ impl Gate {
     }
 
     fn committed(&self) -> Committed<'_> {
-        Committed::of(&self.group, &self.ledger)
+        Committed::of(&self.group, &self.ledger, self.applied)
     }
 
     fn tell_group(&mut self, cx: &mut Cx<'_>, input: consensus::Input<GateCommand>) {
@@ -109,7 +113,7 @@ impl Gate {
     fn settle(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..SETTLE_MAX {
             match self.news.pop_front() {
-                None => return,
+                None => return self.on_settled(cx),
                 Some(Event::Led { .. }) => self.on_led(cx),
                 Some(Event::Committed { index, command }) => {
                     self.on_committed(cx, index, &command);
@@ -117,6 +121,11 @@ impl Gate {
             }
         }
         ensure!(cx, self.news.is_empty(), Inv::NodeSettles, "{} events left", self.news.len());
+    }
+
+    fn on_settled(&mut self, cx: &mut Cx<'_>) {
+        self.applied = self.group.committed();
+        self.leadership.on_applied(cx, self.config.checkpoint_entries, &self.group, &self.ledger);
     }
 
     fn on_led(&mut self, cx: &mut Cx<'_>) {
@@ -129,6 +138,7 @@ impl Gate {
 
     fn on_committed(&mut self, cx: &mut Cx<'_>, index: LogIndex, command: &GateCommand) {
         let applied = self.ledger.apply(index, command);
+        self.applied = index;
         let job = match command {
             GateCommand::Create { key, plan_digest, .. } => {
                 self.registry.on_committed(cx, index, (key, *plan_digest), applied);
@@ -151,7 +161,6 @@ impl Gate {
         self.touched.push(job);
         self.on_applied(cx, index, applied);
         self.pursue(cx, job);
-        self.leadership.on_applied(cx, self.config.checkpoint_entries, &self.group, &self.ledger);
     }
 
     fn on_applied(&mut self, cx: &mut Cx<'_>, index: LogIndex, applied: Applied) {
@@ -212,7 +221,7 @@ impl Gate {
     }
 
     fn pursue(&mut self, cx: &mut Cx<'_>, job: JobId) {
-        let committed = Committed::of(&self.group, &self.ledger);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.pursue(cx, committed, job);
         self.fulfil(cx, wishes);
     }
@@ -260,7 +269,7 @@ impl Gate {
         if !self.leads() {
             return;
         }
-        let committed = Committed::of(&self.group, &self.ledger);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_wake(cx, committed);
         self.fulfil(cx, wishes);
         if let Some(command) = self.registry.on_wake(cx.now()) {
@@ -307,6 +316,7 @@ impl Role for Gate {
     fn recover(config: GateConfig, _: Boot, disk: Recovered) -> Result<Self, RecoverError> {
         let (group, ledger, above) = leadership::fold(disk)?;
         Ok(Self {
+            applied: group.committed(),
             group,
             ledger,
             leadership: Leadership::above(above),
@@ -332,7 +342,7 @@ impl Role for Gate {
 
     fn durable_digest(&self) -> u64 {
         let mut digest = Digest::new();
-        digest.u64(self.group.committed().get());
+        digest.u64(self.applied.get());
         digest.value(&self.ledger);
         digest.finish()
     }

@@ -1,8 +1,10 @@
-//! Admission: which submissions become jobs, who waits for which entry, and when keys are forgotten.
+//! Admission: which submissions become jobs, who waits for which entry, and when keys are
+//! forgotten.
 //!
-//! A submission is answered from its committed entry only. Submissions with a key that is in flight wait for the same
-//! entry: all of them hear the same job. Caps count what is in flight, so an admitted job is never refused later.
-//! Keys live for `KEY_RETENTION` at least and twice that at most; a restart begins the span anew.
+//! A submission is answered from its committed entry only. Submissions with a key that is in flight
+//! wait for the same entry: all of them hear the same job. Caps count what is in flight, so an
+//! admitted job is never refused later. Keys live for `KEY_RETENTION` at least and twice that at
+//! most; a restart begins the span anew.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,12 +14,11 @@ use super::models::GateCommand;
 use crate::api::{Refusal, Reply};
 use crate::digest;
 use crate::ids::{CallId, JobId, LogIndex};
-use crate::limits::{CALLS_MAX, JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX, PLAN_BYTES_MAX};
+use crate::limits::{CALLS_MAX, JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX};
 use crate::machine::{Cx, Wake};
 use crate::plan::Plan;
 use crate::stat::Stat;
 use crate::time::Instant;
-use crate::wire::codec::encode;
 
 /// How long a key stands for its job, at least.
 const KEY_RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -73,8 +74,8 @@ impl Registry {
             self.waiting.entry(*index).or_default().push(Waiter { call, plan_digest });
             return Admission::Joined;
         }
-        if let Err(what) = check(&plan) {
-            return refused(Refusal::PlanInvalid(what));
+        if let Err(error) = plan.check_again() {
+            return refused(Refusal::PlanInvalid(error.to_string()));
         }
         let coming = self.creating.len();
         if ledger.live_count().saturating_add(coming) >= JOBS_LIVE_MAX
@@ -185,31 +186,5 @@ fn known_reply(known: Key, plan_digest: u64) -> Reply {
         Reply::Submitted { job: known.job, existing: true }
     } else {
         Reply::Refused(Refusal::KeyReused(known.job))
-    }
-}
-
-/// The gate relies on the plan's size and on its order of workflows; the rest is the datacenter's to check.
-fn check(plan: &Plan) -> Result<(), String> {
-    encode(plan, PLAN_BYTES_MAX).map_err(|error| error.to_string())?;
-    if plan.workflows.is_empty() {
-        return Err("a plan needs a workflow".into());
-    }
-    let count = plan.workflows.len();
-    let mut ended = vec![false; count];
-    for _ in 0..count {
-        for (ix, workflow) in plan.workflows.iter().enumerate() {
-            let ready = workflow
-                .after
-                .iter()
-                .all(|dep| ended.get(usize::from(dep.get())).copied().unwrap_or(false));
-            if let Some(end) = ended.get_mut(ix) {
-                *end = ready;
-            }
-        }
-    }
-    if ended.into_iter().all(|end| end) {
-        Ok(())
-    } else {
-        Err("workflows wait for each other, or for one that does not exist".into())
     }
 }

@@ -12,14 +12,14 @@ pub(super) struct Committed<'a> {
     pub(super) ledger: &'a GateLedger,
     /// The gates' group.
     pub(super) group: GroupId,
-    /// The newest committed entry.
+    /// The newest entry that the ledger holds. The group may have committed more in the same step.
     pub(super) index: LogIndex,
 }
 
 impl<'a> Committed<'a> {
-    /// What a group has committed to a ledger.
-    pub(super) fn of(group: &Group<GateCommand>, ledger: &'a GateLedger) -> Self {
-        Self { ledger, group: group.id(), index: group.committed() }
+    /// What a ledger holds of a group's log up to `index`.
+    pub(super) fn of(group: &Group<GateCommand>, ledger: &'a GateLedger, index: LogIndex) -> Self {
+        Self { ledger, group: group.id(), index }
     }
 
     /// The fence that an entry granted.

@@ -1,7 +1,7 @@
 //! What is told about a job: its view, its result, its thresholds, and when its plan ends. Pure.
 //!
-//! A job has one part, so its merged result is that part's; where none was reported, the workflows stand in it with
-//! nothing covered, and after a cancel with nothing planned either.
+//! A job has one part, so its merged result is that part's; where none was reported, the workflows
+//! stand in it with nothing covered, and after a cancel with nothing planned either.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::api::{JobSummary, JobView};
 use crate::bounded::BoundedVec;
 use crate::ids::{JobId, WorkflowIx};
 use crate::limits::{STEPS_MAX, THRESHOLDS_MAX, WORKFLOWS_MAX};
+use crate::plan::threshold::{JobTotalsView, evaluate};
 use crate::plan::{Plan, PlanTime, Step, Workflow};
 use crate::report::{
     JobResult, PartResult, ThresholdOutcome, WorkflowNames, WorkflowResult, WorkflowStatus,
@@ -22,7 +23,8 @@ pub(super) fn summary(id: JobId, job: &Job) -> JobSummary {
     JobSummary { job: id, name: job.name.clone(), status: job.status }
 }
 
-/// A job as a client sees it: with its result's figures once it has ended, else with the newest live ones.
+/// A job as a client sees it: with its result's figures once it has ended, else with the newest
+/// live ones.
 pub(super) fn view(id: JobId, job: &Job, live: &[WorkflowView]) -> JobView {
     let (workflow_names, workflows) = match (&job.result, &job.plan) {
         (Some(result), _) => (
@@ -71,12 +73,15 @@ pub(super) fn job_result(
     job: &Job,
     thresholds: BoundedVec<ThresholdOutcome, THRESHOLDS_MAX>,
 ) -> JobResult {
+    let result = merged(job);
+    let takes = |ix: usize| result.workflows.get(ix).map_or(Duration::ZERO, |one| one.ran);
     JobResult {
         job: id,
         name: job.name.clone(),
         status: job.status,
         reason: job.reason.clone(),
-        result: merged(job),
+        ran: job.plan.as_deref().map(|plan| plan.longest_chain(takes)).unwrap_or_default(),
+        result,
         names: job.plan.as_deref().map(names).unwrap_or_default(),
         thresholds,
     }
@@ -161,7 +166,8 @@ pub(super) fn fits_live(plan: &Plan, views: &[WorkflowView]) -> bool {
     views.iter().all(known) && views.is_sorted_by(|a, b| a.workflow < b.workflow)
 }
 
-/// How long the plan takes when every workflow starts as soon as those before it have ended: its critical path.
+/// How long the plan takes when every workflow starts as soon as those before it have ended: its
+/// critical path.
 pub(super) fn planned_end(plan: &Plan) -> Duration {
     let count = plan.workflows.len();
     let mut ends = vec![Duration::ZERO; count];
@@ -181,12 +187,24 @@ pub(super) fn planned_end(plan: &Plan) -> Duration {
 
 /// Every threshold of a job that is about to end, with its outcome over the merged result.
 pub(super) fn outcomes(job: &Job) -> BoundedVec<ThresholdOutcome, THRESHOLDS_MAX> {
-    let _ = merged(job);
-    BoundedVec::new()
+    let Some(plan) = &job.plan else { return BoundedVec::new() };
+    let result = merged(job);
+    let outcomes = evaluate(plan, &JobTotalsView::of_results(&result.workflows));
+    // One per threshold of the plan.
+    outcomes.try_into().unwrap_or_default()
 }
 
-/// The first threshold with `abort_on_fail` that fails on live views, if it has samples.
-pub(super) fn aborts(job: &Job, _live: &[WorkflowView]) -> Option<String> {
-    let _ = job;
-    None
+/// The first threshold with `abort_on_fail` that fails on live views. Without samples it says
+/// nothing yet.
+pub(super) fn aborts(job: &Job, live: &[WorkflowView]) -> Option<String> {
+    let plan = job.plan.as_deref()?;
+    if !plan.thresholds.iter().any(|threshold| threshold.abort_on_fail) {
+        return None;
+    }
+    let outcomes = evaluate(plan, &JobTotalsView::of_views(live));
+    let mut judged = plan.thresholds.iter().zip(outcomes);
+    let failed = judged.find(|(threshold, outcome)| {
+        threshold.abort_on_fail && !outcome.ok && outcome.observed_micro.is_some()
+    });
+    failed.map(|(_, outcome)| format!("{}: {}", outcome.metric, outcome.text))
 }

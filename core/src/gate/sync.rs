@@ -1,9 +1,10 @@
 //! Judges what managers report about parts: what is new, what is late, what is nobody's.
 //!
-//! A report counts when it comes from the datacenter that the part is placed in, under the group's fences, with a
-//! higher sequence than the last. The end of a part is taken whatever its sequence: nothing follows it. A datacenter
-//! that has ended a part is told so (`Settled`) as often as it asks, but only once the end is committed; one that holds
-//! a part it should not hold is told to end it (`Orphaned`).
+//! A report counts when it comes from the datacenter that the part is placed in, under the group's
+//! fences, with a higher sequence than the last. The end of a part is taken whatever its sequence:
+//! nothing follows it. A datacenter that has ended a part is told so (`Settled`) as often as it
+//! asks, but only once the end is committed; one that holds a part it should not hold is told to
+//! end it (`Orphaned`).
 //! State: the newest live view of every live job, volatile.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Updates of jobs: kept for watchers that resume, published to those that are there.
 //!
-//! A sequence number is the term of this boot and a counter of the job, so that a later boot continues above. Updates
-//! of earlier boots are not kept: a watcher that asks for them hears `truncated`.
+//! A sequence number is the term of this boot and a counter of the job, so that a later boot
+//! continues above. Updates of earlier boots are not kept: a watcher that asks for them hears
+//! `truncated`.
 //! Inputs: a committed change or an accepted live report. Effects: `Publish`, one per input.
 //! Bounds: `UPDATES_MAX` of a job, `UPDATES_ALL_MAX` of all, a ring per job of the ledger.
 
@@ -44,7 +45,8 @@ impl Watch {
         cx.out.publish(job, update);
     }
 
-    /// Answers a watcher with everything kept above `after`. A job that nothing is kept of gives its current view.
+    /// Answers a watcher with everything kept above `after`. A job that nothing is kept of gives
+    /// its current view.
     pub(super) fn backlog(&mut self, term: Term, after: u64, current: JobView) -> Reply {
         let job = current.job;
         if self.rings.get(&job).is_none_or(|ring| ring.updates.is_empty()) {

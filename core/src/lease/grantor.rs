@@ -11,9 +11,6 @@ use crate::ids::RunId;
 use crate::time::Instant;
 use crate::timers::Timers;
 
-/// A clock reading is rounded down, so that a span between two readings may be shorter by this.
-const TICK: Duration = Duration::from_nanos(1);
-
 /// Until when each run may be confirmed, by the grantor's clock. As many entries as runs granted
 /// and not forgotten.
 #[derive(Clone, Debug)]
@@ -26,7 +23,7 @@ impl Grantor {
     /// Nothing granted.
     #[must_use]
     pub fn new(lease: LeaseConfig) -> Self {
-        let wait = grantor_wait(lease.ttl, lease.drift_ppm).saturating_add(TICK);
+        let wait = grantor_wait(lease.ttl, lease.drift_ppm);
         Self { wait, granted: Timers::new() }
     }
 
@@ -98,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn expires_one_tick_after_the_wait() {
+    fn expires_exactly_after_the_wait() {
         let mut grantor = Grantor::new(LeaseConfig::default());
         grantor.grant(run(1), at(100));
         assert_eq!(grantor.expires(run(1)), Some(at(100 + 3_060_606_062)));

@@ -19,7 +19,8 @@ pub use holder::Holder;
 pub use plan_clock::PlanClock;
 
 /// How long a grantor waits before a lease it granted has surely ended:
-/// `ttl x (1 + drift) / (1 - drift)`, rounded up.
+/// `ttl x (1 + drift) / (1 - drift)`, rounded up, and one nanosecond, because a span between two
+/// readings of a clock, each rounded down, may be that much shorter than the readings say.
 ///
 /// A slow holder's `ttl` lasts at most `ttl / (1 - drift)` of true time, in which a fast grantor's
 /// clock advances by at most `(1 + drift)` times that.
@@ -27,7 +28,7 @@ pub fn grantor_wait(ttl: Duration, drift_ppm: u32) -> Duration {
     const MILLION: u128 = 1_000_000;
     let drift = u128::from(drift_ppm).min(MILLION / 2);
     let nanos = (ttl.as_nanos() * (MILLION + drift)).div_ceil(MILLION - drift);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Duration::from_nanos(u64::try_from(nanos + 1).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ mod tests {
     fn rounds_up_and_exceeds_the_naive_wait() {
         let ttl = Duration::from_secs(3);
         let wait = grantor_wait(ttl, 10_000);
-        assert_eq!(wait, Duration::from_nanos(3_060_606_061));
+        assert_eq!(wait, Duration::from_nanos(3_060_606_062));
         assert!(wait > ttl + ttl / 100 * 2);
     }
 }

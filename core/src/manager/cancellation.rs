@@ -1,7 +1,9 @@
-//! Ending runs of workflows that a committed cancel or failure stops: `Stop` until the worker says it ended, or until its
-//! last possible confirmation has expired. A run that was never confirmed ends at once.
+//! Ending runs of workflows that a committed cancel or failure stops: `Stop` until the worker says
+//! it ended, or until its last possible confirmation has expired. A run that was never confirmed
+//! ends at once.
 //!
-//! Invariants: cancel-bounded (no confirmation after the cancel's append, see `leadership`), no-resurrection.
+//! Invariants: cancel-bounded (no confirmation after the cancel's append, see `leadership`),
+//! no-resurrection.
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,12 @@
-//! How far a run may go before the next confirmation, and how far ahead that is reserved in the ledger. All pure.
+//! How far a run may go before the next confirmation, and how far ahead that is reserved in the
+//! ledger. All pure.
 //!
-//! A ceiling bounds what is lost with a worker; a reservation lets a restarted manager bound what was confirmed. Open loop:
-//! what falls due until the confirmation ends by the slowest clock. Closed loop: what the run did lately, doubled.
+//! A ceiling bounds what is lost with a worker; a reservation lets a restarted manager bound what
+//! was confirmed. Open loop: what falls due until the confirmation ends by the slowest clock.
+//! Closed loop: what the run did lately, doubled.
 //!
-//! Invariant: index-once (a replacement starts at the ceiling, or at the reservation where the ceiling is not known).
+//! Invariant: index-once (a replacement starts at the ceiling, or at the reservation where the
+//! ceiling is not known).
 
 use std::time::Duration;
 
@@ -82,7 +85,8 @@ fn items_in(rate: u64, span: Duration) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-/// Items per second between two looks; a standstill halves what was known rather than forgetting it.
+/// Items per second between two looks; a standstill halves what was known rather than forgetting
+/// it.
 pub(super) fn rate_between(known: u64, items: u64, span: Duration) -> u64 {
     let nanos = span.as_nanos();
     if nanos < 1_000_000 {

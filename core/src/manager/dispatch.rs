@@ -1,11 +1,14 @@
-//! Which worker runs which shard: splitting ready workflows by spare cores, choosing workers, preparing runs, replacing them.
+//! Which worker runs which shard: splitting ready workflows by spare cores, choosing workers,
+//! preparing runs, replacing them.
 //!
-//! Spread: the worker with the most spare cores first, ties by id, workers that failed this shard last.
-//! `Prepare` is sent again until a heartbeat lists the run; a run that is not ready in time goes to another worker. A shard
-//! without a worker waits `replace_wait` for a core, then its rest is given up; a ready workflow waits `cores_wait`.
+//! Spread: the worker with the most spare cores first, ties by id, workers that failed this shard
+//! last.
+//! `Prepare` is sent again until a heartbeat lists the run; a run that is not ready in time goes to
+//! another worker. A shard without a worker waits `replace_wait` for a core, then its rest is given
+//! up; a ready workflow waits `cores_wait`.
 //!
-//! Invariants: shares-exact (every shard of a split has its share by the plan), route-sane (nothing goes to a silent or
-//! draining worker), fence-monotonic.
+//! Invariants: shares-exact (every shard of a split has its share by the plan), route-sane (nothing
+//! goes to a silent or draining worker), fence-monotonic.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +44,8 @@ pub(super) enum Key {
     Ready(ShardId),
 }
 
-/// What waits for a worker, and what a worker was asked to prepare. Volatile: derived anew from the ledger.
+/// What waits for a worker, and what a worker was asked to prepare. Volatile: derived anew from the
+/// ledger.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dispatch {
     ready: BTreeSet<WorkflowKey>,
@@ -195,7 +199,8 @@ impl Manager {
         best.map(|(node, boot, _)| (node, boot))
     }
 
-    /// Splits a ready workflow over the spare cores, leaving one for each of the `others` that wait too.
+    /// Splits a ready workflow over the spare cores, leaving one for each of the `others` that wait
+    /// too.
     fn split(&mut self, cx: &mut Cx<'_>, key: WorkflowKey, others: usize) {
         let Some(part) = self.ledger.of_job(key.job) else { return };
         let Some(planned) = part.planned(key.workflow) else { return };
@@ -363,7 +368,8 @@ impl Manager {
         }
     }
 
-    /// Proposes when plan time starts: `start_delay` from here, or when the gate asked for, if that is later.
+    /// Proposes when plan time starts: `start_delay` from here, or when the gate asked for, if that
+    /// is later.
     pub(super) fn fix_plan_time(&mut self, cx: &mut Cx<'_>, key: WorkflowKey) {
         let wanted = self.not_before.get(&key.job).map(|at| at.since(cx.now()));
         let delay = self.config.start_delay.max(wanted.unwrap_or_default());

@@ -1,7 +1,8 @@
 //! The end of a run as a command: what it contributed and what it declares missing. All pure.
 //!
-//! Invariants: loss-declared (what may have been issued beyond the counted totals is bounded by items the run was permitted
-//! and by iterations open at the cut), coverage-honest (a run covers from its joining to the last second it reported).
+//! Invariants: loss-declared (what may have been issued beyond the counted totals is bounded by
+//! items the run was permitted and by iterations open at the cut), coverage-honest (a run covers
+//! from its joining to the last second it reported).
 
 use super::models::{ManagerCommand, Run, RunOutcome};
 use super::stats::{Losses, millis, planned_span};
@@ -74,7 +75,8 @@ impl Open<'_> {
         }
     }
 
-    /// The last confirmation it can have had has expired. A run that was never confirmed issued nothing.
+    /// The last confirmation it can have had has expired. A run that was never confirmed issued
+    /// nothing.
     pub(super) fn lost(&self, last: Option<&Reported>, at: PlanTime) -> ManagerCommand {
         if !self.confirmed {
             return self.failed("its worker was lost before it started");

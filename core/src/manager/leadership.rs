@@ -1,7 +1,8 @@
 //! Putting commands into the group's log and taking up what an earlier life left.
 //!
-//! A command is in flight at most once: its intent stays pending from its append to its commit. That also closes hole 5: from
-//! the append of an entry that ends, cancels or moves a run, the run is not confirmed any more.
+//! A command is in flight at most once: its intent stays pending from its append to its commit.
+//! That also closes hole 5: from the append of an entry that ends, cancels or moves a run, the run
+//! is not confirmed any more.
 //! Before an entry of this life's term is committed nothing is confirmed, answered or decided.
 
 use std::collections::BTreeSet;

@@ -1,13 +1,16 @@
-//! Confirmations: which runs may issue load, up to which item, and when the last one they can have had has expired.
+//! Confirmations: which runs may issue load, up to which item, and when the last one they can have
+//! had has expired.
 //!
-//! Inputs: runs opened and closed by the ledger, what heartbeats list, plan time, the clock. Outputs: `Issue` verdicts,
-//! reservations to propose, runs whose leases expired.
-//! The grantor counts `lease::grantor_wait(ttl)` from when it sends a confirmation; the holder counts `ttl` from when it
-//! sent the heartbeat. After a restart every open run that may have issued counts as confirmed at the moment of leading, up
-//! to its reserved ceiling; a heartbeat that lists it is answered at once.
+//! Inputs: runs opened and closed by the ledger, what heartbeats list, plan time, the clock.
+//! Outputs: `Issue` verdicts, reservations to propose, runs whose leases expired.
+//! The grantor counts `lease::grantor_wait(ttl)` from when it sends a confirmation; the holder
+//! counts `ttl` from when it sent the heartbeat. After a restart every open run that may have
+//! issued counts as confirmed at the moment of leading, up to its reserved ceiling; a heartbeat
+//! that lists it is answered at once.
 //!
-//! Invariants: run-exclusive, first-confirm-alone (a shard has one open run, see the ledger), plan-ceiling and index-once
-//! (no ceiling above the reservation). Does not do: deciding whether a run is still wanted.
+//! Invariants: run-exclusive, first-confirm-alone (a shard has one open run, see the ledger),
+//! plan-ceiling and index-once (no ceiling above the reservation). Does not do: deciding whether a
+//! run is still wanted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +21,7 @@ use crate::config::LeaseConfig;
 use crate::ids::{BootId, JobId, NodeId, RunId, ShardId};
 use crate::input::Progress;
 use crate::invariant::Inv;
-use crate::lease::grantor_wait;
+use crate::lease::{Grantor, grantor_wait};
 use crate::machine::{Cx, Wake};
 use crate::plan::{Executor, PlanTime, Share};
 use crate::stat::Stat;
@@ -46,8 +49,8 @@ pub(super) struct Lease {
     first: u64,
     /// The highest ceiling it was given; its first item before that.
     pub(super) given: u64,
-    /// When the last confirmation it can have had has surely expired; `None`: it never had one.
-    expires: Option<Instant>,
+    /// It had a confirmation, or may have had one of an earlier life of this node.
+    was_confirmed: bool,
     /// What a heartbeat of this boot of ours said of it last.
     listed: Option<Listed>,
     /// Items per second it issued lately.
@@ -79,14 +82,16 @@ struct PlanClock {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Key {
-    Expire(ShardId),
+    /// The last confirmation of the shard's run expired while its worker still listed it.
+    Doubt(ShardId),
     Advance(WorkflowKey),
 }
 
 /// What is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Due {
-    /// The last possible confirmation of this shard's open run has expired and its worker is silent about it.
+    /// The last possible confirmation of this shard's open run has expired and its worker is silent
+    /// about it.
     Lost(ShardId),
     /// Plan time of this workflow is to be replicated.
     Advance(WorkflowKey),
@@ -97,6 +102,7 @@ pub(super) enum Due {
 pub(super) struct Leases {
     config: LeaseConfig,
     wait: Duration,
+    grants: Grantor,
     runs: BTreeMap<ShardId, Lease>,
     clocks: BTreeMap<WorkflowKey, PlanClock>,
     timers: Timers<Key>,
@@ -108,6 +114,7 @@ impl Leases {
         Self {
             config,
             wait: grantor_wait(config.ttl, config.drift_ppm),
+            grants: Grantor::new(config),
             runs: BTreeMap::new(),
             clocks: BTreeMap::new(),
             timers: Timers::new(),
@@ -124,7 +131,7 @@ impl Leases {
             share,
             first: run.first,
             given: run.first,
-            expires: None,
+            was_confirmed: false,
             listed: None,
             rate: 0,
             limited: false,
@@ -139,17 +146,18 @@ impl Leases {
         if let Some(lease) = self.runs.get_mut(&id.shard)
             && run.may_have_issued()
         {
-            let expires = cx.now().after(self.wait);
             lease.given = run.reserved;
-            lease.expires = Some(expires);
-            self.timers.set(Key::Expire(id.shard), expires);
+            lease.was_confirmed = true;
+            self.grants.grant(id, cx.now());
         }
     }
 
     /// The shard's run ended.
     pub(super) fn close(&mut self, shard: ShardId) -> Option<Lease> {
-        self.timers.cancel(&Key::Expire(shard));
-        self.runs.remove(&shard)
+        self.timers.cancel(&Key::Doubt(shard));
+        let lease = self.runs.remove(&shard)?;
+        self.grants.forget(lease.run);
+        Some(lease)
     }
 
     /// A workflow ended.
@@ -192,6 +200,11 @@ impl Leases {
     /// Every open run.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.runs.values()
+    }
+
+    /// Whether a run may hold a confirmation.
+    pub(super) fn is_live(&self, run: RunId, now: Instant) -> bool {
+        !self.grants.expired(run, now)
     }
 
     /// The open runs of a workflow.
@@ -253,11 +266,8 @@ impl Leases {
             lease.given,
             run.reserved
         );
-        let expires = cx.now().after(self.wait);
-        if lease.expires.is_none() {
-            self.timers.set(Key::Expire(shard), expires);
-        }
-        lease.expires = Some(expires);
+        lease.was_confirmed = true;
+        self.grants.grant(lease.run, cx.now());
         cx.count(Stat::RunConfirmed);
         Some(VerdictKind::Issue { ttl: self.config.ttl, ceiling: lease.given, plan_time })
     }
@@ -269,8 +279,8 @@ impl Leases {
         want.is_some_and(|want| run.reserved < want.low || !run.may_have_issued())
     }
 
-    /// What to reserve for a run at a plan time. Always more than its first item, so that a reservation shows in the ledger
-    /// that the run may have been confirmed.
+    /// What to reserve for a run at a plan time. Always more than its first item, so that a
+    /// reservation shows in the ledger that the run may have been confirmed.
     pub(super) fn reserve(&self, shard: ShardId, run: &Run, at: PlanTime) -> Option<u64> {
         Some(self.want(shard, at)?.reserve.max(run.reserved).max(run.first.saturating_add(1)))
     }
@@ -278,7 +288,7 @@ impl Leases {
     /// Whether a ready run would get more from a confirmation than it has.
     pub(super) fn is_wanting(&self, shard: ShardId) -> bool {
         self.runs.get(&shard).is_some_and(|lease| {
-            lease.may_be_confirmed() && (lease.limited || lease.expires.is_none())
+            lease.may_be_confirmed() && (lease.limited || !lease.was_confirmed)
         })
     }
 
@@ -304,33 +314,54 @@ impl Leases {
                     self.timers.set(key, now.after(ADVANCE_EVERY));
                     due.push(Due::Advance(workflow));
                 }
-                Key::Expire(shard) => {
-                    let Some(lease) = self.runs.get(&shard) else { continue };
-                    let heard = lease.listed.map(|listed| listed.at.after(self.wait));
-                    match lease.expires.max(heard).filter(|end| *end > now) {
-                        Some(end) => self.timers.set(key, end),
-                        None => due.push(Due::Lost(shard)),
-                    }
-                }
+                Key::Doubt(shard) => due.extend(self.doubt(now, shard)),
             }
+        }
+        while let Some((end, run)) = self.grants.next()
+            && end <= now
+        {
+            self.grants.forget(run);
+            due.extend(self.doubt(now, run.shard));
         }
         due
     }
 
+    /// A run holds no confirmation: it is lost, unless its worker was heard of it lately or it is
+    /// confirmed again.
+    fn doubt(&mut self, now: Instant, shard: ShardId) -> Option<Due> {
+        let lease = self.runs.get(&shard)?;
+        if self.grants.expires(lease.run).is_some() {
+            return None;
+        }
+        let silent_from = lease.listed.map(|listed| listed.at.after(self.wait));
+        match silent_from.filter(|end| *end > now) {
+            Some(end) => {
+                self.timers.set(Key::Doubt(shard), end);
+                None
+            }
+            None => Some(Due::Lost(shard)),
+        }
+    }
+
     /// When the next of these is due.
     pub(super) fn next_wake(&self) -> Option<Wake> {
-        self.timers.next().map(|(at, key)| {
+        let timer = self.timers.next().map(|(at, key)| {
             let why = match key {
-                Key::Expire(_) => "confirmation expires",
+                Key::Doubt(_) => "a worker is silent about its run",
                 Key::Advance(_) => "replicate plan time",
             };
             Wake { at, why }
-        })
+        });
+        let expiry = self.grants.next().map(|(at, _)| Wake { at, why: "a confirmation expires" });
+        Wake::earliest(timer, expiry)
     }
 
     /// Whether nothing of any job is held.
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.clocks.is_empty() && self.timers.is_empty()
+        self.runs.is_empty()
+            && self.clocks.is_empty()
+            && self.timers.is_empty()
+            && self.grants.is_empty()
     }
 }
 
@@ -345,12 +376,7 @@ impl Lease {
 
     /// Whether it may ever have been confirmed.
     pub(super) fn was_confirmed(&self) -> bool {
-        self.expires.is_some()
-    }
-
-    /// Whether it holds a confirmation, as far as the grantor knows.
-    pub(super) fn is_live(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|expires| now < expires)
+        self.was_confirmed
     }
 }
 

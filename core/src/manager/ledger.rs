@@ -1,10 +1,13 @@
-//! The ledger of a datacenter: parts, their workflows, shards and runs, and tombstones of parts that must not come back.
+//! The ledger of a datacenter: parts, their workflows, shards and runs, and tombstones of parts
+//! that must not come back.
 //!
-//! Changes only in [`ManagerLedger::apply`], the function that recovery folds. Reads no clock and draws nothing: whatever
-//! time or chance decides is in the command. A command that no longer applies changes nothing and says so.
+//! Changes only in [`ManagerLedger::apply`], the function that recovery folds. Reads no clock and
+//! draws nothing: whatever time or chance decides is in the command. A command that no longer
+//! applies changes nothing and says so.
 //!
-//! Invariants: lifecycle-legal, dag-order (a split is refused before its time), run-exclusive (one open run per shard),
-//! fence-monotonic (a run's fence is its entry's index), counted-once, cancel-beats, no-resurrection.
+//! Invariants: lifecycle-legal, dag-order (a split is refused before its time), run-exclusive (one
+//! open run per shard), fence-monotonic (a run's fence is its entry's index), counted-once,
+//! cancel-beats, no-resurrection.
 //! Does not do: deciding when. It only refuses what would break a promise.
 
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! The manager: runs the parts of its datacenter on its workers.
 //!
-//! A router: fields and wiring only. Messages go through `handlers`, which propose commands; everything durable is a command
-//! in the group's log, applied to the ledger when it is committed; what is promised outward is said from there.
+//! A router: fields and wiring only. Messages go through `handlers`, which propose commands;
+//! everything durable is a command in the group's log, applied to the ledger when it is committed;
+//! what is promised outward is said from there.
 //!
 //! | module | decides |
 //! |---|---|
@@ -371,7 +372,8 @@ impl Manager {
         self.leases.plan_time(WorkflowKey { job: part.job, workflow }, now)
     }
 
-    /// Every open run that this life may have confirmed, or takes to be: with the highest ceiling it was given.
+    /// Every open run that this life may have confirmed, or takes to be: with the highest ceiling
+    /// it was given.
     pub fn ceilings(&self) -> impl Iterator<Item = (RunId, u64)> {
         let confirmed = self.leases.iter().filter(|lease| lease.was_confirmed());
         confirmed.map(|lease| (lease.run, lease.given))
@@ -393,7 +395,8 @@ impl Manager {
             && self.registry.promised() == 0
     }
 
-    /// Leases and the ledger's open runs are the same, and nothing is confirmed beyond its reservation.
+    /// Leases and the ledger's open runs are the same, and nothing is confirmed beyond its
+    /// reservation.
     fn check_leases(&self) -> Result<(), Violation> {
         for (shard, run) in self.ledger.runs() {
             if run.ended.is_none() && self.leases.lease(shard).is_none() {

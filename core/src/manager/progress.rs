@@ -1,7 +1,9 @@
-//! What a part needs next: which workflows may start, which shards need a worker, what has ended. Pure: reads the ledger and
-//! what the manager holds in its head, and names decisions; the manager carries them out.
+//! What a part needs next: which workflows may start, which shards need a worker, what has ended.
+//! Pure: reads the ledger and what the manager holds in its head, and names decisions; the manager
+//! carries them out.
 //!
-//! Invariants: dag-order, no-resurrection (nothing is decided for what a command in flight is about to end).
+//! Invariants: dag-order, no-resurrection (nothing is decided for what a command in flight is about
+//! to end).
 
 use std::collections::BTreeSet;
 

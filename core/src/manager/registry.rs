@@ -1,8 +1,10 @@
-//! The workers of the datacenter, as their heartbeats show them. Volatile: a restarted manager learns them anew.
+//! The workers of the datacenter, as their heartbeats show them. Volatile: a restarted manager
+//! learns them anew.
 //!
-//! Inputs: heartbeats, promises of cores to shards, the clock. Outputs: which worker has a spare core, who fell silent.
-//! A worker is silent when nothing of it was heard for `lease::grantor_wait(ttl)`; it is forgotten then. Boot ids have no
-//! order, so a heartbeat of another boot replaces the known one unless that boot was heard before with as high a number.
+//! Inputs: heartbeats, promises of cores to shards, the clock. Outputs: which worker has a spare
+//! core, who fell silent. A worker is silent when nothing of it was heard for
+//! `lease::grantor_wait(ttl)`; it is forgotten then. Boot ids have no order, so a heartbeat of
+//! another boot replaces the known one unless that boot was heard before with as high a number.
 //! Does not do: judging runs. A silent worker's runs end by their leases.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,9 +1,12 @@
-//! What a workflow's result is made of: sums over ended runs counted once, coverage, declared losses. All pure.
+//! What a workflow's result is made of: sums over ended runs counted once, coverage, declared
+//! losses. All pure.
 //!
-//! Coverage: a shard's planned span is the planned duration where the plan has one; else, and for a cancelled workflow, the
-//! time its runs held it. A run covers from its joining to the last plan second in its totals.
+//! Coverage: a shard's planned span is the planned duration where the plan has one; else, and for a
+//! cancelled workflow, the time its runs held it. A run covers from its joining to the last plan
+//! second in its totals.
 //!
-//! Invariants: counted-once (a run's totals are added by the one entry that ends it), coverage-honest.
+//! Invariants: counted-once (a run's totals are added by the one entry that ends it),
+//! coverage-honest.
 
 use std::time::Duration;
 
@@ -45,7 +48,8 @@ pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Declares losses; what was not served counts as dropped. Above the cap they are folded into the last.
+/// Declares losses; what was not served counts as dropped. Above the cap they are folded into the
+/// last.
 pub(super) fn declare(state: &mut WorkflowState, losses: &[Loss]) {
     for loss in losses {
         if loss.kind == LossKind::Unserved {

@@ -1,11 +1,13 @@
 //! Totals upwards: the newest report of every open run, and reports of parts to the gate.
 //!
-//! A run's report replaces an older one of it (highest sequence wins), so loss, duplication and reordering are harmless.
-//! A part is reported at once on every committed change that a gate cares for, every second while it runs, and with back-off
-//! while it has ended and is not acknowledged. The receiver is the gate that spoke of the part last; after a restart the one
-//! in the ledger until a gate speaks.
+//! A run's report replaces an older one of it (highest sequence wins), so loss, duplication and
+//! reordering are harmless.
+//! A part is reported at once on every committed change that a gate cares for, every second while
+//! it runs, and with back-off while it has ended and is not acknowledged. The receiver is the gate
+//! that spoke of the part last; after a restart the one in the ledger until a gate speaks.
 //!
-//! Invariants: persist-first (a report's phase is the ledger's, and rests on its last entry), counted-once.
+//! Invariants: persist-first (a report's phase is the ledger's, and rests on its last entry),
+//! counted-once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -170,7 +172,7 @@ impl Manager {
         let (mut vus, mut shards_live) = (0u32, 0u16);
         let mut second = None;
         for lease in self.leases.of_workflow(key) {
-            if lease.is_live(now) {
+            if self.leases.is_live(lease.run, now) {
                 vus = vus.saturating_add(lease.share.vus);
                 shards_live = shards_live.saturating_add(1);
             }

@@ -1,7 +1,8 @@
-//! The workflow's life: one transition table, and what a workflow may do next given how others of its plan ended.
-//! All pure: the ledger applies it, the manager decides by it.
+//! The workflow's life: one transition table, and what a workflow may do next given how others of
+//! its plan ended. All pure: the ledger applies it, the manager decides by it.
 //!
-//! Invariants: lifecycle-legal (nothing leaves a terminal status), dag-order, cancel-beats (`Cancelling` never completes).
+//! Invariants: lifecycle-legal (nothing leaves a terminal status), dag-order, cancel-beats
+//! (`Cancelling` never completes).
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! From the raw plan to the checked plan.
 //!
-//! Two halves. Lowering (`data`, `workflow`, `step`, `capture`, `template`, `threshold`) turns names
-//! into indexes, notations into values and fills in k6's defaults; it refuses what cannot be
+//! Two halves. Lowering (`data`, `workflow`, `step`, `capture`, `template`, `threshold`) turns
+//! names into indexes, notations into values and fills in k6's defaults; it refuses what cannot be
 //! expressed in a `Plan`: unknown names, options of another executor, what is not built.
 //! `verify` then judges the plan itself: limits, zeroes, cycles, duplicates, order of captures. A
 //! plan that a peer sends is judged by the second half alone, `Plan::check_again`, so a plan that
@@ -79,3 +79,6 @@ fn refuse_unbuilt(at: &At<'_>, fields: &[(&str, Option<Unbuilt>)]) -> Result<(),
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ pub enum PathPart {
 /// Why a plan was refused. Nothing of the plan is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PlanError {
-    /// The offending value, e.g. `workflows.login.rate`. Its last parts may be absent from the file.
+    /// The offending value, e.g. `workflows.login.rate`; the file may lack its last parts.
     pub path: Vec<PathPart>,
     /// What is wrong, without a full stop.
     pub message: String,

@@ -1,5 +1,6 @@
 //! Plans: the checked model, executors, arrival schedules, shares, pacing and thresholds. All pure.
 
+mod chain;
 mod check;
 mod cursor;
 mod error;

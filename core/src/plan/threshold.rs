@@ -206,18 +206,7 @@ impl<'a> Selection<'a> {
         if let Some(wanted) = self.threshold.workflow {
             return ran(usize::from(wanted.get()));
         }
-        let mut ends = vec![Duration::ZERO; self.plan.workflows.len()];
-        // One round settles at least one more link of every chain.
-        for _ in 0..ends.len() {
-            for (ix, workflow) in self.plan.workflows.iter().enumerate() {
-                let after = workflow.after.iter().filter_map(|a| ends.get(usize::from(a.get())));
-                let end = after.max().copied().unwrap_or_default().saturating_add(ran(ix));
-                if let Some(slot) = ends.get_mut(ix) {
-                    *slot = end;
-                }
-            }
-        }
-        ends.into_iter().max().unwrap_or_default()
+        self.plan.longest_chain(ran)
     }
 }
 

@@ -10,6 +10,7 @@
 mod frame;
 mod gate;
 mod journal;
+mod manager;
 mod pacer;
 mod plan_shares;
 mod stats;

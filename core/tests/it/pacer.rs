@@ -236,6 +236,7 @@ impl Run {
             Act::End(nth) => self.end(nth),
             Act::EndAll => (0..self.open.len()).for_each(|_| self.end(0)),
             Act::Permitted(permitted) => self.permitted = permitted,
+            Act::Raise(by) => self.act(Act::Ceiling(self.ceiling.saturating_add(by))),
             Act::Ceiling(ceiling) => {
                 self.pacer.permit(ceiling);
                 self.ceiling = self.ceiling.max(ceiling);
@@ -270,6 +271,7 @@ enum Act {
     EndAll,
     Permitted(bool),
     Ceiling(u64),
+    Raise(u64),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -282,7 +284,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (0usize..8).prop_map(Act::End),
         2 => Just(Act::EndAll),
         3 => prop::bool::weighted(0.8).prop_map(Act::Permitted),
-        4 => (0u64..60).prop_map(Act::Ceiling),
+        2 => (0u64..60).prop_map(Act::Ceiling),
+        4 => (1u64..4).prop_map(Act::Raise),
         1 => Just(Act::Ceiling(u64::MAX)),
     ]
 }

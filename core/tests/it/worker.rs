@@ -508,7 +508,7 @@ fn live(actions: Vec<Action>) -> Result<Counters, TestCaseError> {
 
 proptest! {
     #[test]
-    fn a_worker_keeps_its_promises(actions in vec(action(), 0..300)) {
+    fn a_worker_keeps_its_promises(actions in vec(action(), 0..150)) {
         live(actions)?;
     }
 }

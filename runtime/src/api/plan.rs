@@ -3,12 +3,16 @@
 use hyperscale_core::plan::Plan;
 
 use super::{Answer, Problem};
+use crate::plan_text::{Position, parse_and_check};
 
 pub(super) fn checked(text: &str) -> Answer<Plan> {
-    serde_json::from_str(text).map_err(|error| {
-        let mut problem = Problem::plan_invalid(error.to_string());
-        problem.line = Some(error.line() as u64);
-        problem.column = Some(error.column() as u64);
+    parse_and_check(text, "plan").map_err(|error| {
+        let hint = error.hint.iter().map(|hint| format!(", {hint}"));
+        let detail = hint.fold(error.message.clone(), |detail, hint| detail + &hint);
+        let mut problem = Problem::plan_invalid(detail);
+        if let Some(Position { line, column }) = error.position {
+            (problem.line, problem.column) = (Some(line), Some(column));
+        }
         Box::new(problem)
     })
 }

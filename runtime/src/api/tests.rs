@@ -3,7 +3,6 @@ use std::collections::BTreeSet;
 use hyperscale_core::api::{self as core_api, JobView, Refusal, Update};
 use hyperscale_core::ids::{JobId, WorkflowIx};
 use hyperscale_core::input::Input;
-use hyperscale_core::plan::{OnGateLoss, OnWorkerLoss, Plan};
 use hyperscale_core::report::{JobStatus, WorkflowStatus, WorkflowView};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,19 +76,12 @@ impl Served {
     }
 }
 
-fn plan() -> Plan {
-    Plan {
-        name: "checkout".to_owned(),
-        base_url: "demo".to_owned(),
-        workflows: Default::default(),
-        data: Default::default(),
-        thresholds: Default::default(),
-        on_worker_loss: OnWorkerLoss::Replace,
-        on_gate_loss: OnGateLoss::Finish,
-        seed: 42,
-        index_header: false,
-    }
-}
+const PLAN: &str = "
+name: checkout
+base_url: demo
+workflows:
+  a: {executor: per-vu-iterations, vus: 1, flow: [{name: a, get: /}]}
+";
 
 fn view(status: JobStatus) -> JobView {
     JobView {
@@ -119,31 +111,32 @@ fn update(seq: u64, status: JobStatus) -> Update {
 async fn a_submission_is_created_once_and_needs_a_key() {
     let served = served(|_, command| match command {
         Command::Submit { key, plan: sent } => {
-            assert_eq!(*sent, plan());
+            let plan = crate::plan_text::parse_and_check(PLAN, "plan").expect("a good plan");
+            assert_eq!(*sent, plan);
             Reply::Submitted { job: JobId::new(17), existing: key == "again" }
         }
         other => panic!("{other:?}"),
     })
     .await;
-    let body = json!(plan()).to_string();
-    let got = served.send("POST /v1/jobs", "Idempotency-Key: first\r\n", &body).await;
+    let body = PLAN;
+    let got = served.send("POST /v1/jobs", "Idempotency-Key: first\r\n", body).await;
     assert_eq!((got.status, got.json()), (201, json!({"id": "j17", "existing": false})));
     assert!(got.head.contains("location: /v1/jobs/j17"), "{}", got.head);
-    let got = served.send("POST /v1/jobs", "Idempotency-Key: again\r\n", &body).await;
+    let got = served.send("POST /v1/jobs", "Idempotency-Key: again\r\n", body).await;
     assert_eq!((got.status, got.json()), (200, json!({"id": "j17", "existing": true})));
-    let got = served.send("POST /v1/jobs", "", &body).await;
+    let got = served.send("POST /v1/jobs", "", body).await;
     assert_eq!(got.status, 400);
     assert_eq!(got.json()["type"], "urn:hyperscale:problem:bad-request");
     assert!(got.head.contains("content-type: application/problem+json"), "{}", got.head);
     let long = format!("Idempotency-Key: {}\r\n", "k".repeat(129));
-    assert_eq!(served.send("POST /v1/jobs", &long, &body).await.status, 400);
+    assert_eq!(served.send("POST /v1/jobs", &long, body).await.status, 400);
 }
 
 #[tokio::test]
 async fn a_plan_that_is_wrong_or_too_large_is_a_problem_and_never_reaches_the_gate() {
     let served = served(|_, command| panic!("{command:?}")).await;
     let key = "Idempotency-Key: k\r\n";
-    let got = served.send("POST /v1/jobs", key, "{\n \"nmae\": 1}").await;
+    let got = served.send("POST /v1/jobs", key, "base_url: demo\n nmae: 1").await;
     assert_eq!(got.status, 422);
     assert_eq!(got.json()["type"], "urn:hyperscale:problem:plan-invalid");
     assert_eq!(got.json()["line"], 2);

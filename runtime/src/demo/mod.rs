@@ -53,7 +53,7 @@ struct Counters {
 }
 
 impl Shop {
-    /// Opens a shop on a free port of 127.0.0.1. May be called from inside an executor.
+    /// Opens a shop on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// No port could be bound, or no thread started.
@@ -61,11 +61,12 @@ impl Shop {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let listener = {
-            let _entered = runtime.enter();
+            // Not `block_on`: the caller may be a task of another executor.
+            let _inside = runtime.enter();
             TcpListener::from_std(listener)?
         };
+        let address = listener.local_addr()?;
         let counters = Arc::new(Counters::default());
         let (stop, stopped) = oneshot::channel();
         let router = router(counters.clone());

@@ -105,14 +105,12 @@ fn hostile_texts_are_refused() {
         writeln!(text, "{}- ", " ".repeat(depth)).unwrap();
         text
     });
-    let rows = "[a], ".repeat(1_400_000);
     let cases = [
         (nested("[", "]"), "p.yaml:1:59: nested deeper than 32 levels"),
         (nested("{a: ", "}"), "p.yaml:1:143: nested deeper than 32 levels"),
         (format!("setup:\n{blocks}"), "p.yaml:33:32: nested deeper than 32 levels"),
         (inside, "p.yaml:6:12: anchors repeat too much"),
-        (format!("data: {{row: {{rows: [{rows}]}}}}"), "p.yaml:1:6666672: the text holds too much"),
-        (" ".repeat(TEXT_BYTES_MAX + 1), "p.yaml: 16777217 bytes, at most 16777216 are read"),
+        (" ".repeat(TEXT_BYTES_MAX + 1), "p.yaml: 8388609 bytes, at most 8388608 are read"),
         (String::new(), "p.yaml:1:1: `name` is missing"),
         ("[]".to_owned(), "p.yaml:1:1: expected a map"),
         ("name: \u{0}".to_owned(), "p.yaml:1:7: unexpected character: `\\u{0}'"),

@@ -12,11 +12,11 @@ use serde_saphyr::{DuplicateKeyPolicy, Error, Location, MergeKeyPolicy, Options,
 use super::{Position, TextError};
 
 /// The longest text that is read, in bytes: rows included, written as JSON.
-pub const TEXT_BYTES_MAX: usize = 16 << 20;
+pub const TEXT_BYTES_MAX: usize = 8 << 20;
 /// The deepest nesting of maps and lists.
 const DEPTH_MAX: usize = 32;
 /// Values, keys and ends of a text; a row of a data source takes two and one per column.
-const EVENTS_MAX: usize = 4_000_000;
+const EVENTS_MAX: usize = 1_500_000;
 /// Uses of an anchor in a text, and events that they may repeat.
 const ALIASES_MAX: usize = 64;
 const REPEATED_MAX: usize = 10_000;

@@ -18,8 +18,7 @@ impl Summary {
     /// The summary of `result`, made at `now`.
     pub fn of(result: &JobResult, now: SystemTime) -> Self {
         let workflows = &result.result.workflows;
-        let longest = workflows.iter().map(|workflow| workflow.ran).max().unwrap_or_default();
-        let seconds = longest.as_secs_f64();
+        let seconds = result.ran.as_secs_f64();
         let mut sum = Sum::default();
         for workflow in workflows {
             sum.add(&workflow.totals);

@@ -42,7 +42,7 @@ pub struct Config {
     pub name: String,
     /// The job's id, `j17`.
     pub job: String,
-    /// The longest workflow's running time, seconds; rates of the whole job are per second of it.
+    /// Running time of the longest chain of workflows, seconds; rates of the whole job are per second of it.
     pub duration: f64,
 }
 

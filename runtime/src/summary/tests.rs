@@ -97,6 +97,7 @@ fn result() -> JobResult {
         name: "checkout".to_owned(),
         status: JobStatus::Completed,
         reason: String::new(),
+        ran: Duration::from_secs(30),
         result: PartResult {
             cancelled: false,
             workers_lost: 1,

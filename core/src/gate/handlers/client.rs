@@ -1,4 +1,5 @@
-//! Calls from clients. Each gets one reply: at once if it only reads, else from the committed entry.
+//! Calls from clients. Each gets one reply: at once if it only reads, else from the committed
+//! entry.
 
 use crate::api::{ClusterView, Command, Refusal, Reply};
 use crate::gate::models::Job;
@@ -68,7 +69,7 @@ impl Gate {
     }
 
     fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, job: JobId) {
-        let committed = Committed::of(&self.group, &self.ledger);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
         if let Some(command) = self.cancellation.on_cancel(cx, committed, call, job) {
             let index = self.propose(cx, command);
             self.cancellation.on_proposed(job, index, Some(call));

@@ -37,7 +37,7 @@ impl Gate {
             return cx.count(Stat::MessageStale);
         }
         let id = report.part.job;
-        let committed = Committed::of(&self.group, &self.ledger);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = match self.sync.on_report(cx, committed, datacenter, report) {
             Heard::Nothing => return,
             Heard::Settled => return self.settle_part(cx, from, id),
@@ -55,7 +55,7 @@ impl Gate {
         self.publish(cx, id);
         let Some(job) = self.ledger.job(id) else { return };
         let Some(reason) = stats::aborts(job, self.sync.views(id)) else { return };
-        let committed = Committed::of(&self.group, &self.ledger);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
         if let Some(command) = self.cancellation.on_abort(committed, id, reason) {
             let index = self.propose(cx, command);
             self.cancellation.on_proposed(id, index, None);
@@ -68,7 +68,7 @@ impl Gate {
 
     fn end_orphan(&self, cx: &mut Cx<'_>, to: NodeId, id: JobId) {
         // Above every fence that the part can have seen, and resting on an entry that is committed.
-        let fence = self.group.fence(self.group.committed());
+        let fence = self.group.fence(self.applied);
         let cancel = CancelPart { part: part_of(id), fence, workflow: None };
         cx.out.send_resting_on(self.group.committed_lsn(), to, cancel);
     }

@@ -11,7 +11,8 @@ use crate::report::{JobStatus, PartResult, ThresholdOutcome};
 /// A command of the gate ledger. One that was overtaken by an earlier entry changes nothing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum GateCommand {
-    /// A job is created; its id is the entry's index. A known key makes this a no-op that answers with its job.
+    /// A job is created; its id is the entry's index. A known key makes this a no-op that answers
+    /// with its job.
     Create {
         /// The client's idempotency key.
         key: String,

@@ -1,4 +1,5 @@
-//! A job in the ledger, its transition table, and what it needs next. All of it follows from committed entries.
+//! A job in the ledger, its transition table, and what it needs next. All of it follows from
+//! committed entries.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,7 +1,9 @@
-//! From a gate: offers, begins, cancels and acknowledgements of parts. All are repeated by the gate until they are answered,
-//! and all are answered with where the part stands, so any loss, duplication and reordering is harmless.
+//! From a gate: offers, begins, cancels and acknowledgements of parts. All are repeated by the gate
+//! until they are answered, and all are answered with where the part stands, so any loss,
+//! duplication and reordering is harmless.
 //!
-//! Invariants: part-placed-once (nothing runs without a begin for the accepted offer), cancel-beats, no-resurrection.
+//! Invariants: part-placed-once (nothing runs without a begin for the accepted offer),
+//! cancel-beats, no-resurrection.
 
 use crate::ids::{Fence, NodeId, PartId};
 use crate::machine::Cx;
@@ -106,8 +108,8 @@ impl Manager {
         }
     }
 
-    /// Whether the part is buried. One that was cancelled before it was accepted has ended with nothing; of one that was closed
-    /// the gate has the result, so there is nothing to say.
+    /// Whether the part is buried. One that was cancelled before it was accepted has ended with
+    /// nothing; of one that was closed the gate has the result, so there is nothing to say.
     fn answer_tombstone(&mut self, cx: &mut Cx<'_>, from: NodeId, part: PartId) -> bool {
         let Some(tombstone) = self.ledger.tombstone(part).copied() else { return false };
         cx.count(Stat::MessageStale);

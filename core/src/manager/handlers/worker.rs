@@ -1,5 +1,6 @@
-//! From a worker: heartbeats that list its runs, reports and finals. A heartbeat is answered with a verdict on every run that
-//! it lists; a run that is not open in the ledger, or not this life's of this worker, is ended or forgotten.
+//! From a worker: heartbeats that list its runs, reports and finals. A heartbeat is answered with a
+//! verdict on every run that it lists; a run that is not open in the ledger, or not this life's of
+//! this worker, is ended or forgotten.
 //!
 //! Invariants: run-exclusive, counted-once (only an open run's final is committed), cancel-bounded.
 
@@ -121,7 +122,8 @@ impl Manager {
             })
     }
 
-    /// Runs of this life of a worker that were never confirmed have issued nothing and will not: they end at once.
+    /// Runs of this life of a worker that were never confirmed have issued nothing and will not:
+    /// they end at once.
     pub(in crate::manager) fn fail_unconfirmed(
         &mut self,
         cx: &mut Cx<'_>,
@@ -203,7 +205,8 @@ impl Manager {
         }
     }
 
-    /// Longer reservations are committed: runs that wait for them are confirmed without waiting for a heartbeat.
+    /// Longer reservations are committed: runs that wait for them are confirmed without waiting for
+    /// a heartbeat.
     pub(in crate::manager) fn on_advanced(
         &mut self,
         cx: &mut Cx<'_>,

@@ -1,4 +1,5 @@
-//! Commands of a datacenter's ledger. Nothing here is decided when it is applied: whatever time or chance decides is in the command.
+//! Commands of a datacenter's ledger. Nothing here is decided when it is applied: whatever time or
+//! chance decides is in the command.
 
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +124,8 @@ pub enum ManagerCommand {
         /// The part.
         part: PartId,
     },
-    /// A workflow, or all of the part, cannot do what was planned: its runs are ended, then it ends as failed.
+    /// A workflow, or all of the part, cannot do what was planned: its runs are ended, then it ends
+    /// as failed.
     Fail {
         /// The part.
         part: PartId,

@@ -6,8 +6,9 @@ use super::command::RunOutcome;
 use crate::ids::{BootId, LogIndex, NodeId};
 use crate::plan::PlanTime;
 
-/// A shard of a dispatched workflow. At most one of its runs has not ended, and that is the latest: an earlier run is
-/// superseded only after its end was committed, so nothing else of it needs to be kept.
+/// A shard of a dispatched workflow. At most one of its runs has not ended, and that is the latest:
+/// an earlier run is superseded only after its end was committed, so nothing else of it needs to be
+/// kept.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Shard {
     /// How often it was assigned.
@@ -47,7 +48,8 @@ pub struct Ended {
 }
 
 impl Run {
-    /// Whether it may have been confirmed: the first reservation is committed before the first confirmation.
+    /// Whether it may have been confirmed: the first reservation is committed before the first
+    /// confirmation.
     pub fn may_have_issued(&self) -> bool {
         self.reserved > self.first
     }

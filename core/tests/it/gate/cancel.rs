@@ -58,6 +58,7 @@ fn a_job_that_was_not_begun_is_never_begun_after_its_cancel() {
     let effects = lines(&world.sync(usize::MAX));
     assert_eq!(effects.last().unwrap(), "n10 cancel j2/p0 f4 @l7");
     assert!(!effects.iter().any(|line| line.contains("begin")), "{effects:?}");
+    world.left();
     let accepted = world.heard(job, 2, PartPhase::Accepted);
     assert_eq!(world.step(received(EAST, accepted)), []);
     let sent = world.wake_until(4 * S);
@@ -93,7 +94,7 @@ fn a_cancel_committed_before_completion_wins_whatever_was_proposed() {
     let _ = world.step(received(EAST, report));
     let _ = world.step(called(1, Command::Cancel(job)));
     // The part's end commits first and proposes a completion, which the cancel overtakes.
-    assert_eq!(lines(&world.sync(1)), ["n10 ack j2/p0 @l8", "l9 i7 end j2 Completed"]);
+    assert_eq!(lines(&world.sync(1)), ["n10 ack j2/p0 @l7", "l9 i7 end j2 Completed"]);
     assert_eq!(lines(&world.sync(1)), ["call1 cancelling j2 @l9", "j2 #1.5 Cancelling @l9"]);
     assert_eq!(lines(&world.sync(1)), ["l10 i8 end j2 Cancelled"]);
     assert_eq!(lines(&world.sync(1)), ["j2 #1.6 Cancelled @l10"]);

@@ -11,7 +11,8 @@ use hyperscale_core::wire::PartPhase;
 
 use super::world::*;
 
-/// One life of a job with a crash after `cut` records were made durable: what happens until it has ended.
+/// One life of a job with a crash after `cut` records were made durable: what happens until it has
+/// ended.
 fn live_through(cut: usize, cancel: bool) -> (JobStatus, usize) {
     let mut world = World::fresh(config(1));
     let mut records = 0;

@@ -16,33 +16,34 @@ use hyperscale_core::journal::{Record, Recovered, Snapshot};
 use hyperscale_core::machine::Role;
 use hyperscale_core::node::Node;
 use hyperscale_core::plan::{
-    Executor, OnGateLoss, OnWorkerLoss, Plan, PlanTime, RequestStep, Step, Template, When, Workflow,
+    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, PlanTime, RequestStep, Step, Template, When,
+    Workflow,
 };
 use hyperscale_core::report::{PartResult, WorkflowResult, WorkflowStatus, WorkflowView};
 use hyperscale_core::stats::{StepTotals, Totals};
 use hyperscale_core::time::Instant;
 use hyperscale_core::wire::{Message, PartPhase, PartReport};
 
-pub const S: Duration = Duration::from_secs(1);
-pub const GATE: NodeId = NodeId::new(1);
+pub(super) const S: Duration = Duration::from_secs(1);
+pub(super) const GATE: NodeId = NodeId::new(1);
 /// The manager of datacenter `east`, the preferred one.
-pub const EAST: NodeId = NodeId::new(10);
+pub(super) const EAST: NodeId = NodeId::new(10);
 /// The manager of datacenter `west`.
-pub const WEST: NodeId = NodeId::new(20);
+pub(super) const WEST: NodeId = NodeId::new(20);
 
-pub struct World {
-    pub node: Node<Gate>,
-    pub now: Instant,
-    pub config: GateConfig,
-    pub journal: Vec<(Lsn, Record)>,
-    pub durable: Lsn,
-    pub snapshot: Option<(Lsn, Snapshot)>,
+pub(super) struct World {
+    pub(super) node: Node<Gate>,
+    pub(super) now: Instant,
+    pub(super) config: GateConfig,
+    pub(super) journal: Vec<(Lsn, Record)>,
+    pub(super) durable: Lsn,
+    pub(super) snapshot: Option<(Lsn, Snapshot)>,
     /// Outward effects that wait for the journal.
-    pub held: Vec<Effect>,
+    pub(super) held: Vec<Effect>,
     boots: u64,
 }
 
-pub fn config(datacenters: usize) -> GateConfig {
+pub(super) fn config(datacenters: usize) -> GateConfig {
     let all = [("east", EAST), ("west", WEST)]
         .map(|(name, manager)| DatacenterConfig { name: name.into(), managers: vec![manager] });
     GateConfig {
@@ -54,7 +55,7 @@ pub fn config(datacenters: usize) -> GateConfig {
 
 impl World {
     /// A gate with an empty disk that has not heard anything.
-    pub fn fresh(config: GateConfig) -> Self {
+    pub(super) fn fresh(config: GateConfig) -> Self {
         let node = node(&config, 1, Recovered::default());
         let (journal, held) = (vec![], vec![]);
         let (now, durable) = (Instant::ZERO.after(S), Lsn::new(0));
@@ -62,7 +63,7 @@ impl World {
     }
 
     /// A gate of so many datacenters that leads.
-    pub fn led(datacenters: usize) -> Self {
+    pub(super) fn led(datacenters: usize) -> Self {
         let mut world = Self::fresh(config(datacenters));
         world.run(Input::Wake);
         assert!(world.node.role().leads());
@@ -70,7 +71,7 @@ impl World {
     }
 
     /// One step; what it appends is not durable yet.
-    pub fn step(&mut self, input: Input) -> Vec<Effect> {
+    pub(super) fn step(&mut self, input: Input) -> Vec<Effect> {
         let effects: Vec<_> = self.node.step(self.now, input).collect();
         for effect in &effects {
             match effect {
@@ -90,15 +91,16 @@ impl World {
     }
 
     /// Makes the next `count` records durable and says so. Gives the raw effects of that step.
-    pub fn sync(&mut self, count: usize) -> Vec<Effect> {
+    pub(super) fn sync(&mut self, count: usize) -> Vec<Effect> {
         let last = self.journal.iter().map(|(lsn, _)| *lsn).max().unwrap_or_default();
         let upto = self.durable.get().saturating_add(count as u64).min(last.get());
         self.durable = Lsn::new(upto);
         self.step(Input::Durable(self.durable))
     }
 
-    /// One step, then everything durable until nothing is appended any more. Gives what left, in order, as lines.
-    pub fn run(&mut self, input: Input) -> Vec<String> {
+    /// One step, then everything durable until nothing is appended any more. Gives what left, in
+    /// order, as lines.
+    pub(super) fn run(&mut self, input: Input) -> Vec<String> {
         self.step(input);
         while self.journal.last().is_some_and(|(lsn, _)| *lsn > self.durable) {
             self.sync(usize::MAX);
@@ -107,7 +109,7 @@ impl World {
     }
 
     /// What may leave by now.
-    pub fn released(&mut self) -> Vec<Effect> {
+    pub(super) fn released(&mut self) -> Vec<Effect> {
         let durable = self.durable;
         let ready = |effect: &Effect| match effect {
             Effect::Send { after, .. }
@@ -121,23 +123,23 @@ impl World {
         go
     }
 
-    pub fn left(&mut self) -> Vec<String> {
+    pub(super) fn left(&mut self) -> Vec<String> {
         self.released().iter().map(line).collect()
     }
 
-    pub fn call(&mut self, call: u64, command: Command) -> Vec<String> {
+    pub(super) fn call(&mut self, call: u64, command: Command) -> Vec<String> {
         self.run(called(call, command))
     }
 
     /// The reply to a call that needs no entry, from its own step.
-    pub fn ask_now(&mut self, command: Command) -> Reply {
+    pub(super) fn ask_now(&mut self, command: Command) -> Reply {
         let effects = self.step(called(998, command));
         let [Effect::Reply { reply, .. }] = effects.as_slice() else { panic!("{effects:?}") };
         (**reply).clone()
     }
 
     /// The only reply to a call that needs no entry or whose entry is committed at once.
-    pub fn ask(&mut self, command: Command) -> Reply {
+    pub(super) fn ask(&mut self, command: Command) -> Reply {
         self.step(called(999, command));
         while self.journal.last().is_some_and(|(lsn, _)| *lsn > self.durable) {
             self.sync(usize::MAX);
@@ -153,7 +155,7 @@ impl World {
     }
 
     /// Submits a plan under a key; the job's id.
-    pub fn submit(&mut self, key: &str, plan: &Plan) -> JobId {
+    pub(super) fn submit(&mut self, key: &str, plan: &Plan) -> JobId {
         match self.ask(submit(key, plan)) {
             Reply::Submitted { job, existing: false } => job,
             other => panic!("{other:?}"),
@@ -161,13 +163,15 @@ impl World {
     }
 
     /// A report about a job's part.
-    pub fn report(&mut self, from: NodeId, report: PartReport) -> Vec<String> {
+    pub(super) fn report(&mut self, from: NodeId, report: PartReport) -> Vec<String> {
         self.run(received(from, report))
     }
 
-    /// Wakes the gate when it wants to be woken, up to a time. Gives what left, with the seconds that had passed.
-    pub fn wake_until(&mut self, limit: Duration) -> Vec<(u64, String)> {
-        let end = self.now.after(limit);
+    /// Wakes the gate when it wants to be woken, up to a time. Gives what left, with the seconds
+    /// that had passed.
+    pub(super) fn wake_until(&mut self, limit: Duration) -> Vec<(u64, String)> {
+        // Steps at one instant are a nanosecond apart on the node's clock.
+        let end = self.now.after(limit).after(Duration::from_micros(1));
         let start = self.now;
         let mut all = vec![];
         while let Some(wake) = self.node.next_wake().filter(|wake| wake.at <= end) {
@@ -180,7 +184,7 @@ impl World {
     }
 
     /// The node dies; another boot starts from the durable bytes only.
-    pub fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         self.boots += 1;
         let durable = self.durable;
         self.journal.retain(|(lsn, _)| *lsn <= durable);
@@ -189,7 +193,7 @@ impl World {
     }
 
     /// What is on the disk.
-    pub fn disk(&self) -> Recovered {
+    pub(super) fn disk(&self) -> Recovered {
         let above = self.snapshot.as_ref().map_or(Lsn::new(0), |(upto, _)| *upto);
         let records = self.journal.iter().filter(|(lsn, _)| *lsn > above && *lsn <= self.durable);
         Recovered {
@@ -199,7 +203,7 @@ impl World {
         }
     }
 
-    pub fn fence(&self, index: u64) -> Fence {
+    pub(super) fn fence(&self, index: u64) -> Fence {
         let group = self.journal.iter().find_map(|(_, record)| match record {
             Record::Formed { group } => Some(*group),
             _ => None,
@@ -208,7 +212,7 @@ impl World {
     }
 
     /// What a manager would say next under the fence that its phase obeys.
-    pub fn heard(&self, job: JobId, seq: u64, phase: PartPhase) -> PartReport {
+    pub(super) fn heard(&self, job: JobId, seq: u64, phase: PartPhase) -> PartReport {
         let state = self.node.role().ledger().job(job).expect("a job");
         let part = state.part.as_ref().expect("a part");
         let cancel = state.cancel.as_ref().map(|cancel| cancel.at);
@@ -225,7 +229,7 @@ impl World {
     }
 
     /// Brings a submitted job to Running.
-    pub fn begin(&mut self, job: JobId) {
+    pub(super) fn begin(&mut self, job: JobId) {
         let accepted = self.heard(job, 1, PartPhase::Accepted);
         self.report(EAST, accepted);
         let running = self.heard(job, 2, PartPhase::Running);
@@ -240,28 +244,28 @@ fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
     node
 }
 
-pub fn part_of(job: JobId) -> PartId {
+pub(super) fn part_of(job: JobId) -> PartId {
     PartId { job, part: PartIx::new(0) }
 }
 
-pub fn called(call: u64, command: Command) -> Input {
+pub(super) fn called(call: u64, command: Command) -> Input {
     Input::Called { call: CallId::new(call), command: Box::new(command) }
 }
 
-pub fn received(from: NodeId, msg: impl Into<Message>) -> Input {
+pub(super) fn received(from: NodeId, msg: impl Into<Message>) -> Input {
     Input::Received { from, msg: Box::new(msg.into()) }
 }
 
-pub fn submit(key: &str, plan: &Plan) -> Command {
+pub(super) fn submit(key: &str, plan: &Plan) -> Command {
     Command::Submit { key: key.into(), plan: Box::new(plan.clone()) }
 }
 
 /// A plan of 10 s and another 5 s of graceful stop.
-pub fn plan(name: &str) -> Plan {
+pub(super) fn plan(name: &str) -> Plan {
     let step = RequestStep {
         name: "get".into(),
         method: "GET".into(),
-        target: Template::default(),
+        target: Template(vec![Piece::Text("/".into())].try_into().unwrap()),
         headers: BoundedVec::new(),
         body: None,
         expect_status: BoundedVec::new(),
@@ -291,12 +295,12 @@ pub fn plan(name: &str) -> Plan {
     }
 }
 
-pub fn totals(requests: u64, failed: u64) -> Totals {
+pub(super) fn totals(requests: u64, failed: u64) -> Totals {
     let step = StepTotals { requests, failed, ..StepTotals::default() };
     Totals { iterations: requests, steps: vec![step].try_into().unwrap(), ..Totals::default() }
 }
 
-pub fn result(status: WorkflowStatus) -> PartResult {
+pub(super) fn result(status: WorkflowStatus) -> PartResult {
     let workflow = WorkflowResult {
         workflow: WorkflowIx::new(0),
         status,
@@ -317,11 +321,11 @@ pub fn result(status: WorkflowStatus) -> PartResult {
     }
 }
 
-pub fn ended(status: WorkflowStatus) -> PartPhase {
+pub(super) fn ended(status: WorkflowStatus) -> PartPhase {
     PartPhase::Ended(Box::new(result(status)))
 }
 
-pub fn live(second: u64, totals: Totals) -> WorkflowView {
+pub(super) fn live(second: u64, totals: Totals) -> WorkflowView {
     WorkflowView {
         workflow: WorkflowIx::new(0),
         status: WorkflowStatus::Running,
@@ -335,7 +339,7 @@ pub fn live(second: u64, totals: Totals) -> WorkflowView {
 }
 
 /// An effect as a line: what it is and what it must wait for.
-pub fn line(effect: &Effect) -> String {
+pub(super) fn line(effect: &Effect) -> String {
     match effect {
         Effect::Append { lsn, record } => format!("{lsn} {}", record_line(record)),
         Effect::Checkpoint { upto, .. } => format!("checkpoint {upto}"),

@@ -1,0 +1,6 @@
+//! The manager from outside: inputs in, effects out.
+
+mod directed;
+mod fleet;
+mod histories;
+mod rig;

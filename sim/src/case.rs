@@ -1,0 +1,293 @@
+//! A case: everything a seed draws before the first event.
+
+use std::time::Duration;
+
+use hyperscale_core::config::{
+    DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
+};
+use hyperscale_core::ids::NodeId;
+use hyperscale_core::lease::grantor_wait;
+use hyperscale_core::plan::Plan;
+
+use crate::clock::Clock;
+use crate::engine::Target;
+use crate::faults::{self, Class, Fault, GATE, Ground, MANAGER, WORKERS};
+use crate::network::Weather;
+use crate::plans;
+use crate::streams::{Cursor, Stream, Streams};
+
+const MS: u64 = 1_000_000;
+
+/// A job that a client will submit.
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    /// When, true time.
+    pub at: u64,
+    /// The idempotency key.
+    pub key: String,
+    /// What to run.
+    pub plan: Plan,
+    /// When it is cancelled, true time, if it is.
+    pub cancel_at: Option<u64>,
+}
+
+/// Everything drawn for a seed.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The seed.
+    pub seed: u64,
+    /// Fault classes that are on.
+    pub classes: Vec<Class>,
+    /// Cores of each worker.
+    pub cores: Vec<u16>,
+    /// Clients.
+    pub clients: u16,
+    /// A clock per node.
+    pub clocks: Vec<Clock>,
+    /// Confirmations.
+    pub lease: LeaseConfig,
+    /// What the network does while faults go on.
+    pub weather: Weather,
+    /// An ordinary sync takes so long, nanoseconds: shortest and longest.
+    pub sync_ns: (u64, u64),
+    /// How the target behaves.
+    pub target: Target,
+    /// What clients submit.
+    pub jobs: Vec<JobSpec>,
+    /// Faults in the order of their times.
+    pub faults: Vec<(u64, Fault)>,
+    /// When faults stop, true time.
+    pub calm_from: u64,
+    /// The gate's configuration.
+    pub gate: GateConfig,
+    /// The manager's configuration.
+    pub manager: ManagerConfig,
+}
+
+/// The id of the node at this place.
+pub fn node_id(host: u16) -> NodeId {
+    NodeId::new(u64::from(host) + 1)
+}
+
+/// The place of a node.
+pub fn host_of(node: NodeId) -> u16 {
+    (node.get() - 1) as u16
+}
+
+impl Case {
+    /// What `seed` draws, without some classes.
+    pub fn drawn(seed: u64, without: &[Class]) -> Self {
+        let streams = Streams::new(seed);
+        let classes = Class::of_seed(streams, without);
+        let mut top = streams.cursor(Stream::Topology, 0);
+        let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]);
+        let cores: Vec<u16> = (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4])).collect();
+        let calm_from = top.within(9_000, 20_000) * MS;
+        let jobs = jobs(streams, calm_from);
+        let clients = jobs.len() as u16;
+        let lease = LeaseConfig {
+            ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
+            drift_ppm: top.pick(&[10_000, 10_000, 50_000, 200_000]),
+        };
+        let (gate, manager) = configs(&mut top, lease);
+        let hosts = WORKERS + workers;
+        let ground = Ground {
+            hosts,
+            places: hosts + clients,
+            until: calm_from - 500 * MS,
+            ttl: lease.ttl.as_nanos() as u64,
+        };
+        let mut target = streams.cursor(Stream::Load, 1 << 60);
+        Self {
+            seed,
+            clocks: (0..hosts).map(|host| clock(streams, &classes, host, lease)).collect(),
+            weather: weather(streams, &classes),
+            sync_ns: top.pick(&[(50_000, 400_000), (500_000, 4 * MS), (3 * MS, 25 * MS)]),
+            target: Target {
+                fastest: target.within(0, 8) as u8,
+                spread: target.within(0, 7) as u8,
+                failing_ppm: target.pick(&[0, 5_000, 50_000]),
+                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]),
+            },
+            jobs,
+            faults: faults::schedule(streams, &classes, ground),
+            calm_from,
+            classes,
+            cores,
+            clients,
+            lease,
+            gate,
+            manager,
+        }
+    }
+
+    /// The reference cluster: 5 workers, 500 arrivals per second for 60 s, the faults of a median seed.
+    pub fn reference(seed: u64) -> Self {
+        let mut case = Self::drawn(seed, &[]);
+        case.classes = vec![Class::Loss, Class::Dup, Class::Pause, Class::Offset, Class::Drift];
+        let streams = Streams::new(seed);
+        let ttl = Duration::from_secs(3);
+        case.lease = LeaseConfig { ttl, drift_ppm: 10_000 };
+        case.manager = ManagerConfig::new(node_id(MANAGER), "dc1");
+        case.gate = gate_config();
+        case.cores = vec![1; 5];
+        case.clients = 1;
+        let hosts = WORKERS + 5;
+        case.clocks =
+            (0..hosts).map(|host| clock(streams, &case.classes, host, case.lease)).collect();
+        let (delay_min, delay_max) = (100_000, MS);
+        case.weather =
+            Weather { delay_min, delay_max, loss_ppm: 5_000, dup_ppm: 5_000, ..Weather::default() };
+        case.sync_ns = (500_000, 4 * MS);
+        case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
+        let plan = plans::steady(500, 60);
+        case.jobs = vec![JobSpec { at: MS, key: "reference".into(), plan, cancel_at: None }];
+        case.calm_from = 61_000 * MS;
+        let class = Class::CrashWorker;
+        case.faults = vec![
+            (12_000 * MS, Fault::Crash { host: 3, between: true, down: Some(500 * MS), class }),
+            (25_000 * MS, Fault::Pause { host: 4, span: 900 * MS }),
+            (40_000 * MS, Fault::Pause { host: MANAGER, span: 400 * MS }),
+        ];
+        case
+    }
+
+    /// Nodes: gate, manager, workers.
+    pub fn hosts(&self) -> u16 {
+        WORKERS + self.cores.len() as u16
+    }
+
+    /// Nodes and clients.
+    pub fn places(&self) -> u16 {
+        self.hosts() + self.clients
+    }
+
+    /// Whether a fault class is on.
+    pub fn has(&self, class: Class) -> bool {
+        self.classes.contains(&class)
+    }
+
+    /// The configuration of the worker at this place.
+    pub fn worker(&self, host: u16) -> WorkerConfig {
+        WorkerConfig {
+            node: node_id(host),
+            cores: self.cores[usize::from(host - WORKERS)],
+            managers: vec![node_id(MANAGER)],
+            lease: self.lease,
+        }
+    }
+
+    /// How long, in true nanoseconds, after the faults stop every job must be terminal and forgotten. Computed from
+    /// configured timeouts and the plans; clocks may be slow by the bound.
+    pub fn liveness_bound(&self) -> u64 {
+        let manager = &self.manager;
+        let wait = grantor_wait(self.lease.ttl, self.lease.drift_ppm);
+        let resend = manager.resend_after.max(self.gate.resend_after) * 16;
+        let per_workflow =
+            manager.prepare_timeout * 2 + manager.cores_wait + manager.replace_wait + wait * 3;
+        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace;
+        for job in &self.jobs {
+            for workflow in job.plan.workflows.iter() {
+                bound += workflow.executor.planned_duration() + workflow.graceful_stop;
+                bound += per_workflow;
+            }
+        }
+        let slow = 1_000_000 - u128::from(self.worst_drift_ppm()).min(900_000);
+        (bound.as_nanos() * 1_000_000 / slow) as u64
+    }
+
+    /// The largest deviation of a clock of this case or its configuration, millionths.
+    pub fn worst_drift_ppm(&self) -> u32 {
+        let clocks = self.clocks.iter().map(|clock| clock.drift_ppm.unsigned_abs()).max();
+        clocks.unwrap_or(0).max(self.lease.drift_ppm)
+    }
+}
+
+fn gate_config() -> GateConfig {
+    let dc = DatacenterConfig { name: "dc1".to_owned(), managers: vec![node_id(MANAGER)] };
+    GateConfig::new(node_id(GATE), vec![dc])
+}
+
+fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
+    let ms = |top: &mut Cursor, of: &[u64]| Duration::from_millis(top.pick(of));
+    let mut gate = gate_config();
+    gate.resend_after = ms(top, &[200, 500]);
+    gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
+    let mut manager = ManagerConfig::new(node_id(MANAGER), "dc1");
+    manager.lease = lease;
+    manager.start_delay = ms(top, &[20, 100]);
+    manager.prepare_timeout = ms(top, &[2_000, 5_000]);
+    manager.replace_wait = ms(top, &[500, 3_000, 10_000]);
+    manager.cores_wait = ms(top, &[20_000, 60_000]);
+    manager.resend_after = ms(top, &[200, 500]);
+    manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
+    (gate, manager)
+}
+
+fn clock(streams: Streams, classes: &[Class], host: u16, lease: LeaseConfig) -> Clock {
+    let mut cursor = streams.cursor(Stream::Clock, u64::from(host));
+    let bound = u64::from(lease.drift_ppm);
+    let offset = cursor.within(1, 1 << 45);
+    let way = cursor.draw().below(5);
+    let within = cursor.within(0, 2 * bound) as i32 - bound as i32;
+    let beyond = cursor.within(bound * 3 / 2, (bound * 4).min(500_000)) as i32;
+    let (is_beyond, sign) = (cursor.chance(400_000), if way % 2 == 0 { 1 } else { -1 });
+    let on = |class| classes.contains(&class);
+    let drift_ppm = match way {
+        _ if on(Class::DriftBeyond) && (is_beyond || host == MANAGER) => beyond * sign,
+        _ if !on(Class::Drift) => 0,
+        0 | 2 => bound as i32,
+        1 | 3 => -(bound as i32),
+        _ => within,
+    };
+    Clock { offset: if on(Class::Offset) { offset } else { 1_000 * MS }, drift_ppm }
+}
+
+fn weather(streams: Streams, classes: &[Class]) -> Weather {
+    let mut cursor = streams.cursor(Stream::Swarm, 1 << 32);
+    let (delay_min, delay_max) =
+        cursor.pick(&[(20_000, 200_000), (50_000, 2 * MS), (MS, 8 * MS), (5 * MS, 40 * MS)]);
+    let on = |class, value: u64| if classes.contains(&class) { value as u32 } else { 0 };
+    let loss = cursor.pick(&[5_000, 30_000, 120_000]);
+    let dup = cursor.pick(&[5_000, 50_000, 200_000]);
+    let reorder = cursor.pick(&[10_000, 100_000, 400_000]);
+    let spike = cursor.pick(&[2_000, 20_000, 60_000]);
+    let spike_max = cursor.within(20 * MS, 4_000 * MS);
+    let wire = cursor.pick(&[0, 10_000, 1_000_000]);
+    let damage = cursor.pick(&[2_000, 20_000, 80_000]);
+    Weather {
+        delay_min,
+        delay_max,
+        spike_ppm: on(Class::Spike, spike),
+        spike_max,
+        reorder_ppm: on(Class::Reorder, reorder),
+        loss_ppm: on(Class::Loss, loss),
+        dup_ppm: on(Class::Dup, dup),
+        wire_ppm: if classes.contains(&Class::Damage) { 1_000_000 } else { wire },
+        damage_ppm: on(Class::Damage, damage),
+    }
+}
+
+/// What clients submit. A job may have an echo: another client with the same key, and the same plan or another.
+fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
+    let mut cursor = streams.cursor(Stream::Client, 0);
+    let count = cursor.pick(&[1_u64, 1, 2, 2, 3]);
+    let mut specs = Vec::new();
+    for n in 0..count {
+        let mut cursor = streams.cursor(Stream::Client, 1 + n);
+        let at = if n == 0 { cursor.within(1, 1_500) } else { cursor.within(1, 8_000) } * MS;
+        let cancelled = cursor.chance(250_000) && n > 0;
+        let cancel_at = at + cursor.within(MS, calm_from / 2);
+        let (echoed, other) = (cursor.chance(250_000), cursor.chance(300_000));
+        let echo_at = at + cursor.within(0, 3_000) * MS;
+        let key = format!("key-{n}");
+        let plan = plans::drawn(streams, n);
+        let cancel_at = cancelled.then_some(cancel_at);
+        specs.push(JobSpec { at, key: key.clone(), plan: plan.clone(), cancel_at });
+        if echoed {
+            let plan = if other { plans::drawn(streams, n + 100) } else { plan };
+            specs.push(JobSpec { at: echo_at, key, plan, cancel_at: None });
+        }
+    }
+    specs
+}

@@ -1,0 +1,142 @@
+//! A machine with its clock, its disk, the process that runs on it and, on a worker, the engine beside the process.
+
+use std::collections::VecDeque;
+
+use hyperscale_core::effect::Effect;
+use hyperscale_core::ids::{Boot, BootId, Lsn};
+use hyperscale_core::input::Input;
+use hyperscale_core::journal::segment::Identity;
+use hyperscale_core::stat::{Counters, Stat};
+use hyperscale_core::time::Instant;
+
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::engine::Engine;
+use crate::node::AnyNode;
+use crate::streams::{Stream, Streams};
+
+/// One machine.
+#[derive(Debug)]
+pub struct Host {
+    /// Its place.
+    pub place: u16,
+    /// Its clock.
+    pub clock: Clock,
+    /// Its disk; workers write nothing to it.
+    pub disk: Disk,
+    /// The process, while it lives.
+    pub node: Option<AnyNode>,
+    /// Counts the lives of the process.
+    pub life: u32,
+    /// The life's identity.
+    pub boot: Boot,
+    /// The engine, on a worker.
+    pub engine: Engine,
+    /// Effects that wait for a record, in the order of the code.
+    pub held: VecDeque<Effect>,
+    /// Inputs that came while the process stood still.
+    pub inbox: VecDeque<(Input, u64)>,
+    /// The pause under way.
+    pub pause: Option<u32>,
+    /// Counts pauses.
+    pub pauses: u32,
+    /// The process dies for good with this.
+    pub is_gone: bool,
+    /// Die between two effects of the next step that has some, and stay dead so long.
+    pub armed: Option<Option<u64>>,
+    /// The next sync that begins takes so long.
+    pub slow_sync: Option<u64>,
+    /// The next sync fails, and the process stays dead so long.
+    pub fail_sync: Option<u64>,
+    /// Syncs begun.
+    pub syncs: u64,
+    /// Steps taken, over all lives.
+    pub steps: u64,
+    /// The wake that is scheduled: true time and number.
+    pub wish: Option<(u64, u32)>,
+    /// The engine event that is scheduled: true time and number.
+    pub engine_wish: Option<(u64, u32)>,
+    /// Numbers wishes.
+    pub wishes: u32,
+    /// Counters of earlier lives.
+    pub past: Counters,
+}
+
+impl Host {
+    /// A machine whose process has not started.
+    pub fn new(place: u16, clock: Clock) -> Self {
+        let node = u64::from(place) + 1;
+        let identity = Identity { cluster: 1, node, disk: 1_000 + node };
+        Self {
+            place,
+            clock,
+            disk: Disk::new(identity),
+            node: None,
+            life: 0,
+            boot: Boot { id: BootId::new(0), entropy: 0 },
+            engine: Engine::default(),
+            held: VecDeque::new(),
+            inbox: VecDeque::new(),
+            pause: None,
+            pauses: 0,
+            is_gone: false,
+            armed: None,
+            slow_sync: None,
+            fail_sync: None,
+            syncs: 0,
+            steps: 0,
+            wish: None,
+            engine_wish: None,
+            wishes: 0,
+            past: Counters::default(),
+        }
+    }
+
+    /// A new life begins: its identity.
+    pub fn next_boot(&mut self, streams: Streams) -> Boot {
+        self.life += 1;
+        let (place, life) = (u64::from(self.place), u64::from(self.life));
+        let draw = |n| streams.bits(Stream::Boot, place, life * 2 + n);
+        self.boot = Boot { id: BootId::new(draw(0)), entropy: draw(1) };
+        self.engine = Engine::new(self.place, self.life);
+        self.boot
+    }
+
+    /// What its clock shows.
+    pub fn local(&self, now: u64) -> Instant {
+        self.clock.local(now)
+    }
+
+    /// Whether the process lives and takes inputs.
+    pub fn is_awake(&self) -> bool {
+        self.node.is_some() && self.pause.is_none()
+    }
+
+    /// Whether it writes a journal.
+    pub fn has_journal(&self) -> bool {
+        self.place < crate::faults::WORKERS
+    }
+
+    /// The newest durable record; workers promise nothing durable.
+    pub fn durable(&self) -> Lsn {
+        self.disk.durable()
+    }
+
+    /// A counter over all lives.
+    pub fn count(&self, stat: Stat) -> u64 {
+        self.past.count(stat) + self.node.as_ref().map_or(0, |node| node.stats().count(stat))
+    }
+
+    /// The process dies: everything volatile goes.
+    pub fn die(&mut self) {
+        if let Some(node) = self.node.take() {
+            for stat in Stat::ALL {
+                self.past.add(*stat, node.stats().count(*stat));
+            }
+        }
+        self.held.clear();
+        self.inbox.clear();
+        (self.pause, self.armed, self.wish, self.engine_wish) = (None, None, None, None);
+        (self.slow_sync, self.fail_sync) = (None, None);
+    }
+}

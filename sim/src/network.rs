@@ -1,0 +1,315 @@
+//! The network: messages in flight in a slab, per directed link delay, loss, duplication, damage and cuts.
+//!
+//! Every draw is keyed by (link, ordinal of the message on that link). A sampled share of the messages goes through
+//! the real frame and codec; a damaged frame is refused by its checksum and hence lost. What was in flight when its
+//! sender died still arrives.
+
+use hyperscale_core::api::{Command, Reply};
+use hyperscale_core::limits;
+use hyperscale_core::wire::{Message, codec, frame};
+use slab::Slab;
+
+use crate::queue::{Event, Queue};
+use crate::streams::{Stream, Streams};
+
+/// What travels.
+#[derive(Clone, Debug)]
+pub enum Cargo {
+    /// Between nodes.
+    Message(Box<Message>),
+    /// A client asks; the number is the client's own.
+    Call(u64, Box<Command>),
+    /// A gate answers the client's call of this number.
+    Reply(u64, Box<Reply>),
+}
+
+/// A message in flight.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    /// The sender's place.
+    pub from: u16,
+    /// The receiver's place.
+    pub to: u16,
+    /// What it says.
+    pub cargo: Cargo,
+    /// The digest of that.
+    pub digest: u64,
+}
+
+/// What the network does to messages, times in nanoseconds, chances in millionths.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// The shortest delay.
+    pub delay_min: u64,
+    /// The longest ordinary delay.
+    pub delay_max: u64,
+    /// How often a message is much slower.
+    pub spike_ppm: u32,
+    /// How much slower at most.
+    pub spike_max: u64,
+    /// How often a message may be overtaken.
+    pub reorder_ppm: u32,
+    /// How often a message is lost.
+    pub loss_ppm: u32,
+    /// How often a message arrives twice.
+    pub dup_ppm: u32,
+    /// How often a message goes through the wire codec.
+    pub wire_ppm: u32,
+    /// How often one of those is damaged.
+    pub damage_ppm: u32,
+}
+
+/// How often each fault did something.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fired {
+    /// Messages much slower than usual.
+    pub spikes: u64,
+    /// Messages made slow enough to be overtaken.
+    pub reorders: u64,
+    /// Messages lost.
+    pub losses: u64,
+    /// Messages that arrived twice.
+    pub dups: u64,
+    /// Messages damaged.
+    pub damages: u64,
+    /// Messages that met a cut.
+    pub cuts: u64,
+    /// Messages sent through the codec.
+    pub wired: u64,
+}
+
+/// Why a message could not go over the wire although nothing damaged it: a defect of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireDefect(pub String);
+
+/// All links.
+#[derive(Debug)]
+pub struct Network {
+    streams: Streams,
+    places: usize,
+    sent: Vec<u64>,
+    cuts: Vec<u8>,
+    last: Vec<u64>,
+    flights: Slab<Flight>,
+    /// What it does at present.
+    pub weather: Weather,
+    /// How often each fault did something.
+    pub fired: Fired,
+    buffer: Vec<u8>,
+}
+
+impl Network {
+    /// Links between so many places.
+    pub fn new(streams: Streams, places: usize, weather: Weather) -> Self {
+        let links = places * places;
+        Self {
+            streams,
+            places,
+            sent: vec![0; links],
+            cuts: vec![0; links],
+            last: vec![0; links],
+            flights: Slab::new(),
+            weather,
+            fired: Fired::default(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Cuts a directed link; cuts add up.
+    pub fn cut(&mut self, from: u16, to: u16) {
+        let link = self.link(from, to);
+        self.cuts[link] = self.cuts[link].saturating_add(1);
+    }
+
+    /// Takes one cut of a directed link back.
+    pub fn heal(&mut self, from: u16, to: u16) {
+        let link = self.link(from, to);
+        self.cuts[link] = self.cuts[link].saturating_sub(1);
+    }
+
+    /// Takes every cut back.
+    pub fn heal_all(&mut self) {
+        self.cuts.fill(0);
+    }
+
+    /// Messages in flight.
+    pub fn in_flight(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Takes an arriving message out of the slab.
+    pub fn arrive(&mut self, flight: u32) -> Flight {
+        self.flights.remove(flight as usize)
+    }
+
+    /// Sends at true time `now`.
+    ///
+    /// # Errors
+    /// When the codec refuses or changes an undamaged message.
+    pub fn send(
+        &mut self,
+        now: u64,
+        mut flight: Flight,
+        queue: &mut Queue,
+    ) -> Result<(), WireDefect> {
+        let link = self.link(flight.from, flight.to);
+        let ordinal = self.sent[link];
+        self.sent[link] += 1;
+        let (w, s, entity) = (self.weather, self.streams, link as u64);
+        if self.cuts[link] > 0 {
+            self.fired.cuts += 1;
+            return Ok(());
+        }
+        if s.draw(Stream::NetLoss, entity, ordinal).chance(w.loss_ppm) {
+            self.fired.losses += 1;
+            return Ok(());
+        }
+        if w.wire_ppm > 0 && s.draw(Stream::NetWire, entity, ordinal * 3).chance(w.wire_ppm) {
+            match self.over_the_wire(entity, ordinal, flight)? {
+                Some(decoded) => flight = decoded,
+                None => return Ok(()),
+            }
+        }
+        let at = self.arrival(now, link, ordinal);
+        if s.draw(Stream::NetDup, entity, ordinal).chance(w.dup_ppm) {
+            self.fired.dups += 1;
+            let again = at + s.draw(Stream::NetDup, entity, !ordinal).below(4 * w.delay_max + 1);
+            self.launch(again, flight.clone(), queue);
+        }
+        self.launch(at, flight, queue);
+        Ok(())
+    }
+
+    fn launch(&mut self, at: u64, flight: Flight, queue: &mut Queue) {
+        let flight = self.flights.insert(flight) as u32;
+        queue.push(at, Event::Deliver { flight });
+    }
+
+    /// When a message arrives: after the one before it on the link, unless it is drawn to be overtaken.
+    fn arrival(&mut self, now: u64, link: usize, ordinal: u64) -> u64 {
+        let (w, entity) = (self.weather, link as u64);
+        let draw = |n: u64| self.streams.draw(Stream::NetDelay, entity, ordinal * 4 + n);
+        let mut delay = draw(0).within(w.delay_min, w.delay_max);
+        if w.spike_ppm > 0 && draw(1).chance(w.spike_ppm) {
+            self.fired.spikes += 1;
+            delay += draw(2).below(w.spike_max + 1);
+        }
+        if w.reorder_ppm > 0 && draw(3).chance(w.reorder_ppm) {
+            self.fired.reorders += 1;
+            return now + delay + draw(2).below(4 * w.delay_max + 1);
+        }
+        let at = (now + delay).max(self.last[link] + 1);
+        self.last[link] = at;
+        at
+    }
+
+    /// Encodes and decodes; `None` when the frame was damaged and refused.
+    fn over_the_wire(
+        &mut self,
+        entity: u64,
+        ordinal: u64,
+        flight: Flight,
+    ) -> Result<Option<Flight>, WireDefect> {
+        let Cargo::Message(msg) = &flight.cargo else { return Ok(Some(flight)) };
+        self.fired.wired += 1;
+        let defect = |what: &dyn std::fmt::Display| WireDefect(format!("{what}: {msg:?}"));
+        let payload = codec::encode(msg, limits::FRAME_MAX).map_err(|e| defect(&e))?;
+        self.buffer.clear();
+        frame::encode_frame(0, &payload, &mut self.buffer).map_err(|e| defect(&e))?;
+        let damaged = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 1);
+        let damaged = damaged.chance(self.weather.damage_ppm);
+        if damaged {
+            self.fired.damages += 1;
+            let bit = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 2);
+            let bit = bit.below(self.buffer.len() as u64 * 8);
+            self.buffer[(bit / 8) as usize] ^= 1 << (bit % 8);
+        }
+        let mut reader = frame::FrameReader::new();
+        reader.push(&self.buffer);
+        let decoded = match reader.next_frame() {
+            Ok(Some(frame)) => codec::decode::<Message>(frame.payload).map_err(|e| defect(&e))?,
+            Ok(None) | Err(_) if damaged => return Ok(None),
+            Ok(None) => return Err(defect(&"the frame is not whole")),
+            Err(error) => return Err(defect(&error)),
+        };
+        if decoded != **msg {
+            return Err(defect(&"the codec changed a message"));
+        }
+        Ok(Some(Flight { cargo: Cargo::Message(Box::new(decoded)), ..flight }))
+    }
+
+    fn link(&self, from: u16, to: u16) -> usize {
+        usize::from(from) * self.places + usize::from(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyperscale_core::wire::Capacity;
+
+    fn sent(weather: Weather, count: u64) -> (Network, Vec<u64>) {
+        let streams = Streams::new(3);
+        let mut network = Network::new(streams, 2, weather);
+        let mut queue = Queue::new(streams);
+        for n in 0..count {
+            let msg = Box::new(Message::from(Capacity { workers: n as u32, cores: 0, free: 0 }));
+            let flight = Flight { from: 0, to: 1, cargo: Cargo::Message(msg), digest: n };
+            network.send(n * 1_000, flight, &mut queue).unwrap();
+        }
+        let mut order = Vec::new();
+        while let Some((_, Event::Deliver { flight })) = queue.pop() {
+            order.push(network.arrive(flight).digest);
+        }
+        (network, order)
+    }
+
+    #[test]
+    fn a_calm_link_keeps_everything_in_order() {
+        let calm = Weather { delay_min: 10, delay_max: 90_000, ..Weather::default() };
+        assert_eq!(sent(calm, 200).1, (0..200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn every_fault_fires_and_does_what_it_says() {
+        let delay = Weather { delay_min: 10, delay_max: 90_000, ..Weather::default() };
+        let (network, order) = sent(Weather { loss_ppm: 200_000, ..delay }, 1_000);
+        assert_eq!(order.len() as u64, 1_000 - network.fired.losses);
+        assert!((150..250).contains(&network.fired.losses));
+        let (network, order) = sent(Weather { dup_ppm: 200_000, ..delay }, 1_000);
+        assert_eq!(order.len() as u64, 1_000 + network.fired.dups);
+        let (network, order) = sent(Weather { reorder_ppm: 200_000, ..delay }, 1_000);
+        assert!(network.fired.reorders > 0 && !order.is_sorted());
+        let wire = Weather { wire_ppm: 1_000_000, damage_ppm: 300_000, ..delay };
+        let (network, order) = sent(wire, 1_000);
+        assert_eq!(network.fired.wired, 1_000);
+        assert_eq!(order.len() as u64, 1_000 - network.fired.damages);
+    }
+
+    #[test]
+    fn losing_messages_shifts_no_delay() {
+        let delay = Weather { delay_min: 10, delay_max: 900, ..Weather::default() };
+        let kept = sent(delay, 300).1;
+        let lossy = sent(Weather { loss_ppm: 100_000, ..delay }, 300).1;
+        assert!(lossy.len() < kept.len() && lossy.iter().all(|n| kept.contains(n)));
+    }
+
+    #[test]
+    fn a_cut_is_one_way_and_heals() {
+        let streams = Streams::new(3);
+        let mut queue = Queue::new(streams);
+        let mut network = Network::new(streams, 2, Weather::default());
+        let flight = |from, to| {
+            let msg = Message::from(Capacity { workers: 0, cores: 0, free: 0 });
+            Flight { from, to, cargo: Cargo::Message(Box::new(msg)), digest: 0 }
+        };
+        network.cut(0, 1);
+        network.send(0, flight(0, 1), &mut queue).unwrap();
+        assert!(queue.is_empty());
+        network.send(0, flight(1, 0), &mut queue).unwrap();
+        assert_eq!(queue.len(), 1);
+        network.heal(0, 1);
+        network.send(0, flight(0, 1), &mut queue).unwrap();
+        assert_eq!(queue.len(), 2);
+    }
+}

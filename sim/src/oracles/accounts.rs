@@ -1,0 +1,249 @@
+//! P2: what is reported equals what engines measured, run by run and summed, each run once.
+//!
+//! The sums are made here, by plain addition, not by the core's merge.
+
+use std::collections::BTreeMap;
+
+use hyperscale_core::effect::Effect;
+use hyperscale_core::gate::GateCommand;
+use hyperscale_core::ids::{JobId, LogIndex, Lsn, RunId, ShardId, WorkflowIx};
+use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::journal::Record;
+use hyperscale_core::manager::{ManagerCommand, RunOutcome};
+use hyperscale_core::report::{LossKind, PartResult, WorkflowResult};
+use hyperscale_core::stats::{Histogram, Totals};
+use hyperscale_core::wire::{Message, PartPhase};
+
+use super::{Oracle, Seen, View, Wants, broken};
+use crate::faults::MANAGER;
+use crate::truth::RunTruth;
+
+/// A sum of totals: every counter and every bucket by name.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Sum(BTreeMap<(usize, &'static str, u64), u64>);
+
+impl Sum {
+    fn count(&mut self, step: usize, what: &'static str, n: u64) {
+        if n > 0 {
+            *self.0.entry((step, what, u64::MAX)).or_default() += n;
+        }
+    }
+
+    fn histogram(&mut self, step: usize, what: &'static str, histogram: &Histogram) {
+        for (bucket, count) in histogram.buckets() {
+            *self.0.entry((step, what, *bucket)).or_default() += count;
+        }
+        self.count(step, what, histogram.sum_us());
+    }
+
+    /// Adds the totals of a run.
+    pub fn add(&mut self, totals: &Totals) {
+        self.count(0, "iterations", totals.iterations);
+        self.count(0, "interrupted iterations", totals.interrupted);
+        self.count(0, "dropped", totals.dropped);
+        self.histogram(0, "iteration duration", &totals.iteration_duration);
+        self.histogram(0, "start lag", &totals.start_lag);
+        for (step, of) in totals.steps.iter().enumerate() {
+            self.count(step, "requests", of.requests);
+            self.count(step, "failed", of.failed);
+            self.count(step, "interrupted", of.interrupted);
+            self.count(step, "refused", of.errors.refused);
+            self.count(step, "reset", of.errors.reset);
+            self.count(step, "timeout", of.errors.timeout);
+            self.count(step, "bad status", of.errors.status);
+            self.count(step, "bad body", of.errors.body);
+            self.count(step, "checks passed", of.checks_passed);
+            self.count(step, "checks failed", of.checks_failed);
+            self.count(step, "sent", of.sent);
+            self.count(step, "received", of.received);
+            for (status, count) in of.statuses.iter() {
+                *self.0.entry((step, "status", u64::from(*status))).or_default() += count;
+            }
+            self.histogram(step, "duration", &of.duration);
+            self.histogram(step, "latency", &of.latency);
+            self.histogram(step, "blocked", &of.blocked);
+            self.histogram(step, "connecting", &of.connecting);
+            self.histogram(step, "sending", &of.sending);
+            self.histogram(step, "waiting", &of.waiting);
+            self.histogram(step, "receiving", &of.receiving);
+        }
+    }
+
+    /// The first difference, in words; `more` items were dropped without a run to report them.
+    fn differs(&self, reported: &Sum, more: u64) -> Option<String> {
+        let dropped = (0, "dropped", u64::MAX);
+        let read = |sum: &Sum, key| sum.0.get(key).copied().unwrap_or(0);
+        self.0
+            .keys()
+            .chain(reported.0.keys())
+            .find_map(|key| {
+                let own = read(self, key) + if *key == dropped { more } else { 0 };
+                let found = read(reported, key);
+                (own != found)
+                    .then(|| format!("step {} {}: {found} reported, {own} true", key.0, key.1))
+            })
+            .or_else(|| {
+                let found = read(reported, &dropped);
+                let own = read(self, &dropped) + more;
+                (found != own).then(|| format!("dropped: {found} reported, {own} true"))
+            })
+    }
+}
+
+/// The sum of these totals.
+pub fn merged<'a>(totals: impl IntoIterator<Item = &'a Totals>) -> Sum {
+    let mut sum = Sum::default();
+    for one in totals {
+        sum.add(one);
+    }
+    sum
+}
+
+type Ends = BTreeMap<(ShardId, LogIndex), (Lsn, Totals)>;
+
+/// The committed ends of runs, each once, and workflow results as datacenters report them.
+#[derive(Debug, Default)]
+pub struct TotalsExact {
+    ends: Ends,
+    judged: u64,
+}
+
+impl Oracle for TotalsExact {
+    fn inv(&self) -> Inv {
+        Inv::TotalsExact
+    }
+    fn wants(&self) -> Wants {
+        Wants::APPENDED.and(Wants::LIVES)
+    }
+    fn judged(&self) -> u64 {
+        self.judged
+    }
+    fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
+        match seen {
+            Seen::Appended { lsn, record: Record::Manager(entry), .. } => match &entry.command {
+                Some(ManagerCommand::EndRun { run, outcome, totals, .. }) => {
+                    let key = (run.shard, run.fence.index);
+                    self.ends.entry(key).or_insert_with(|| (*lsn, (**totals).clone()));
+                    self.on_end(view, *run, outcome, totals)?;
+                }
+                _ => {}
+            },
+            Seen::Appended { record: Record::Gate(entry), .. } => {
+                if let Some(GateCommand::EndPart { part, result: Some(result), .. }) =
+                    &entry.command
+                {
+                    for workflow in &result.workflows {
+                        self.on_result(part.job, workflow)?;
+                    }
+                }
+            }
+            Seen::Booted { host: MANAGER, last } => self.ends.retain(|_, (lsn, _)| *lsn <= *last),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl TotalsExact {
+    fn on_end(
+        &mut self,
+        view: &View<'_>,
+        run: RunId,
+        outcome: &RunOutcome,
+        totals: &Totals,
+    ) -> Result<(), Violation> {
+        let digest = hyperscale_core::digest::of(totals);
+        let is_final = matches!(outcome, RunOutcome::Completed | RunOutcome::Stopped);
+        let matches = |life: &RunTruth| {
+            let cut = !is_final && life.cuts.iter().any(|cut| cut.digest == digest);
+            cut || life.end.is_some_and(|end| end.digest == digest)
+        };
+        self.judged += 1;
+        let nothing = *totals == Totals::default()
+            && (!is_final || view.truth.lives_of(run).all(|life| life.issued == 0));
+        if nothing || view.truth.lives_of(run).any(matches) {
+            return Ok(());
+        }
+        broken(Inv::TotalsExact, format!("the totals of {run:?} ({outcome:?}) are no engine's"))
+    }
+
+    fn on_result(&mut self, job: JobId, result: &WorkflowResult) -> Result<(), Violation> {
+        self.judged += 1;
+        let mut own = Sum::default();
+        for ((shard, _), (_, totals)) in &self.ends {
+            if shard.job == job && shard.workflow == result.workflow {
+                own.add(totals);
+            }
+        }
+        let unserved = result.losses.iter().filter(|loss| loss.kind == LossKind::Unserved);
+        let unserved = unserved.map(|loss| loss.items).sum();
+        match own.differs(&merged([&*result.totals]), unserved) {
+            None => Ok(()),
+            Some(what) => broken(
+                Inv::TotalsExact,
+                format!("{job:?}/{:?}: {what} ({} losses)", result.workflow, result.losses.len()),
+            ),
+        }
+    }
+}
+
+/// Nothing is counted twice: neither live views nor results exceed what engines did, and a result never changes.
+#[derive(Debug, Default)]
+pub struct CountedOnce {
+    results: BTreeMap<JobId, PartResult>,
+    judged: u64,
+}
+
+impl Oracle for CountedOnce {
+    fn inv(&self) -> Inv {
+        Inv::CountedOnce
+    }
+    fn wants(&self) -> Wants {
+        Wants::LEFT
+    }
+    fn judged(&self) -> u64 {
+        self.judged
+    }
+    fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
+        let Seen::Left { effect: Effect::Send { msg, .. }, .. } = seen else { return Ok(()) };
+        let Message::PartReport(report) = &**msg else { return Ok(()) };
+        for live in &report.workflows {
+            self.on_totals(view, report.part.job, live.workflow, &live.totals)?;
+        }
+        let PartPhase::Ended(result) = &report.phase else { return Ok(()) };
+        for workflow in &result.workflows {
+            self.on_totals(view, report.part.job, workflow.workflow, &workflow.totals)?;
+        }
+        let first = self.results.entry(report.part.job).or_insert_with(|| (**result).clone());
+        if *first != **result {
+            return broken(self.inv(), format!("the result of {:?} changed", report.part));
+        }
+        Ok(())
+    }
+}
+
+impl CountedOnce {
+    fn on_totals(
+        &mut self,
+        view: &View<'_>,
+        job: JobId,
+        workflow: WorkflowIx,
+        totals: &Totals,
+    ) -> Result<(), Violation> {
+        if totals.iterations == 0 {
+            return Ok(());
+        }
+        self.judged += 1;
+        let runs = view.truth.runs_of(job, workflow);
+        let known =
+            |run: &RunTruth| run.end.or(run.cuts.last().copied()).map_or(0, |cut| cut.iterations);
+        let most: u64 = runs.map(known).sum();
+        if totals.iterations > most {
+            return broken(
+                Inv::CountedOnce,
+                format!("{job:?}/{workflow:?}: {} iterations of {most}", totals.iterations),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+//! Oracles: each watches the whole simulation from outside for one promise and counts how often it had something to
+//! judge. They read a view, draw nothing, and change nothing.
+//!
+//! Promises that rest on clocks (P1) are waived in a case whose clocks run beyond the bound; everything else holds there.
+
+mod accounts;
+mod book;
+mod cancel;
+mod gate_jobs;
+mod issuance;
+mod leases;
+mod liveness;
+mod loss;
+mod persist_first;
+mod promises;
+mod resources;
+mod resume;
+mod shares;
+mod workflows;
+
+use std::fmt;
+
+use hyperscale_core::effect::Effect;
+use hyperscale_core::ids::Lsn;
+use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::journal::Record;
+
+use crate::case::Case;
+use crate::faults::Class;
+use crate::host::Host;
+use crate::patron::Patron;
+use crate::truth::Truth;
+
+pub use liveness::leftover;
+
+/// What an oracle may read.
+pub struct View<'a> {
+    /// True time, nanoseconds.
+    pub now: u64,
+    /// What was drawn.
+    pub case: &'a Case,
+    /// Every machine.
+    pub hosts: &'a [Host],
+    /// What engines really did.
+    pub truth: &'a Truth,
+    /// Every client.
+    pub patrons: &'a [Patron],
+    /// Whether faults have stopped.
+    pub is_calm: bool,
+}
+
+/// What an oracle is shown.
+pub enum Seen<'a> {
+    /// A node appended a record.
+    Appended {
+        /// Which node.
+        host: u16,
+        /// Where.
+        lsn: Lsn,
+        /// What.
+        record: &'a Record,
+    },
+    /// A disk is durable up to here.
+    Durable {
+        /// Which node.
+        host: u16,
+        /// The newest durable record.
+        lsn: Lsn,
+    },
+    /// An effect reached the world outside a node.
+    Left {
+        /// Which node.
+        host: u16,
+        /// What.
+        effect: &'a Effect,
+    },
+    /// A node has taken a step.
+    Stepped {
+        /// Which node.
+        host: u16,
+    },
+    /// A process died.
+    Crashed {
+        /// Which node.
+        host: u16,
+    },
+    /// A process started from its disk.
+    Booted {
+        /// Which node.
+        host: u16,
+        /// The newest record on its disk.
+        last: Lsn,
+    },
+    /// Time passed.
+    Looked,
+    /// The case is over.
+    Over,
+}
+
+/// What kinds of things an oracle wants to be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wants(u8);
+
+impl Wants {
+    /// `Appended`.
+    pub const APPENDED: Wants = Wants(1);
+    /// `Durable`.
+    pub const DURABLE: Wants = Wants(2);
+    /// `Left`.
+    pub const LEFT: Wants = Wants(4);
+    /// `Stepped`.
+    pub const STEPPED: Wants = Wants(8);
+    /// `Crashed` and `Booted`.
+    pub const LIVES: Wants = Wants(16);
+    /// `Looked`.
+    pub const LOOKED: Wants = Wants(32);
+    /// `Over`.
+    pub const OVER: Wants = Wants(64);
+
+    /// Both.
+    pub const fn and(self, other: Wants) -> Wants {
+        Wants(self.0 | other.0)
+    }
+}
+
+impl Seen<'_> {
+    const fn kind(&self) -> usize {
+        match self {
+            Seen::Appended { .. } => 0,
+            Seen::Durable { .. } => 1,
+            Seen::Left { .. } => 2,
+            Seen::Stepped { .. } => 3,
+            Seen::Crashed { .. } | Seen::Booted { .. } => 4,
+            Seen::Looked => 5,
+            Seen::Over => 6,
+        }
+    }
+}
+
+/// One promise, watched.
+pub trait Oracle: fmt::Debug {
+    /// Which.
+    fn inv(&self) -> Inv;
+    /// What it wants to see.
+    fn wants(&self) -> Wants;
+    /// Judges.
+    ///
+    /// # Errors
+    /// The promise was broken.
+    fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation>;
+    /// How often it judged a case that could have been broken.
+    fn judged(&self) -> u64;
+    /// Whether it holds only while clocks keep the bound.
+    fn rests_on_clocks(&self) -> bool {
+        false
+    }
+}
+
+/// All oracles of a case.
+#[derive(Debug)]
+pub struct Panel {
+    oracles: Vec<Box<dyn Oracle>>,
+    by_kind: [Vec<usize>; 7],
+}
+
+impl Panel {
+    /// The oracles of this case.
+    pub fn new(case: &Case) -> Self {
+        let mut oracles: Vec<Box<dyn Oracle>> = vec![
+            Box::new(issuance::RunExclusive::default()),
+            Box::new(issuance::IndexOnce::default()),
+            Box::new(issuance::PlanCeiling::default()),
+            Box::new(shares::SharesExact::default()),
+            Box::new(accounts::CountedOnce::default()),
+            Box::new(accounts::TotalsExact::default()),
+            Box::new(loss::LossDeclared::default()),
+            Box::new(loss::CoverageHonest::default()),
+            Box::new(gate_jobs::JobOnce::default()),
+            Box::new(gate_jobs::JobDurable::default()),
+            Box::new(gate_jobs::JobTerminal::default()),
+            Box::new(cancel::CancelBeats::default()),
+            Box::new(cancel::CancelBounded::default()),
+            Box::new(workflows::NoResurrection::default()),
+            Box::new(workflows::DagOrder::default()),
+            Box::new(workflows::LifecycleLegal::default()),
+            Box::new(resources::CoresConserved::default()),
+            Box::new(leases::FirstConfirmAlone::default()),
+            Box::new(leases::FenceMonotonic::default()),
+            Box::new(persist_first::PersistFirst::default()),
+            Box::new(promises::JournalTail::default()),
+            Box::new(resources::Bounded::default()),
+            Box::new(liveness::TerminalEventually::default()),
+            Box::new(liveness::CleanSlate::default()),
+            Box::new(resume::LoadResumes::default()),
+        ];
+        let beyond = case.has(Class::DriftBeyond);
+        oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
+        let mut by_kind: [Vec<usize>; 7] = Default::default();
+        for (place, oracle) in oracles.iter().enumerate() {
+            for (kind, list) in by_kind.iter_mut().enumerate() {
+                if oracle.wants().0 >> kind & 1 == 1 {
+                    list.push(place);
+                }
+            }
+        }
+        Self { oracles, by_kind }
+    }
+
+    /// Shows something to every oracle that wants it.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn observe(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
+        for place in &self.by_kind[seen.kind()] {
+            self.oracles[*place].see(view, seen)?;
+        }
+        Ok(())
+    }
+
+    /// Every oracle and how often it judged.
+    pub fn judged(&self) -> Vec<(Inv, u64)> {
+        self.oracles.iter().map(|oracle| (oracle.inv(), oracle.judged())).collect()
+    }
+}
+
+/// A broken promise.
+fn broken<T>(inv: Inv, detail: String) -> Result<T, Violation> {
+    Err(Violation::new(inv, detail))
+}

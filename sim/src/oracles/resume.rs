@@ -1,0 +1,131 @@
+//! load-resumes: after a worker's death the missing load is back within `ttl x (1 + drift) / (1 - drift)^2 + 1 s`,
+//! if cores were free and nothing else was in the way.
+
+use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::plan::OnWorkerLoss;
+
+use super::{Oracle, Seen, View, Wants, broken};
+use crate::faults::{Class, Fault, MANAGER, WORKERS};
+
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    at: u64,
+    place: usize,
+}
+
+/// Runs whose worker died while it issued.
+#[derive(Debug, Default)]
+pub struct LoadResumes {
+    deaths: Vec<Death>,
+    judged: u64,
+}
+
+impl Oracle for LoadResumes {
+    fn inv(&self) -> Inv {
+        Inv::LoadResumes
+    }
+    fn wants(&self) -> Wants {
+        Wants::LIVES.and(Wants::OVER)
+    }
+    fn rests_on_clocks(&self) -> bool {
+        true
+    }
+    fn judged(&self) -> u64 {
+        self.judged
+    }
+    fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
+        match seen {
+            Seen::Crashed { host } if *host >= WORKERS => {
+                self.on_death(view, *host);
+                Ok(())
+            }
+            Seen::Over => {
+                let deaths = std::mem::take(&mut self.deaths);
+                deaths.iter().try_for_each(|death| self.on_over(view, *death))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl LoadResumes {
+    fn on_death(&mut self, view: &View<'_>, host: u16) {
+        let case = view.case;
+        let blurred = [Class::Loss, Class::Spike, Class::Damage, Class::DriftBeyond];
+        if blurred.iter().any(|class| case.has(*class)) || !is_quiet(view, host) {
+            return;
+        }
+        let free: usize = (WORKERS..case.hosts())
+            .filter(|other| *other != host)
+            .map(|other| {
+                let place = &view.hosts[usize::from(other)];
+                let cores = usize::from(case.cores[usize::from(other - WORKERS)]);
+                if place.is_awake() { cores.saturating_sub(place.engine.runs()) } else { 0 }
+            })
+            .sum();
+        let died: Vec<usize> = (0..view.truth.runs.len())
+            .filter(|place| {
+                let run = &view.truth.runs[*place];
+                run.host == host && run.over == Some(view.now) && run.licensed_until > view.now
+            })
+            .collect();
+        if !died.is_empty() && free >= died.len() && case.jobs.len() == 1 {
+            self.deaths.extend(died.into_iter().map(|place| Death { at: view.now, place }));
+        }
+    }
+
+    fn on_over(&mut self, view: &View<'_>, death: Death) -> Result<(), Violation> {
+        let run = &view.truth.runs[death.place];
+        let bound = bound_ns(view);
+        let workflow = &view.truth.workflows[run.workflow];
+        let planned = workflow.executor.planned_duration().as_nanos() as u64;
+        let replaced = view.case.jobs[0].plan.on_worker_loss == OnWorkerLoss::Replace;
+        let Some(started) = workflow.started.filter(|_| replaced) else { return Ok(()) };
+        // Only where the plan goes on well beyond the bound, and has a time of its own.
+        let is_timed = workflow.executor.schedule().is_some();
+        if !is_timed || started + planned < death.at + 2 * bound {
+            return Ok(());
+        }
+        let shard = run.run.shard;
+        let next = view
+            .truth
+            .runs
+            .iter()
+            .filter(|next| next.run.shard == shard)
+            .filter_map(|next| next.permitted.filter(|at| *at >= death.at));
+        self.judged += 1;
+        match next.min() {
+            Some(at) if at - death.at <= bound => Ok(()),
+            back => broken(
+                self.inv(),
+                format!(
+                    "{:?} died at {} ns, its load was back at {back:?}, the bound is {} ms",
+                    run.run,
+                    death.at,
+                    bound / 1_000_000
+                ),
+            ),
+        }
+    }
+}
+
+fn bound_ns(view: &View<'_>) -> u64 {
+    let lease = view.case.lease;
+    let (drift, million) = (u128::from(lease.drift_ppm), 1_000_000_u128);
+    let ttl = lease.ttl.as_nanos();
+    let wait = ttl * (million + drift) * million / (million - drift) / (million - drift);
+    wait as u64 + 1_000_000_000
+}
+
+/// No other scheduled fault touches the wait for the replacement.
+fn is_quiet(view: &View<'_>, host: u16) -> bool {
+    let (from, until) = (view.now.saturating_sub(8_000_000_000), view.now + 2 * bound_ns(view));
+    view.case.faults.iter().filter(|(at, _)| (from..until).contains(at)).all(|(at, fault)| {
+        match fault {
+            Fault::Crash { host: other, .. } => *other == host || *other == crate::faults::GATE,
+            Fault::Pause { span, .. } => at + span < view.now && *at + *span < view.now,
+            Fault::Cut { .. } | Fault::Heal { .. } => false,
+            Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => *host != MANAGER,
+        }
+    })
+}

@@ -1,0 +1,135 @@
+//! Drawn plans: small DAGs over all executors, short enough for many seeds and long enough for a loss.
+
+use std::time::Duration;
+
+use hyperscale_core::bounded::BoundedVec;
+use hyperscale_core::ids::WorkflowIx;
+use hyperscale_core::plan::{
+    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Rate, RequestStep, Step, Template, When,
+    Workflow,
+};
+
+use crate::streams::{Cursor, Stream, Streams};
+
+/// The plan of the `n`-th job of a seed.
+pub fn drawn(streams: Streams, n: u64) -> Plan {
+    let mut cursor = streams.cursor(Stream::Plan, n);
+    let count = cursor.pick(&[1, 1, 2, 2, 3, 4]);
+    let workflows = (0..count).map(|ix| workflow(&mut cursor, ix)).collect::<Vec<_>>();
+    let loss = [OnWorkerLoss::Replace, OnWorkerLoss::Replace, OnWorkerLoss::Replace];
+    let on_worker_loss = match cursor.draw().below(6) {
+        0 => OnWorkerLoss::Shrink,
+        1 => OnWorkerLoss::Abort,
+        n => loss[n as usize % 3],
+    };
+    Plan {
+        name: format!("plan-{n}"),
+        base_url: "http://target".to_owned(),
+        workflows: bounded(workflows),
+        data: BoundedVec::default(),
+        thresholds: BoundedVec::default(),
+        on_worker_loss,
+        on_gate_loss: OnGateLoss::Finish,
+        seed: cursor.draw().bits(),
+        index_header: false,
+    }
+}
+
+/// One open-loop workflow: `rate` arrivals per second for so many seconds.
+pub fn steady(rate: u64, seconds: u64) -> Plan {
+    let executor = Executor::ConstantArrivalRate {
+        rate: Rate { count: rate, unit: Duration::from_secs(1) },
+        duration: Duration::from_secs(seconds),
+        max_vus: 500,
+    };
+    let workflow = Workflow {
+        name: "steady".to_owned(),
+        after: BoundedVec::default(),
+        when: When::Ok,
+        executor,
+        graceful_stop: Duration::from_secs(5),
+        flow: bounded(vec![request(0)]),
+        captures: 0,
+    };
+    Plan {
+        name: "reference".to_owned(),
+        base_url: "http://target".to_owned(),
+        workflows: bounded(vec![workflow]),
+        data: BoundedVec::default(),
+        thresholds: BoundedVec::default(),
+        on_worker_loss: OnWorkerLoss::Replace,
+        on_gate_loss: OnGateLoss::Finish,
+        seed: 1,
+        index_header: false,
+    }
+}
+
+fn workflow(cursor: &mut Cursor, ix: u16) -> Workflow {
+    let mut after = Vec::new();
+    for earlier in 0..ix {
+        if cursor.chance(500_000) {
+            after.push(WorkflowIx::new(earlier));
+        }
+    }
+    let when = match cursor.draw().below(10) {
+        0 => When::Failed,
+        1..=3 => When::Always,
+        _ => When::Ok,
+    };
+    let when = if after.is_empty() { When::Ok } else { when };
+    let mut flow: Vec<Step> = (0..cursor.within(1, 3)).map(request).collect();
+    if cursor.chance(250_000) {
+        let min = Duration::from_millis(cursor.within(1, 20));
+        flow.push(Step::Think { min, max: min + Duration::from_millis(80) });
+    }
+    Workflow {
+        name: format!("workflow-{ix}"),
+        after: bounded(after),
+        when,
+        executor: executor(cursor),
+        graceful_stop: Duration::from_millis(cursor.within(0, 2_000)),
+        flow: bounded(flow),
+        captures: 0,
+    }
+}
+
+fn executor(cursor: &mut Cursor) -> Executor {
+    let vus = cursor.pick(&[1, 2, 5, 8, 20, 70]);
+    let duration = Duration::from_millis(cursor.within(2_500, 9_000));
+    let kind = cursor.draw().below(8);
+    let count = cursor.within(20, 300);
+    match kind {
+        0 | 1 => Executor::ConstantVus { vus: vus.min(20), duration },
+        2 => Executor::PerVuIterations {
+            vus: vus.min(20),
+            iterations: count,
+            max_duration: duration * 2,
+        },
+        3 | 4 => {
+            Executor::SharedIterations { vus, iterations: count * 8, max_duration: duration * 2 }
+        }
+        _ => Executor::ConstantArrivalRate {
+            rate: Rate { count, unit: Duration::from_secs(1) },
+            duration,
+            max_vus: vus.max(8),
+        },
+    }
+}
+
+fn request(n: u64) -> Step {
+    Step::Request(Box::new(RequestStep {
+        name: format!("step-{n}"),
+        method: "GET".to_owned(),
+        target: Template(bounded(vec![Piece::Text(format!("/{n}"))])),
+        headers: BoundedVec::default(),
+        body: None,
+        expect_status: BoundedVec::default(),
+        expect_body: None,
+        captures: BoundedVec::default(),
+        timeout: Duration::from_secs(30),
+    }))
+}
+
+fn bounded<T, const N: usize>(items: Vec<T>) -> BoundedVec<T, N> {
+    BoundedVec::try_from(items).unwrap_or_default()
+}

@@ -1,0 +1,157 @@
+//! A sweep of seeds: the table of what it saw, and whether it was vacuous.
+
+use std::collections::BTreeMap;
+
+use hyperscale_core::invariant::Inv;
+use hyperscale_core::report::JobStatus;
+
+use crate::case::Case;
+use crate::faults::Class;
+use crate::world::{Verdict, World};
+
+/// Below so many seeds the thresholds are printed and not enforced.
+pub const SEEDS_MIN: u64 = 100;
+/// Seeds tried to show that switching a class off changes a trace.
+const PROOFS: usize = 3;
+
+/// Sums over the verdicts of a sweep. Order does not matter.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// Seeds run.
+    pub seeds: u64,
+    /// Seeds with a completed job and at least 100 requests.
+    pub completed: u64,
+    /// Seeds with a re-assignment.
+    pub reassigned: u64,
+    /// Seeds in which a run parked and resumed.
+    pub parked: u64,
+    /// Seeds in which a node recovered from its disk.
+    pub recovered: u64,
+    /// Requests in all.
+    pub requests: u64,
+    /// Events in all.
+    pub events: u64,
+    /// Simulated time in all, nanoseconds.
+    pub time: u64,
+    /// Per class: seeds that had it on, and of those the ones in which it did something.
+    pub classes: BTreeMap<Class, (u64, u64)>,
+    /// Per class: the first seeds in which it did something.
+    pub examples: BTreeMap<Class, Vec<(u64, u64)>>,
+    /// Per oracle: how often it judged.
+    pub judged: BTreeMap<Inv, u64>,
+    /// Per terminal status: jobs.
+    pub jobs: BTreeMap<JobStatus, u64>,
+}
+
+/// A threshold, what was reached, and what it takes.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What is measured.
+    pub what: String,
+    /// What was reached, seeds or counts.
+    pub found: u64,
+    /// What it takes.
+    pub least: u64,
+}
+
+impl Row {
+    /// Whether enough was reached.
+    pub fn is_ok(&self) -> bool {
+        self.found >= self.least
+    }
+}
+
+impl Sweep {
+    /// Adds a seed.
+    pub fn add(&mut self, verdict: &Verdict) {
+        self.seeds += 1;
+        let completed = verdict.jobs.contains(&JobStatus::Completed) && verdict.requests >= 100;
+        self.completed += u64::from(completed);
+        self.reassigned += u64::from(verdict.reassigned > 0);
+        self.parked += u64::from(verdict.parked.1 > 0);
+        self.recovered += u64::from(verdict.recoveries > 0);
+        self.requests += verdict.requests;
+        self.events += verdict.events;
+        self.time += verdict.time;
+        for class in &verdict.tally.enabled {
+            let (on, fired) = self.classes.entry(*class).or_default();
+            *on += 1;
+            if verdict.fired(*class) {
+                *fired += 1;
+                let examples = self.examples.entry(*class).or_default();
+                examples.push((verdict.seed, verdict.hash));
+                examples.sort_unstable();
+                examples.truncate(PROOFS);
+            }
+        }
+        for (inv, judged) in &verdict.judged {
+            *self.judged.entry(*inv).or_default() += judged;
+        }
+        for status in &verdict.jobs {
+            *self.jobs.entry(*status).or_default() += 1;
+        }
+    }
+
+    /// Adds another sweep.
+    pub fn merge(&mut self, other: Sweep) {
+        self.seeds += other.seeds;
+        self.completed += other.completed;
+        self.reassigned += other.reassigned;
+        self.parked += other.parked;
+        self.recovered += other.recovered;
+        self.requests += other.requests;
+        self.events += other.events;
+        self.time += other.time;
+        for (class, (on, fired)) in other.classes {
+            let sum = self.classes.entry(class).or_default();
+            *sum = (sum.0 + on, sum.1 + fired);
+        }
+        for (class, examples) in other.examples {
+            let all = self.examples.entry(class).or_default();
+            all.extend(examples);
+            all.sort_unstable();
+            all.truncate(PROOFS);
+        }
+        for (inv, judged) in other.judged {
+            *self.judged.entry(inv).or_default() += judged;
+        }
+        for (status, jobs) in other.jobs {
+            *self.jobs.entry(status).or_default() += jobs;
+        }
+    }
+
+    /// Every threshold. Runs a few seeds again, each without one class, to show that the class changes traces.
+    pub fn rows(&self, without: &[Class]) -> Vec<Row> {
+        let share = |percent: u64| (self.seeds * percent).div_ceil(100);
+        let row = |what: &str, found, least| Row { what: what.to_owned(), found, least };
+        let mut rows = vec![
+            row("seeds with a completed job and 100 requests", self.completed, share(90)),
+            row("seeds with a re-assignment", self.reassigned, share(10)),
+            row("seeds with park and resume", self.parked, share(10)),
+            row("seeds with a recovery", self.recovered, share(10)),
+        ];
+        for class in Class::ALL.iter().filter(|class| !without.contains(class)) {
+            let fired = self.classes.get(class).map_or(0, |(_, fired)| *fired);
+            let what = format!("fault {} fired", class.id());
+            rows.push(Row { what, found: fired, least: share(20) });
+            let what = format!("fault {} changed a trace", class.id());
+            rows.push(Row { what, found: u64::from(self.changes(*class, without)), least: 1 });
+        }
+        for (inv, judged) in &self.judged {
+            let what = format!("oracle {} judged", inv.id());
+            rows.push(Row { what, found: *judged, least: self.seeds / 100 });
+        }
+        rows
+    }
+
+    /// Whether a seed's trace changes when the class is switched off.
+    fn changes(&self, class: Class, without: &[Class]) -> bool {
+        let mut without = without.to_vec();
+        without.push(class);
+        self.examples.get(&class).into_iter().flatten().any(|(seed, hash)| {
+            let mut world = World::new(Case::drawn(*seed, &without), false);
+            world.run();
+            world.verdict().hash != *hash
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! What a case saw of faults and recoveries: the material of the vacuity table.
+
+use crate::case::Case;
+use crate::faults::Class;
+
+/// Counts of one case.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Classes that were on.
+    pub enabled: Vec<Class>,
+    /// Crashes that happened, by their class.
+    pub crashes: Vec<Class>,
+    /// Crashes between two effects.
+    pub crashes_between: u64,
+    /// Crashes that lost unsynced bytes.
+    pub lost_writes: u64,
+    /// Crashes that tore unsynced bytes.
+    pub torn: u64,
+    /// Pauses.
+    pub pauses: u64,
+    /// Pauses longer than a confirmation lasts.
+    pub long_pauses: u64,
+    /// Syncs that took very long.
+    pub slow_syncs: u64,
+    /// Syncs that failed.
+    pub failed_syncs: u64,
+    /// Snapshots written.
+    pub checkpoints: u64,
+    /// Comparisons of folded and live state.
+    pub recovery_checks: u64,
+}
+
+impl Tally {
+    /// Nothing yet.
+    pub fn of(case: &Case) -> Self {
+        Self { enabled: case.classes.clone(), ..Self::default() }
+    }
+}

@@ -1,0 +1,250 @@
+//! Steps and what comes of them: effects in order, held until what they rest on is durable.
+
+use hyperscale_core::effect::Effect;
+use hyperscale_core::ids::Lsn;
+use hyperscale_core::input::Input;
+use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::journal::Record;
+use hyperscale_core::manager::ManagerCommand;
+
+use super::World;
+use crate::case::host_of;
+use crate::faults::MANAGER;
+use crate::hash::{content_digest, effect_digest};
+use crate::network::{Cargo, Flight};
+use crate::oracles::Seen;
+use crate::queue::Event;
+use crate::streams::Stream;
+
+impl World {
+    /// One input, all of its effects.
+    pub(super) fn step(&mut self, host: u16, input: Input, digest: u64) {
+        if self.failure.is_some() {
+            return;
+        }
+        self.stepping = Some(host);
+        self.trace(host, || format!("<- {input:?}"));
+        if let Input::Durable(lsn) = input {
+            self.release(host, lsn);
+        }
+        let now = self.local(host);
+        let place = &mut self.hosts[usize::from(host)];
+        let Some(node) = place.node.as_mut() else { return };
+        place.steps += 1;
+        let step = place.steps;
+        self.hash.step(self.now, u64::from(host), digest);
+        let mut effects = std::mem::take(&mut self.scratch);
+        effects.extend(node.step(now, input));
+        let dies_after = self.crash_point(host, step, effects.len());
+        for (place, effect) in effects.drain(..).enumerate() {
+            if dies_after == Some(place) {
+                break;
+            }
+            self.perform(host, effect);
+        }
+        self.scratch = effects;
+        if let Some(down) = dies_after.and(self.hosts[usize::from(host)].armed) {
+            self.tally.crashes_between += 1;
+            self.crash(host, down);
+            self.stepping = None;
+            return;
+        }
+        self.after_step(host, step);
+        self.stepping = None;
+    }
+
+    /// Before which effect the process dies, if it is armed and there is something to die between.
+    fn crash_point(&self, host: u16, step: u64, effects: usize) -> Option<usize> {
+        let place = &self.hosts[usize::from(host)];
+        (place.armed.is_some() && effects > 0).then(|| {
+            let draw = self.streams.draw(Stream::Crash, 1 << 40 | u64::from(host), step);
+            draw.below(effects as u64 + 1) as usize
+        })
+    }
+
+    fn after_step(&mut self, host: u16, step: u64) {
+        self.begin_sync(host);
+        self.plan_wake(host);
+        let checked = self.is_checked(host, step);
+        let Some(node) = self.hosts[usize::from(host)].node.as_ref() else { return };
+        let result =
+            if checked { node.check().and_then(|()| node.check_all()) } else { node.check() };
+        if let Err(violation) = result {
+            self.fail(violation, Some(host));
+        }
+        if checked {
+            self.check_recovery(host);
+        }
+        self.observe(Seen::Stepped { host });
+    }
+
+    fn perform(&mut self, host: u16, effect: Effect) {
+        let content = content_digest(&effect);
+        self.hash.effect(effect_digest(&effect, content));
+        match effect {
+            Effect::Append { lsn, record } => {
+                self.trace(host, || format!("append {lsn:?} {record:?}"));
+                let written = self.hosts[usize::from(host)].disk.append(lsn, &record);
+                if let Err(error) = written {
+                    self.fail(Violation::new(Inv::JournalTail, error), Some(host));
+                }
+                if let Record::Manager(entry) = &*record
+                    && let Some(ManagerCommand::Started { part, workflow }) = &entry.command
+                {
+                    self.starting.push((lsn, part.job, *workflow, self.now));
+                }
+                self.observe(Seen::Appended { host, lsn, record: &record });
+            }
+            Effect::Checkpoint { upto, snapshot } => {
+                self.trace(host, || format!("checkpoint {upto:?}"));
+                self.tally.checkpoints += 1;
+                let written = self.hosts[usize::from(host)].disk.checkpoint(upto, &snapshot);
+                if let Err(error) = written {
+                    self.fail(Violation::new(Inv::JournalTail, error), Some(host));
+                }
+            }
+            Effect::Halt { violation } => self.fail(*violation, Some(host)),
+            effect => {
+                let rests_on = after(&effect);
+                let place = &mut self.hosts[usize::from(host)];
+                if place.has_journal() && rests_on > place.durable() {
+                    place.held.push_back(effect);
+                } else {
+                    self.leave(host, effect, content);
+                }
+            }
+        }
+    }
+
+    /// Lets everything go that rests on records up to `lsn`.
+    pub(super) fn release(&mut self, host: u16, lsn: Lsn) {
+        let place = &mut self.hosts[usize::from(host)];
+        let held = std::mem::take(&mut place.held);
+        for effect in held {
+            if after(&effect) <= lsn {
+                let content = content_digest(&effect);
+                self.leave(host, effect, content);
+            } else {
+                self.hosts[usize::from(host)].held.push_back(effect);
+            }
+        }
+    }
+
+    /// An effect reaches the outside world.
+    fn leave(&mut self, host: u16, effect: Effect, digest: u64) {
+        self.observe(Seen::Left { host, effect: &effect });
+        match effect {
+            Effect::Send { to, msg, .. } => {
+                self.trace(host, || format!("-> {to} {msg:?}"));
+                let to = host_of(to);
+                if to < self.case.hosts() {
+                    let cargo = Cargo::Message(msg);
+                    self.ship(Flight { from: host, to, cargo, digest });
+                }
+            }
+            Effect::Reply { call, reply, .. } => {
+                self.trace(host, || format!("reply {call} {reply:?}"));
+                if let Some((client, number)) = self.calls.remove(&call) {
+                    let cargo = Cargo::Reply(number, reply);
+                    self.ship(Flight { from: host, to: client, cargo, digest });
+                }
+            }
+            Effect::Start { run, slice, .. } => {
+                self.trace(host, || format!("start {run:?} first {}", slice.first));
+                let now = self.local(host);
+                self.with_engine(host, |engine, scene| engine.start(now, run, &slice, scene));
+                self.plan_engine(host);
+            }
+            Effect::Permit { run, permit, .. } => {
+                self.trace(host, || format!("permit {run:?} {permit:?}"));
+                let now = self.local(host);
+                self.with_engine(host, |engine, scene| engine.permit(now, run, permit, scene));
+                self.plan_engine(host);
+            }
+            Effect::Stop { run } => {
+                self.trace(host, || format!("stop {run:?}"));
+                let now = self.local(host);
+                self.with_engine(host, |engine, scene| engine.stop(now, run, scene));
+                self.plan_engine(host);
+            }
+            Effect::Publish { .. }
+            | Effect::Append { .. }
+            | Effect::Checkpoint { .. }
+            | Effect::Halt { .. } => {}
+        }
+    }
+
+    /// Puts something on the network.
+    pub(super) fn ship(&mut self, flight: Flight) {
+        let from = flight.from;
+        if let Err(defect) = self.network.send(self.now, flight, &mut self.queue) {
+            self.fail(Violation::new(Inv::CompatibleOnly, defect.0), Some(from));
+        }
+    }
+
+    /// Begins a sync if there is something to sync and none is under way.
+    pub(super) fn begin_sync(&mut self, host: u16) {
+        let (streams, (min, max)) = (self.streams, self.case.sync_ns);
+        let place = &mut self.hosts[usize::from(host)];
+        if !place.disk.begin_sync() {
+            return;
+        }
+        place.syncs += 1;
+        let mut span = streams.draw(Stream::Disk, u64::from(host), place.syncs).within(min, max);
+        if let Some(slow) = place.slow_sync.take() {
+            self.tally.slow_syncs += 1;
+            span += slow;
+        }
+        let life = place.life;
+        self.queue.push(self.now + span, Event::Synced { host, life });
+    }
+
+    /// A sync ended: the process hears of it, and the next may begin.
+    pub(super) fn on_synced(&mut self, host: u16, life: u32) {
+        let place = &mut self.hosts[usize::from(host)];
+        if place.node.is_none() || place.life != life {
+            return;
+        }
+        if let Some(down) = place.fail_sync.take() {
+            self.tally.failed_syncs += 1;
+            self.crash(host, Some(down));
+            return;
+        }
+        let durable = place.disk.end_sync();
+        self.trace(host, || format!("durable {durable:?}"));
+        self.on_manager_durable(host, durable);
+        self.observe(Seen::Durable { host, lsn: durable });
+        self.begin_sync(host);
+        self.offer(host, Input::Durable(durable), durable.get());
+    }
+}
+
+impl World {
+    /// Starts of workflows up to here are committed.
+    pub(super) fn on_manager_durable(&mut self, host: u16, durable: Lsn) {
+        if host != MANAGER {
+            return;
+        }
+        for (lsn, job, workflow, at) in &self.starting {
+            if *lsn <= durable {
+                self.truth.on_started(*job, *workflow, *at);
+            }
+        }
+        self.starting.retain(|(lsn, ..)| *lsn > durable);
+    }
+}
+
+/// The record an effect waits for; 0 for none.
+pub(super) fn after(effect: &Effect) -> Lsn {
+    match effect {
+        Effect::Send { after, .. }
+        | Effect::Reply { after, .. }
+        | Effect::Publish { after, .. }
+        | Effect::Start { after, .. }
+        | Effect::Permit { after, .. } => *after,
+        Effect::Append { .. }
+        | Effect::Checkpoint { .. }
+        | Effect::Stop { .. }
+        | Effect::Halt { .. } => Lsn::new(0),
+    }
+}
