@@ -241,13 +241,6 @@ mod tests {
         assert_eq!(shop.requests(), 13);
     }
 
-    #[tokio::test]
-    async fn opens_and_closes_inside_an_executor() {
-        let shop = Shop::start().unwrap();
-        assert!(TcpStream::connect(shop.address()).is_ok());
-        drop(shop);
-    }
-
     #[test]
     fn a_dropped_shop_is_closed() {
         let shop = Shop::start().unwrap();
