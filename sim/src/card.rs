@@ -7,6 +7,7 @@ use crate::faults::WORKERS;
 use crate::world::{Failure, Line, Verdict};
 
 const LINES: usize = 24;
+const LINE_CHARS: usize = 240;
 
 /// The shape of a case in a few lines.
 pub fn shape(case: &Case) -> String {
@@ -75,7 +76,8 @@ pub fn failed(verdict: &Verdict, failure: &Failure, lines: &[Line], again: &str)
     let _ = writeln!(text, "last events of the node and of those it talked to:");
     let near: Vec<&Line> = lines.iter().filter(|line| is_near(line, failure)).collect();
     for line in near.iter().skip(near.len().saturating_sub(LINES)) {
-        let _ = writeln!(text, "  {:>11.6} {:<8} {}", seconds(line.at), name(line.host), line.text);
+        let short: String = line.text.chars().take(LINE_CHARS).collect();
+        let _ = writeln!(text, "  {:>11.6} {:<8} {short}", seconds(line.at), name(line.host));
     }
     text
 }

@@ -141,8 +141,9 @@ impl Case {
         case.sync_ns = (500_000, 4 * MS);
         case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
         let plan = plans::steady(500, 60);
-        case.jobs = vec![JobSpec { at: MS, key: "reference".into(), plan, cancel_at: None }];
-        case.calm_from = 61_000 * MS;
+        case.jobs =
+            vec![JobSpec { at: 1_000 * MS, key: "reference".into(), plan, cancel_at: None }];
+        case.calm_from = 62_000 * MS;
         let class = Class::CrashWorker;
         case.faults = vec![
             (12_000 * MS, Fault::Crash { host: 3, between: true, down: Some(500 * MS), class }),

@@ -57,9 +57,9 @@ classes! {
     /// A clock runs beyond the bound: promises that rest on clocks are waived.
     DriftBeyond = "drift-beyond", 260_000;
     /// A crash tears what was not synced.
-    Torn = "torn", 500_000;
+    Torn = "torn", 600_000;
     /// A crash loses what was not synced.
-    LostWrites = "lost-writes", 500_000;
+    LostWrites = "lost-writes", 700_000;
     /// Some syncs take very long.
     SlowSync = "slow-sync", 400_000;
     /// A sync fails, which ends the process.

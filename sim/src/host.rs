@@ -12,6 +12,7 @@ use hyperscale_core::time::Instant;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::engine::Engine;
+use crate::faults::Class;
 use crate::node::AnyNode;
 use crate::streams::{Stream, Streams};
 
@@ -43,11 +44,13 @@ pub struct Host {
     /// The process dies for good with this.
     pub is_gone: bool,
     /// Die between two effects of the next step that has some, and stay dead so long.
-    pub armed: Option<Option<u64>>,
+    pub armed: Option<(Option<u64>, Class)>,
     /// The next sync that begins takes so long.
     pub slow_sync: Option<u64>,
     /// The next sync fails, and the process stays dead so long.
     pub fail_sync: Option<u64>,
+    /// The newest durable record that the process has heard of.
+    pub heard: Lsn,
     /// Syncs begun.
     pub syncs: u64,
     /// Steps taken, over all lives.
@@ -83,6 +86,7 @@ impl Host {
             armed: None,
             slow_sync: None,
             fail_sync: None,
+            heard: Lsn::new(0),
             syncs: 0,
             steps: 0,
             wish: None,

@@ -41,6 +41,8 @@ pub struct RunTruth {
     pub vus: u64,
     /// The first local item it may issue.
     pub first_item: u64,
+    /// When it was prepared.
+    pub prepared: u64,
     /// When its first permit took effect.
     pub permitted: Option<u64>,
     /// When the last permit ends, if nothing ends it before.
@@ -106,7 +108,13 @@ pub struct Truth {
 
 impl Truth {
     /// A run was prepared on a worker's life; gives its place.
-    pub fn on_prepared(&mut self, run: RunId, slice: &Slice, host: u16, life: u32) -> usize {
+    pub fn on_prepared(
+        &mut self,
+        run: RunId,
+        slice: &Slice,
+        (host, life): (u16, u32),
+        now: u64,
+    ) -> usize {
         let workflow = self.workflow_of(run, slice);
         let place = self.runs.len();
         self.runs.push(RunTruth {
@@ -116,6 +124,7 @@ impl Truth {
             workflow,
             vus: u64::from(slice.share.vus),
             first_item: slice.first,
+            prepared: now,
             permitted: None,
             licensed_until: 0,
             over: None,

@@ -67,7 +67,7 @@ impl Open<'_> {
             run: self.id,
             ceiling: self.given,
             until,
-            covered_ms: millis(until.since(self.run.joined)),
+            covered_ms: millis(until.since(self.covers_from())),
             outcome,
             progress: end.progress,
             totals: end.totals,
@@ -105,7 +105,7 @@ impl Open<'_> {
             until,
             progress,
             totals,
-            covered_ms: millis(cut.since(joined)),
+            covered_ms: millis(cut.since(self.covers_from())),
             losses,
         }
     }
@@ -148,6 +148,13 @@ impl Open<'_> {
         let items = self.within_plan(self.given).saturating_sub(self.run.first);
         let done = progress.started.saturating_add(progress.dropped);
         items.saturating_mul(self.per_item()).saturating_sub(done)
+    }
+
+    /// Where its coverage begins. Arrivals due before its first item were permitted to the run before it, and lost with it.
+    fn covers_from(&self) -> PlanTime {
+        let first = self.share.stripe.global(self.run.first);
+        let due = self.executor.schedule().map(|schedule| schedule.due(first));
+        due.map_or(self.run.joined, |due| due.max(self.run.joined))
     }
 
     fn within_plan(&self, item: u64) -> u64 {

@@ -124,7 +124,8 @@ impl Engine {
             let reason = "the target's name does not resolve".to_owned();
             EngineEvent::PrepareFailed { run, reason }
         } else {
-            let place = scene.truth.on_prepared(run, slice, self.host, self.life);
+            let at = scene.true_at(now.as_nanos());
+            let place = scene.truth.on_prepared(run, slice, (self.host, self.life), at);
             self.runs.insert(run, Run::new(run, slice, place, now));
             EngineEvent::Prepared { run }
         };

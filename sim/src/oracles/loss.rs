@@ -97,25 +97,26 @@ impl CoverageHonest {
                 format!("{} ms covered of {} planned", result.covered_ms, result.planned_ms),
             );
         }
+        let truth = view.truth.workflow(job, result.workflow);
+        let Some(started) = truth.and_then(|truth| truth.started) else { return Ok(()) };
         let drift = u64::from(view.case.lease.drift_ppm);
         let mut most = 0;
+        let mut shards = std::collections::BTreeSet::new();
         for run in view.truth.runs_of(job, result.workflow) {
-            let Some(from) = run.permitted else { continue };
+            // The first run of a shard answers for it from the start, a replacement from when it was prepared.
+            let from = if shards.insert(run.run.shard) { started } else { run.prepared };
             let until = match (run.end, run.cuts.last()) {
                 (Some(end), _) => end.at,
                 (None, Some(cut)) => cut.at,
                 (None, None) => continue,
             };
             let span = until.saturating_sub(from);
-            // What a plan's time may gain on true time, and the way of the first confirmation.
+            // What a plan's time may gain on true time, and the way of an assignment.
             most += (span + span / 1_000_000 * 3 * drift) / 1_000_000 + COVER_SLACK_MS;
         }
-        // A run that ended early for want of work covers its plan's whole span.
-        let early = view
-            .truth
-            .runs_of(job, result.workflow)
-            .any(|run| run.end.is_some() && run.issued > 0 && is_counted(view, run.workflow));
-        if result.covered_ms > most && !early {
+        // A run that is out of work before its time covers the rest of the time: nothing was left to do.
+        let is_finite = truth.is_some_and(|truth| truth.executor.schedule().is_none());
+        if result.covered_ms > most && !is_finite {
             return broken(
                 self.inv(),
                 format!(
@@ -128,16 +129,8 @@ impl CoverageHonest {
     }
 }
 
-/// How much longer than its permits a run may count: the delay of its first confirmation, and rounding.
-const COVER_SLACK_MS: u64 = 1_500;
-
-fn is_counted(view: &View<'_>, workflow: usize) -> bool {
-    use hyperscale_core::plan::Executor;
-    match view.truth.workflows[workflow].executor {
-        Executor::PerVuIterations { .. } | Executor::SharedIterations { .. } => true,
-        Executor::ConstantVus { .. } | Executor::ConstantArrivalRate { .. } => false,
-    }
-}
+/// How much longer than it was prepared a run may count: the way of its assignment, and rounding.
+const COVER_SLACK_MS: u64 = 500;
 
 fn each_result(
     seen: &Seen<'_>,

@@ -2,10 +2,10 @@
 //! if cores were free and nothing else was in the way.
 
 use hyperscale_core::invariant::{Inv, Violation};
-use hyperscale_core::plan::OnWorkerLoss;
+use hyperscale_core::plan::{Executor, OnWorkerLoss};
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::{Class, Fault, MANAGER, WORKERS};
+use crate::faults::{Class, Fault, GATE, MANAGER, WORKERS};
 
 #[derive(Clone, Copy, Debug)]
 struct Death {
@@ -69,7 +69,8 @@ impl LoadResumes {
                 run.host == host && run.over == Some(view.now) && run.licensed_until > view.now
             })
             .collect();
-        if !died.is_empty() && free >= died.len() && case.jobs.len() == 1 {
+        let alone = case.jobs.iter().all(|job| job.key == case.jobs[0].key);
+        if !died.is_empty() && free >= died.len() && alone {
             self.deaths.extend(died.into_iter().map(|place| Death { at: view.now, place }));
         }
     }
@@ -82,8 +83,11 @@ impl LoadResumes {
         let replaced = view.case.jobs[0].plan.on_worker_loss == OnWorkerLoss::Replace;
         let Some(started) = workflow.started.filter(|_| replaced) else { return Ok(()) };
         // Only where the plan goes on well beyond the bound, and has a time of its own.
-        let is_timed = workflow.executor.schedule().is_some();
-        if !is_timed || started + planned < death.at + 2 * bound {
+        let is_timed = !matches!(
+            workflow.executor,
+            Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
+        );
+        if !is_timed || started + planned < death.at + bound + bound / 4 {
             return Ok(());
         }
         let shard = run.run.shard;
@@ -119,13 +123,19 @@ fn bound_ns(view: &View<'_>) -> u64 {
 
 /// No other scheduled fault touches the wait for the replacement.
 fn is_quiet(view: &View<'_>, host: u16) -> bool {
-    let (from, until) = (view.now.saturating_sub(8_000_000_000), view.now + 2 * bound_ns(view));
-    view.case.faults.iter().filter(|(at, _)| (from..until).contains(at)).all(|(at, fault)| {
-        match fault {
-            Fault::Crash { host: other, .. } => *other == host || *other == crate::faults::GATE,
-            Fault::Pause { span, .. } => at + span < view.now && *at + *span < view.now,
-            Fault::Cut { .. } | Fault::Heal { .. } => false,
-            Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => *host != MANAGER,
+    let (now, until) = (view.now, view.now + bound_ns(view));
+    let touches = |from: u64, span: u64| from < until && from + span + 1_000_000_000 > now;
+    view.case.faults.iter().all(|(at, fault)| match fault {
+        Fault::Crash { host: GATE, .. } => true,
+        Fault::Crash { host: other, down, .. } => {
+            *other == host || !touches(*at, down.unwrap_or(0))
+        }
+        Fault::Pause { host: GATE, .. } => true,
+        Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
+        Fault::Heal { .. } => true,
+        // A slow or failing sync strikes at the next sync, whenever that is.
+        Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => {
+            *host != MANAGER || *at > until
         }
     })
 }

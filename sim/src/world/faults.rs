@@ -17,10 +17,10 @@ impl World {
                 if self.hosts[usize::from(host)].node.is_none() {
                     return;
                 }
-                self.tally.crashes.push(class);
                 if between {
-                    self.hosts[usize::from(host)].armed = Some(down);
+                    self.hosts[usize::from(host)].armed = Some((down, class));
                 } else {
+                    self.tally.crashes.push(class);
                     self.crash(host, down);
                 }
             }

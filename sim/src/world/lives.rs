@@ -26,6 +26,7 @@ impl World {
             Err(error) => return self.fail(Violation::new(Inv::JournalTail, error), Some(host)),
         };
         let last = recovered.last;
+        place.heard = last;
         match AnyNode::recover(&self.case, host, boot, recovered) {
             Ok(node) => self.hosts[usize::from(host)].node = Some(node),
             Err(error) => return self.fail(Violation::new(Inv::RecoverEqual, error), Some(host)),
@@ -72,12 +73,12 @@ impl World {
         let life = u64::from(self.hosts[usize::from(host)].life);
         let entity = 1 << 41 | u64::from(host);
         let draw = |n| self.streams.draw(Stream::Crash, entity, life * 4 + n);
-        let torn = self.case.has(Class::Torn) && draw(0).chance(500_000);
+        let torn = self.case.has(Class::Torn) && draw(0).chance(700_000);
         if torn {
             let damage = draw(2).chance(400_000).then(|| draw(3).bits());
             return Fate::Torn { keep: draw(1).bits(), damage };
         }
-        if self.case.has(Class::LostWrites) && draw(1).chance(700_000) {
+        if self.case.has(Class::LostWrites) && draw(1).chance(850_000) {
             return Fate::Lost;
         }
         Fate::Kept
@@ -118,10 +119,10 @@ impl World {
     pub(super) fn check_recovery(&mut self, host: u16) {
         let place = &self.hosts[usize::from(host)];
         let Some(node) = place.node.as_ref() else { return };
-        if !place.has_journal() || place.disk.is_dirty() || place.pause.is_some() {
+        if !place.has_journal() || place.disk.is_dirty() {
             return;
         }
-        if !place.inbox.is_empty() || place.armed.is_some() || node.appended() != place.durable() {
+        if place.heard != place.durable() || node.appended() != place.durable() {
             return;
         }
         let live = node.durable_digest();

@@ -25,6 +25,7 @@ impl World {
         self.stepping = Some(host);
         self.trace(host, || format!("<- {input:?}"));
         if let Input::Durable(lsn) = input {
+            self.hosts[usize::from(host)].heard = lsn;
             self.release(host, lsn);
         }
         let now = self.local(host);
@@ -35,7 +36,7 @@ impl World {
         self.hash.step(self.now, u64::from(host), digest);
         let mut effects = std::mem::take(&mut self.scratch);
         effects.extend(node.step(now, input));
-        let dies_after = self.crash_point(host, step, effects.len());
+        let dies_after = self.crash_point(host, step, &effects);
         for (place, effect) in effects.drain(..).enumerate() {
             if dies_after == Some(place) {
                 break;
@@ -43,8 +44,9 @@ impl World {
             self.perform(host, effect);
         }
         self.scratch = effects;
-        if let Some(down) = dies_after.and(self.hosts[usize::from(host)].armed) {
+        if let Some((down, class)) = dies_after.and(self.hosts[usize::from(host)].armed) {
             self.tally.crashes_between += 1;
+            self.tally.crashes.push(class);
             self.crash(host, down);
             self.stepping = None;
             return;
@@ -53,13 +55,20 @@ impl World {
         self.stepping = None;
     }
 
-    /// Before which effect the process dies, if it is armed and there is something to die between.
-    fn crash_point(&self, host: u16, step: u64, effects: usize) -> Option<usize> {
+    /// Before which effect the process dies, if it is armed and there is something to die between. A node with a
+    /// journal waits for a step that writes, so that the crash finds something unsynced.
+    fn crash_point(&self, host: u16, step: u64, effects: &[Effect]) -> Option<usize> {
         let place = &self.hosts[usize::from(host)];
-        (place.armed.is_some() && effects > 0).then(|| {
-            let draw = self.streams.draw(Stream::Crash, 1 << 40 | u64::from(host), step);
-            draw.below(effects as u64 + 1) as usize
-        })
+        place.armed?;
+        let writes = effects.iter().position(|effect| matches!(effect, Effect::Append { .. }));
+        let from = match (place.has_journal(), writes) {
+            (true, None) => return None,
+            (true, Some(first)) => first as u64,
+            (false, _) if effects.is_empty() => return None,
+            (false, _) => 0,
+        };
+        let draw = self.streams.draw(Stream::Crash, 1 << 40 | u64::from(host), step);
+        Some(draw.within(from, effects.len() as u64) as usize)
     }
 
     fn after_step(&mut self, host: u16, step: u64) {
