@@ -41,7 +41,7 @@ impl Manager {
         } else if !self.ledger.has_room() {
             Some("too many parts are here".to_owned())
         } else {
-            None
+            plan.check_again().err().map(|error| error.to_string())
         };
         match refusal {
             Some(reason) => {

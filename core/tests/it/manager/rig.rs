@@ -15,7 +15,8 @@ use hyperscale_core::machine::Role;
 use hyperscale_core::manager::Manager;
 use hyperscale_core::node::Node;
 use hyperscale_core::plan::{
-    Executor, OnGateLoss, OnWorkerLoss, Plan, PlanTime, Rate, When, Workflow,
+    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, PlanTime, Rate, RequestStep, Step, Template,
+    When, Workflow,
 };
 use hyperscale_core::stat::Stat;
 use hyperscale_core::stats::{StepTotals, Totals};
@@ -65,9 +66,23 @@ pub(super) fn workflow(name: &str, executor: Executor) -> Workflow {
         when: When::Ok,
         executor,
         graceful_stop: secs(30),
-        flow: BoundedVec::new(),
+        flow: vec![request()].try_into().unwrap(),
         captures: 0,
     }
+}
+
+fn request() -> Step {
+    Step::Request(Box::new(RequestStep {
+        name: "get".to_owned(),
+        method: "GET".to_owned(),
+        target: Template(vec![Piece::Text("/".to_owned())].try_into().unwrap()),
+        headers: BoundedVec::new(),
+        body: None,
+        expect_status: BoundedVec::new(),
+        expect_body: None,
+        captures: BoundedVec::new(),
+        timeout: secs(1),
+    }))
 }
 
 pub(super) fn after(mut workflow: Workflow, dependencies: &[u16], when: When) -> Workflow {
