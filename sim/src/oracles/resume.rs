@@ -87,7 +87,7 @@ impl LoadResumes {
             workflow.executor,
             Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
         );
-        if !is_timed || started + planned < death.at + bound + bound / 4 {
+        if !is_timed || started + planned < death.at + bound + 200_000_000 {
             return Ok(());
         }
         let shard = run.run.shard;
