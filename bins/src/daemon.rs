@@ -1,7 +1,8 @@
 //! What the three node programs share: arguments, configuration, logging, signals, exit codes.
 //!
-//! A setting comes from the configuration file alone; the command line says where it is and how to log, `RUST_LOG` what.
-//! The first SIGTERM or SIGINT asks the node to drain, the second ends the process at once.
+//! A setting comes from the configuration file alone; the command line says where it is and how to
+//! log, `RUST_LOG` what. The first SIGTERM or SIGINT asks the node to drain, the second ends the
+//! process at once.
 
 use std::future::Future;
 use std::path::PathBuf;

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use hyperscale_runtime::summary::Summary;
 
-/// Why the program ended. When several apply to a finished job, the first of interrupted, degraded, thresholds, other
-/// wins: what a degraded run says about thresholds rests on incomplete data.
+/// Why the program ended. When several apply to a finished job, the first of interrupted, degraded,
+/// thresholds, other wins: what a degraded run says about thresholds rests on incomplete data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
     /// What was asked is done; a job completed and every threshold held.
     Ok = 0,
-    /// None of the others: a job failed or timed out, a file cannot be written, a request was refused.
+    /// None of the others: a job failed or timed out, a file cannot be written, a request was
+    /// refused.
     Other = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -18,7 +19,8 @@ pub(crate) enum Exit {
     Internal = 70,
     /// A threshold failed.
     Thresholds = 99,
-    /// The plan or the configuration is invalid, or cannot be used here: a port in use, a damaged journal.
+    /// The plan or the configuration is invalid, or cannot be used here: a port in use, a damaged
+    /// journal.
     Invalid = 104,
     /// Interrupted by a signal, or the job was cancelled.
     Interrupted = 105,
@@ -133,5 +135,16 @@ mod tests {
         assert_eq!(of(JobStatus::TimedOut, 0, true), Exit::Other);
         assert_eq!(of(JobStatus::Cancelled, 0, true), Exit::Interrupted);
         assert_eq!(Exit::of(&summary(JobStatus::Cancelled, 1, false), true), Exit::Interrupted);
+    }
+
+    #[test]
+    fn readme_names_every_metric() {
+        let readme = include_str!("../../README.md");
+        for metric in hyperscale_core::plan::Metric::ALL {
+            let name = metric.name();
+            let short = name.strip_prefix("http_req").unwrap_or(name);
+            let named = [name, short].map(|name| readme.contains(&format!("`{name}`")));
+            assert!(named.contains(&true), "README does not name {name}");
+        }
     }
 }

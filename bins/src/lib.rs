@@ -1,7 +1,8 @@
-//! The command line: arguments, the API client, rendering, exit codes. It makes no scheduling decision.
+//! The command line: arguments, the API client, rendering, exit codes. It makes no scheduling
+//! decision.
 //!
-//! Precedence of settings: a flag, then its environment variable (`HYPERSCALE_GATE`), then the default. What a plan
-//! says is never overridden.
+//! Precedence of settings: a flag, then its environment variable (`HYPERSCALE_GATE`), then the
+//! default. What a plan says is never overridden.
 
 mod args;
 mod client;

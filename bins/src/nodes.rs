@@ -1,6 +1,7 @@
 //! Starts nodes from their configuration: the three programs, and the whole cluster of `run`.
 //!
-//! What stops a node from starting is exit 104, with nothing lost; what ends a running one is exit 70.
+//! What stops a node from starting is exit 104, with nothing lost; what ends a running one is exit
+//! 70.
 
 use std::io;
 use std::path::PathBuf;

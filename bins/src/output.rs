@@ -1,4 +1,5 @@
-//! What goes to standard output and to files. Results go to standard output, everything else to standard error.
+//! What goes to standard output and to files. Results go to standard output, everything else to
+//! standard error.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;

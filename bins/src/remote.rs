@@ -117,7 +117,8 @@ pub(crate) async fn status(
         output::json(&job)?;
         return Ok(Exit::Ok);
     }
-    output::line(&format!("{}  {}  {}  {}", job.id, job.status, job.name, job.reason).trim_end());
+    let line = format!("{}  {}  {}  {}", job.id, job.status, job.name, job.reason);
+    output::line(line.trim_end());
     for workflow in &job.workflows {
         let view::Workflow { name, status, plan_time, vus, shards_live, shards, .. } = workflow;
         output::line(&format!(

@@ -1,6 +1,7 @@
 //! `run`: a whole cluster in this process, one job, its progress and its summary.
 //!
-//! The first signal cancels the job and the partial summary is still printed; the second ends the process at once.
+//! The first signal cancels the job and the partial summary is still printed; the second ends the
+//! process at once.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -67,14 +68,14 @@ impl Running {
         let Reply::Submitted { job, .. } = self.ask(submit).await? else {
             return Err(unexpected());
         };
-        self.to_the_end(job, &mut live).await?;
+        self.followed(job, &mut live).await?;
         match self.ask(Command::Result(job)).await? {
             Reply::Result(result) => Ok(Summary::of(&result, SystemTime::now())),
             _ => Err(unexpected()),
         }
     }
 
-    async fn to_the_end(
+    async fn followed(
         &mut self,
         job: JobId,
         live: &mut broadcast::Receiver<hyperscale_runtime::calls::Published>,

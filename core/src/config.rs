@@ -1,4 +1,5 @@
-//! Checked configuration of each role. `check` runs where configuration enters (runtime, simulator).
+//! Checked configuration of each role. `check` runs where configuration enters (runtime,
+//! simulator).
 
 use std::time::Duration;
 

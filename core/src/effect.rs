@@ -1,8 +1,10 @@
-//! What a machine can ask of the world, and the sink that stamps each wish with what must be durable first.
+//! What a machine can ask of the world, and the sink that stamps each wish with what must be
+//! durable first.
 //!
-//! `Append` gives an `Lsn`. Everything outward carries `after`, the newest append of the node, and may leave
-//! only once that is durable (persist-first). A message whose promise rests on an earlier record says so with
-//! [`Effects::send_resting_on`]; one that promises nothing has the [`Volatile`] marker.
+//! `Append` gives an `Lsn`. Everything outward carries `after`, the newest append of the node, and
+//! may leave only once that is durable (persist-first). A message whose promise rests on an earlier
+//! record says so with [`Effects::send_resting_on`]; one that promises nothing has the [`Volatile`]
+//! marker.
 
 use crate::api::{Reply, Update};
 use crate::ids::{CallId, JobId, Lsn, NodeId, RunId};
@@ -65,7 +67,8 @@ pub enum Effect {
         /// Takes effect only when this is durable.
         after: Lsn,
     },
-    /// Let a run issue load, within bounds that the engine's threads compare with their own clock before every batch.
+    /// Let a run issue load, within bounds that the engine's threads compare with their own clock
+    /// before every batch.
     Permit {
         /// The run.
         run: RunId,
@@ -95,7 +98,8 @@ pub struct Permit {
     pub until: Instant,
     /// Only local items below this index are issued (see `plan::Pacer` for what an item is).
     pub ceiling: u64,
-    /// The instant of the node's clock at which plan time is zero; may be in the future, and moves a little when the worker slews.
+    /// The instant of the node's clock at which plan time is zero; may be in the future, and moves
+    /// a little when the worker slews.
     pub zero: Instant,
 }
 

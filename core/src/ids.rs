@@ -1,5 +1,5 @@
-//! Identifiers. Every id is a newtype with a private field and a short `Debug`, so that logs and golden
-//! files read well and no two kinds can be mixed up.
+//! Identifiers. Every id is a newtype with a private field and a short `Debug`, so that logs and
+//! golden files read well and no two kinds can be mixed up.
 
 use std::fmt;
 
@@ -108,7 +108,8 @@ id!(
     "call"
 );
 
-/// The position of a granting record in its group's log. Never reused, totally ordered within a group.
+/// The position of a granting record in its group's log. Never reused, totally ordered within a
+/// group.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Fence {
     /// Who granted.

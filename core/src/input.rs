@@ -1,5 +1,5 @@
-//! Everything that can happen to a node, whatever its role. A role counts and drops what is not for it.
-//! Inputs are plain data so that a node's life can be recorded and replayed.
+//! Everything that can happen to a node, whatever its role. A role counts and drops what is not for
+//! it. Inputs are plain data so that a node's life can be recorded and replayed.
 
 use serde::{Deserialize, Serialize};
 
@@ -43,14 +43,16 @@ pub enum EngineEvent {
         /// The run.
         run: RunId,
     },
-    /// A started run cannot work (name does not resolve, flow does not compile). The engine has forgotten it.
+    /// A started run cannot work (name does not resolve, flow does not compile). The engine has
+    /// forgotten it.
     PrepareFailed {
         /// The run.
         run: RunId,
         /// Why, for the user.
         reason: String,
     },
-    /// How far a run is. Sent every 100 ms or so while it runs, and at once when it becomes starved or idle.
+    /// How far a run is. Sent every 100 ms or so while it runs, and at once when it becomes starved
+    /// or idle.
     Progressed {
         /// The run.
         run: RunId,

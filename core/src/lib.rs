@@ -1,7 +1,8 @@
 //! Hyperscale's gates, managers and workers as synchronous sans-IO state machines.
 //!
-//! Inputs go in, effects come out; nothing here knows a socket, a file, a thread or the wall clock. The runtime and the
-//! simulator drive the same machines. ARCHITECTURE.md is the map; `INVARIANTS.md` in this crate the register of promises.
+//! Inputs go in, effects come out; nothing here knows a socket, a file, a thread or the wall clock.
+//! The runtime and the simulator drive the same machines. ARCHITECTURE.md is the map;
+//! `INVARIANTS.md` in this crate the register of promises.
 
 #![forbid(unsafe_code)]
 #![deny(

@@ -47,7 +47,8 @@ pub const WORKERS_MAX: usize = 10_000;
 pub const FENCES_MAX: usize = 100_000;
 /// Parts a manager holds before the gate has acknowledged their results.
 pub const PARTS_MAX: usize = 64;
-/// Ended or never accepted parts a manager remembers so that they do not come back; the oldest jobs' go first.
+/// Ended or never accepted parts a manager remembers so that they do not come back; the oldest
+/// jobs' go first.
 pub const TOMBSTONES_MAX: usize = 100_000;
 /// Loss intervals a workflow's report lists; further ones are folded into the last.
 pub const LOSSES_MAX: usize = 1024;

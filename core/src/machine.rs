@@ -1,7 +1,8 @@
-//! The contract of every state machine: input and context in, effects into the sink, events to the parent.
+//! The contract of every state machine: input and context in, effects into the sink, events to the
+//! parent.
 //!
-//! A machine owns no clock, no generator and no socket. `Cx` brings them. Effects go to the world in the
-//! order of the code; events go to the parent, which must route them.
+//! A machine owns no clock, no generator and no socket. `Cx` brings them. Effects go to the world
+//! in the order of the code; events go to the parent, which must route them.
 
 use std::convert::Infallible;
 
@@ -39,13 +40,15 @@ pub trait Role: Machine<Input = Input, Event = Infallible> + Sized {
     /// Builds the role from durable bytes only.
     ///
     /// # Errors
-    /// When the records do not fold: the disk belongs to another role or the journal is inconsistent.
+    /// When the records do not fold: the disk belongs to another role or the journal is
+    /// inconsistent.
     fn recover(config: Self::Config, boot: Boot, disk: Recovered) -> Result<Self, RecoverError>;
 
     /// Walks every invariant of the whole state.
     fn check_all(&self) -> Result<(), Violation>;
 
-    /// A digest of the state that recovery rebuilds, up to what is committed. Two nodes that folded the same records agree.
+    /// A digest of the state that recovery rebuilds, up to what is committed. Two nodes that folded
+    /// the same records agree.
     fn durable_digest(&self) -> u64;
 }
 

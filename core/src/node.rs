@@ -1,4 +1,5 @@
-//! A role with its sink, clock guard, random streams and counters: what the runtime and the simulator both hold.
+//! A role with its sink, clock guard, random streams and counters: what the runtime and the
+//! simulator both hold.
 
 use crate::effect::{Effect, Effects};
 use crate::ids::{Boot, Lsn, NodeId};
@@ -10,7 +11,8 @@ use crate::rng::Streams;
 use crate::stat::Counters;
 use crate::time::Instant;
 
-/// One node. Inputs go in through [`Node::step`], one at a time; all effects of a step are drained before the next.
+/// One node. Inputs go in through [`Node::step`], one at a time; all effects of a step are drained
+/// before the next.
 #[derive(Debug)]
 pub struct Node<R> {
     role: R,
@@ -41,8 +43,9 @@ impl<R: Role> Node<R> {
         })
     }
 
-    /// Takes one input at one instant and gives the effects, in order. A clock that stands still or steps back is
-    /// read as one nanosecond later than before. A halted node gives nothing more.
+    /// Takes one input at one instant and gives the effects, in order. A clock that stands still or
+    /// steps back is read as one nanosecond later than before. A halted node gives nothing
+    /// more.
     pub fn step(&mut self, now: Instant, input: Input) -> std::vec::Drain<'_, Effect> {
         if !self.out.halted() {
             let now = self.guard(now);

@@ -176,7 +176,8 @@ pub struct JobResult {
     pub status: JobStatus,
     /// Why it failed; empty otherwise.
     pub reason: String,
-    /// How long it ran: the longest chain of workflows that wait for each other. Rates are per second of it.
+    /// How long it ran: the longest chain of workflows that wait for each other. Rates are per
+    /// second of it.
     pub ran: Duration,
     /// Every part's result merged; totals are sums, coverage adds up.
     pub result: PartResult,

@@ -1,4 +1,5 @@
-//! Counters: one increment per decision, refusal and retry. Operators read them as metrics, the simulator as coverage.
+//! Counters: one increment per decision, refusal and retry. Operators read them as metrics, the
+//! simulator as coverage.
 
 macro_rules! stats {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {

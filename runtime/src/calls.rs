@@ -17,7 +17,8 @@ pub enum CallError {
     /// The gate takes no more inputs for now.
     #[error("the gate is overloaded, try again")]
     Busy,
-    /// The gate ended while the call was open: it may or may not have been done; retry with the same key.
+    /// The gate ended while the call was open: it may or may not have been done; retry with the
+    /// same key.
     #[error("the gate ended, the outcome is unknown")]
     Gone,
 }
@@ -46,7 +47,8 @@ impl Gate {
         Self { inbox, waiting: Arc::default(), updates }
     }
 
-    /// Asks and waits for the reply. Dropping the future forgets the call; what was asked may still be done.
+    /// Asks and waits for the reply. Dropping the future forgets the call; what was asked may still
+    /// be done.
     ///
     /// # Errors
     /// [`CallError`].

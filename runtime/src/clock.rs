@@ -1,4 +1,5 @@
-//! The one clock of a process: CLOCK_BOOTTIME, which keeps counting while the machine sleeps. Engine and node share it.
+//! The one clock of a process: CLOCK_BOOTTIME, which keeps counting while the machine sleeps.
+//! Engine and node share it.
 
 use hyperscale_core::time::Instant;
 use rustix::time::{ClockId, clock_gettime};

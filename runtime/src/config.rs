@@ -1,5 +1,5 @@
-//! Node configuration: one TOML file per node. Unknown fields, wrong types and values out of range are refused with
-//! their position. Times are in milliseconds and say so in their names.
+//! Node configuration: one TOML file per node. Unknown fields, wrong types and values out of range
+//! are refused with their position. Times are in milliseconds and say so in their names.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

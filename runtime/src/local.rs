@@ -1,4 +1,5 @@
-//! A whole cluster in one process: gate, manager and worker on the code path of production, with queues for a network.
+//! A whole cluster in one process: gate, manager and worker on the code path of production, with
+//! queues for a network.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

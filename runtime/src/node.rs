@@ -61,7 +61,8 @@ pub enum NodeError {
 /// Takes a worker's orders to its load engine; dropping it ends the engine.
 pub type Orders = Box<dyn FnMut(EngineOrder) + Send>;
 
-/// A node's place before it runs: its queue and its address book, so that peers can be connected before the first input.
+/// A node's place before it runs: its queue and its address book, so that peers can be connected
+/// before the first input.
 #[derive(Debug)]
 pub struct Seat {
     /// Its queue.
@@ -288,7 +289,8 @@ impl Drop for Outside {
     }
 }
 
-/// Runs a started node until `stop` resolves, then drains it until it has ended or `stop` resolves again.
+/// Runs a started node until `stop` resolves, then drains it until it has ended or `stop` resolves
+/// again.
 ///
 /// # Errors
 /// When the node failed.

@@ -1,5 +1,6 @@
-//! `--record FILE`: what happened to a node, so that its life can be replayed. One JSON object a line: the first names
-//! the recording's format and the node, every other is `[nanoseconds, input]`.
+//! `--record FILE`: what happened to a node, so that its life can be replayed. One JSON object a
+//! line: the first names the recording's format and the node, every other is `[nanoseconds,
+//! input]`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,5 +1,5 @@
-//! How long to wait between attempts: doubling from 100 ms to 3 s, of which a random half is cut off so that clients do
-//! not come back together.
+//! How long to wait between attempts: doubling from 100 ms to 3 s, of which a random half is cut
+//! off so that clients do not come back together.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A client of the gate API. Every request may be repeated safely (a submission carries its key), so a gate that
-//! cannot be reached or says "try again" is tried again, the gates in turn, until the patience ends.
+//! A client of the gate API. Every request may be repeated safely (a submission carries its key),
+//! so a gate that cannot be reached or says "try again" is tried again, the gates in turn, until
+//! the patience ends.
 
 mod backoff;
 mod sse;

@@ -17,7 +17,8 @@ struct Outcome {
     unreported: u64,
 }
 
-/// What holds however nodes fail: no index twice, never more load than planned, reported <= served <= reported + declared.
+/// What holds however nodes fail: no index twice, never more load than planned, reported <= served
+/// <= reported + declared.
 fn judge(target: &Target, cluster: &Cluster, job: &str) -> Outcome {
     let (result, exit) = cluster.result(job, Duration::from_secs(90));
     let reported = counter(&result, "http_reqs");

@@ -92,6 +92,7 @@ fn result() -> Box<JobResult> {
         name: "p".into(),
         status: JobStatus::Completed,
         reason: String::new(),
+        ran: Duration::ZERO,
         result: none,
         names: BoundedVec::new(),
         thresholds: BoundedVec::new(),

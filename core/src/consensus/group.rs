@@ -134,7 +134,8 @@ where
         self.committed
     }
 
-    /// The journal record of the last committed entry: what a promise about committed state rests on.
+    /// The journal record of the last committed entry: what a promise about committed state rests
+    /// on.
     pub fn committed_lsn(&self) -> Lsn {
         self.committed_lsn
     }
@@ -219,3 +220,6 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! What a node writes to its journal: hard state and log entries. A flat sum; variants are append-only.
+//! What a node writes to its journal: hard state and log entries. A flat sum; variants are
+//! append-only.
 
 use serde::{Deserialize, Serialize};
 

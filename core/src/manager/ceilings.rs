@@ -95,3 +95,50 @@ pub(super) fn rate_between(known: u64, items: u64, span: Duration) -> u64 {
     let rate = u128::from(items) * 1_000_000_000 / nanos;
     u64::try_from(rate).unwrap_or(u64::MAX).max(known / 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Rate, Stripe};
+
+    fn wanted(executor: &Executor, vus: u32, plan_ms: u64, next: u64, rate: u64) -> Want {
+        let share = Share { vu_first: 0, vus, stripe: Stripe { start: 0, stride: 1 } };
+        let plan_time = PlanTime::at(Duration::from_millis(plan_ms));
+        let demand = Demand { executor, share: &share, plan_time, next, rate };
+        want(demand, &LeaseConfig::default())
+    }
+
+    #[test]
+    fn open_loop_reaches_to_the_end_of_the_confirmation_by_the_slowest_clock() {
+        let rate = Rate { count: 1000, unit: Duration::from_secs(1) };
+        let executor =
+            Executor::ConstantArrivalRate { rate, duration: Duration::from_secs(10), max_vus: 9 };
+        let early = wanted(&executor, 9, 1000, 0, 0);
+        assert_eq!(early, Want { ceiling: 4260, low: 6760, reserve: 9260 });
+        let late = wanted(&executor, 9, 9000, 0, 0);
+        assert_eq!(late, Want { ceiling: 10_000, low: 10_000, reserve: 10_000 });
+    }
+
+    #[test]
+    fn closed_loop_doubles_what_was_done_lately() {
+        let max_duration = Duration::from_secs(60);
+        let per_vu = Executor::PerVuIterations { vus: 4, iterations: 9_999, max_duration };
+        assert_eq!(wanted(&per_vu, 4, 0, 10, 0), Want { ceiling: 26, low: 34, reserve: 42 });
+        let fast = Want { ceiling: 2010, low: 4510, reserve: 7010 };
+        assert_eq!(wanted(&per_vu, 4, 0, 10, 1000), fast);
+        let shared = Executor::SharedIterations { vus: 4, iterations: 9_999, max_duration };
+        assert_eq!(wanted(&shared, 4, 0, 10, 0).ceiling, 74);
+        let free = Executor::ConstantVus { vus: 4, duration: max_duration };
+        assert_eq!(wanted(&free, 4, 0, 10, 0).ceiling, 1034);
+        assert_eq!(wanted(&free, 4, 0, 10, 1000).ceiling, 12_010);
+    }
+
+    #[test]
+    fn a_rate_is_measured_over_real_spans_and_fades() {
+        let second = Duration::from_secs(1);
+        assert_eq!(rate_between(0, 500, second), 500);
+        assert_eq!(rate_between(500, 0, second), 250);
+        assert_eq!(rate_between(500, 9, Duration::from_micros(999)), 500);
+        assert_eq!(rate_between(0, 16, Duration::from_millis(10)), 1600);
+    }
+}

@@ -484,3 +484,6 @@ fn gap_between(id: ShardId, before: &Run, after: &Run) -> Option<Loss> {
         items,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -336,7 +336,9 @@ impl Role for Manager {
 
     fn durable_digest(&self) -> u64 {
         let mut all = digest::Digest::new();
-        all.u64(self.group.id().get());
+        if self.group.committed() > LogIndex::new(0) {
+            all.u64(self.group.id().get());
+        }
         all.u64(self.group.committed().get());
         all.value(&self.ledger);
         all.finish()

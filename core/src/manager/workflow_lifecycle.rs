@@ -69,3 +69,30 @@ pub(super) fn with_dependents(plan: &Plan, workflow: WorkflowIx) -> BTreeSet<Wor
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [WorkflowStatus; 8] = [
+        WorkflowStatus::Pending,
+        WorkflowStatus::Dispatched,
+        WorkflowStatus::Running,
+        WorkflowStatus::Cancelling,
+        WorkflowStatus::Completed,
+        WorkflowStatus::Failed,
+        WorkflowStatus::Cancelled,
+        WorkflowStatus::Skipped,
+    ];
+
+    #[test]
+    fn terminal_is_final_and_everything_else_can_end() {
+        for from in ALL {
+            let next = ALL.into_iter().filter(|to| may_move(from, *to)).collect::<Vec<_>>();
+            assert_eq!(next.is_empty(), from.is_terminal(), "{from:?}");
+            assert!(!next.contains(&from));
+        }
+        assert!(!may_move(WorkflowStatus::Cancelling, WorkflowStatus::Completed));
+        assert!(!may_move(WorkflowStatus::Pending, WorkflowStatus::Running));
+    }
+}

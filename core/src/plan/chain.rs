@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Plan;
 
 impl Plan {
-    /// How long the plan takes when workflow `ix` takes `takes(ix)` and starts once those before it have ended.
+    /// How long the plan takes when workflow `ix` takes `takes(ix)` and starts once those before it
+    /// have ended.
     pub fn longest_chain(&self, takes: impl Fn(usize) -> Duration) -> Duration {
         let mut ends = vec![Duration::ZERO; self.workflows.len()];
         // One round settles at least one more link of every chain.

@@ -30,7 +30,6 @@ pub fn check(raw: &RawPlan) -> Result<Plan, PlanError> {
     let root = At::ROOT;
     let unbuilt = [("setup", raw.setup), ("teardown", raw.teardown), ("script", raw.script)];
     refuse_unbuilt(&root, &unbuilt)?;
-    let name = required(raw.name.as_ref(), "name", &root)?;
     let base_url = required(raw.base_url.as_ref(), "base_url", &root)?;
     verify::base_url(base_url, &root.key("base_url"))?;
     let data = data::lower(raw, &root.key("data"))?;
@@ -38,7 +37,7 @@ pub fn check(raw: &RawPlan) -> Result<Plan, PlanError> {
     let workflows = workflow::lower(workflows, &data, &root.key("workflows"))?;
     let thresholds = threshold::lower(raw, &workflows, &root.key("thresholds"))?;
     let plan = Plan {
-        name: name.clone(),
+        name: raw.name.clone().unwrap_or_else(|| "plan".to_owned()),
         base_url: base_url.clone(),
         workflows,
         data,

@@ -1,5 +1,6 @@
-//! The checked plan: what every role may rely on. Built only by `plan::check` from the raw plan, and re-checked
-//! when it arrives from a peer. No floats: rates are counts per span, thresholds are fixed-point.
+//! The checked plan: what every role may rely on. Built only by `plan::check` from the raw plan,
+//! and re-checked when it arrives from a peer. No floats: rates are counts per span, thresholds are
+//! fixed-point.
 
 use std::time::Duration;
 
@@ -28,7 +29,8 @@ pub struct Plan {
     pub on_gate_loss: OnGateLoss,
     /// Every random choice of the plan (data order, think times) derives from it.
     pub seed: u64,
-    /// Send `X-Hyperscale-Index: <workflow>/<index>` with every request, so that a server can check index-once.
+    /// Send `X-Hyperscale-Index: <workflow>/<index>` with every request, so that a server can
+    /// check index-once.
     pub index_header: bool,
 }
 
@@ -43,7 +45,8 @@ pub struct Workflow {
     pub when: When,
     /// When iterations start.
     pub executor: Executor,
-    /// How long open iterations may go on after the last was started; what is open then is interrupted.
+    /// How long open iterations may go on after the last was started; what is open then is
+    /// interrupted.
     pub graceful_stop: Duration,
     /// What one iteration does.
     pub flow: BoundedVec<Step, { limits::STEPS_MAX }>,

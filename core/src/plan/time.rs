@@ -1,4 +1,5 @@
-//! Plan time: the clock of a workflow. It starts at zero when the workflow's load starts and never stops.
+//! Plan time: the clock of a workflow. It starts at zero when the workflow's load starts and never
+//! stops.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Messages between nodes: a flat sum. Every message may be lost, duplicated, delayed and reordered.
-//! Variants are append-only: the codec writes their index.
+//! Messages between nodes: a flat sum. Every message may be lost, duplicated, delayed and
+//! reordered. Variants are append-only: the codec writes their index.
 //!
 //! | message | from -> to | promises | answered by |
 //! |---|---|---|---|
@@ -61,7 +61,8 @@ messages! {
     Final(Final),
 }
 
-/// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher one comes back.
+/// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher
+/// one comes back.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Offer {
     /// The part.
@@ -103,15 +104,16 @@ pub struct PartAck {
     pub part: PartId,
 }
 
-/// Manager -> gate. Sent at once on every committed change of the part, every second while it runs, and again with
-/// back-off while it has ended and is not acknowledged.
+/// Manager -> gate. Sent at once on every committed change of the part, every second while it runs,
+/// and again with back-off while it has ended and is not acknowledged.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PartReport {
     /// The part.
     pub part: PartId,
     /// The highest gate fence the part has obeyed.
     pub fence: Fence,
-    /// Orders reports of a part: the manager's term, then a counter. The receiver keeps the highest.
+    /// Orders reports of a part: the manager's term, then a counter. The receiver keeps the
+    /// highest.
     pub seq: (u64, u64),
     /// Where the part stands; committed in the manager ledger.
     pub phase: PartPhase,
@@ -159,8 +161,9 @@ pub struct Prepare {
     pub slice: Box<Slice>,
 }
 
-/// Manager -> worker: judges runs that the heartbeat `seq` listed. May be sent more than once for one heartbeat,
-/// whenever there is something new to say: the lease counts from that heartbeat's send.
+/// Manager -> worker: judges runs that the heartbeat `seq` listed. May be sent more than once for
+/// one heartbeat, whenever there is something new to say: the lease counts from that heartbeat's
+/// send.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Confirm {
     /// The life of the worker that sent the heartbeat; another life ignores this.

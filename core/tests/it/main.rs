@@ -10,9 +10,9 @@
 mod frame;
 mod gate;
 mod journal;
+mod manager;
 mod pacer;
 mod plan_shares;
 mod stats;
-mod manager;
 mod timers;
 mod worker;

@@ -1,9 +1,12 @@
-//! The HTTP API of a gate: JSON under `/v1`, live updates as server-sent events, errors as RFC 9457 problem details.
+//! The HTTP API of a gate: JSON under `/v1`, live updates as server-sent events, errors as RFC 9457
+//! problem details.
 //!
-//! Inputs: requests, answered by calls to the gate. Outputs: responses made of [`view`]'s types, which are kept apart
-//! from the core's. A submission needs an `Idempotency-Key`, so that a client may repeat it until it hears.
+//! Inputs: requests, answered by calls to the gate. Outputs: responses made of [`view`]'s types,
+//! which are kept apart from the core's. A submission needs an `Idempotency-Key`, so that a client
+//! may repeat it until it hears.
 //!
-//! Does not do: authenticate. Whoever reaches the port may submit load; bind it to an address you trust.
+//! Does not do: authenticate. Whoever reaches the port may submit load; bind it to an address you
+//! trust.
 
 mod jobs;
 mod plan;
@@ -44,7 +47,8 @@ struct Api {
     stopping: watch::Receiver<bool>,
 }
 
-/// Serves the API until `shutdown` completes; then update streams end, and open requests have two seconds.
+/// Serves the API until `shutdown` completes; then update streams end, and open requests have two
+/// seconds.
 ///
 /// # Errors
 /// When the listener fails.

@@ -1,9 +1,10 @@
 //! Live updates of a job as server-sent events.
 //!
-//! The live channel is subscribed before the kept updates are asked for, and what is in both is sent once, by sequence
-//! number: nothing is lost or doubled in between. A client resumes with `Last-Event-ID` (or `?after=`). An event
-//! `truncated` says that some updates after that number are no longer kept. The stream ends after the update in which
-//! the job is terminal; asked again after that one, the answer is 204, which ends an `EventSource`.
+//! The live channel is subscribed before the kept updates are asked for, and what is in both is
+//! sent once, by sequence number: nothing is lost or doubled in between. A client resumes with
+//! `Last-Event-ID` (or `?after=`). An event `truncated` says that some updates after that number
+//! are gone. The stream ends after the update in which the job is terminal; asked again
+//! after that one, the answer is 204, which ends an `EventSource`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

@@ -1,4 +1,5 @@
-//! What the API shows of jobs and of the cluster, as JSON. Kept apart from the core's types, which may change.
+//! What the API shows of jobs and of the cluster, as JSON. Kept apart from the core's types, which
+//! may change.
 
 use hyperscale_core::api;
 use hyperscale_core::report::{self, JobStatus, WorkflowStatus};

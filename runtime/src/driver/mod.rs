@@ -1,9 +1,10 @@
 //! Drives one node: the one task that owns it.
 //!
-//! Inputs come through one bounded queue. The clock is read after an input is taken from the queue, never before. Every
-//! effect of a step is taken before the next step; an effect whose `after` is not durable is held. Appends go to the
-//! journal's own thread, which writes and syncs whatever has gathered (group commit) and answers with the newest durable
-//! record; that comes back as `Input::Durable`. One timer serves the node. A storage error or a halt ends the node: it
+//! Inputs come through one bounded queue. The clock is read after an input is taken from the queue,
+//! never before. Every effect of a step is taken before the next step; an effect whose `after` is
+//! not durable is held. Appends go to the journal's own thread, which writes and syncs whatever has
+//! gathered (group commit) and answers with the newest durable record; that comes back as
+//! `Input::Durable`. One timer serves the node. A storage error or a halt ends the node: it
 //! never continues on a guess.
 //!
 //! Does not do: decide anything.
@@ -108,8 +109,8 @@ impl<R: Role, W: World> Driver<R, W> {
         }
     }
 
-    /// What is already queued goes before a deadline that has passed: a durable record may make the wake needless, and
-    /// a wake that is always due must not starve the queue.
+    /// What is already queued goes before a deadline that has passed: a durable record may make the
+    /// wake needless, and a wake that is always due must not starve the queue.
     fn ready_input(&mut self) -> Result<Option<Input>, DriverError> {
         if let Some(durable) = self.journal.try_durable()? {
             return Ok(Some(Input::Durable(durable)));

@@ -30,7 +30,8 @@ pub enum EngineOrder {
     },
 }
 
-/// The outside of a node. Nothing here may block: what cannot be delivered is dropped, as a network would.
+/// The outside of a node. Nothing here may block: what cannot be delivered is dropped, as a network
+/// would.
 pub trait World {
     /// Sends a message.
     fn send(&mut self, to: NodeId, msg: Box<Message>);

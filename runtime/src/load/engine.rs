@@ -26,6 +26,7 @@ use tokio::task::LocalSet;
 use super::execute;
 use crate::demo::Shop;
 use crate::driver::EngineOrder;
+use crate::node::Orders;
 
 /// The load engine of a worker. Dropping it ends every run without a report.
 #[derive(Debug)]
@@ -93,6 +94,11 @@ impl Engine {
             }
             EngineOrder::Stop { run } => self.control(run, |control| control.stop = true),
         }
+    }
+
+    /// The engine as a node takes it: dropping the orders drops the engine.
+    pub fn into_orders(mut self) -> Orders {
+        Box::new(move |order| self.order(order))
     }
 
     fn control(&self, run: RunId, change: impl FnOnce(&mut Control)) {

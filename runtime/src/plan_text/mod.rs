@@ -46,7 +46,8 @@ pub fn parse_and_check(text: &str, source: &str) -> Result<Plan, TextError> {
     check(&raw).map_err(|error| located(error, text, source))
 }
 
-/// Reads and checks a plan file and the CSV files that it names, relative to its folder.
+/// Reads and checks a plan file and the CSV files that it names, relative to its folder. A plan
+/// without a name gets the file's.
 ///
 /// # Errors
 /// The first file that cannot be read, or the first thing that is wrong with the plan.
@@ -55,6 +56,9 @@ pub fn open(path: &Path) -> Result<Opened, TextError> {
     let text = read(path)
         .map_err(|error| TextError::new(&source, None, format!("cannot be read: {error}")))?;
     let mut raw = parse(&text, &source)?;
+    if raw.name.is_none() {
+        raw.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     rows::inline(&mut raw, folder).map_err(|error| located(error, &text, &source))?;
     let plan = check(&raw).map_err(|error| located(error, &text, &source))?;

@@ -111,7 +111,7 @@ fn hostile_texts_are_refused() {
         (format!("setup:\n{blocks}"), "p.yaml:33:32: nested deeper than 32 levels"),
         (inside, "p.yaml:6:12: anchors repeat too much"),
         (" ".repeat(TEXT_BYTES_MAX + 1), "p.yaml: 8388609 bytes, at most 8388608 are read"),
-        (String::new(), "p.yaml:1:1: `name` is missing"),
+        (String::new(), "p.yaml:1:1: `base_url` is missing"),
         ("[]".to_owned(), "p.yaml:1:1: expected a map"),
         ("name: \u{0}".to_owned(), "p.yaml:1:7: unexpected character: `\\u{0}'"),
     ];
@@ -190,7 +190,7 @@ fn the_names_of_k6_are_accepted() {
     let unit = altered("rate: 500/s", "rate: 500\n    timeUnit: 1s");
     assert_eq!(checked(&unit), checked(GOOD));
     let zero = text.replace("maxVUs: 400", "maxVUs: 0");
-    assert_eq!(refusal(&zero), "p.yaml:17:13: must be above zero");
+    assert_eq!(refusal(&zero), "p.yaml:17:13: `max_vus` must be above zero");
 }
 
 #[test]

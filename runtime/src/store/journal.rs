@@ -1,4 +1,5 @@
-//! The journal's thread: writes and syncs whatever has gathered, and says how far it is durable (group commit).
+//! The journal's thread: writes and syncs whatever has gathered, and says how far it is durable
+//! (group commit).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};

@@ -1,7 +1,8 @@
 //! A node's disk: identity, lock, journal segments and snapshots in one directory.
 //!
-//! The byte format and recovery live in `hyperscale_core::journal`; this module does the files, and owes what that
-//! module's documentation lists. Damage is refused with file and offset, and nothing is written.
+//! The byte format and recovery live in `hyperscale_core::journal`; this module does the files, and
+//! owes what that module's documentation lists. Damage is refused with file and offset, and nothing
+//! is written.
 
 mod disk;
 mod journal;

@@ -1,4 +1,5 @@
-//! The summary document. Its core is k6's machine-readable summary; fields that k6 has keep k6's names.
+//! The summary document. Its core is k6's machine-readable summary; fields that k6 has keep k6's
+//! names.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,8 @@ pub struct Config {
     pub name: String,
     /// The job's id, `j17`.
     pub job: String,
-    /// Running time of the longest chain of workflows, seconds; rates of the whole job are per second of it.
+    /// Running time of the longest chain of workflows, seconds; rates of the whole job are per
+    /// second of it.
     pub duration: f64,
 }
 
@@ -220,8 +222,8 @@ pub struct Loss {
     pub shard: u16,
     /// The worker that had it.
     pub worker: u64,
-    /// `unreported`: at most `items` were issued and are not in the totals. `parked`, `unserved`: `items` were not
-    /// issued and are in `dropped_iterations`.
+    /// `unreported`: at most `items` were issued and are not in the totals. `parked`, `unserved`:
+    /// `items` were not issued and are in `dropped_iterations`.
     pub kind: String,
     /// Plan time, seconds.
     pub from: f64,

@@ -53,7 +53,8 @@ pub(super) fn micros(value: f64) -> f64 {
 pub(super) fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).map_or(0, |span| span.as_secs());
     let (days, rest) = (since / 86_400, since % 86_400);
-    // Howard Hinnant's days_from_civil, inverted: years start in March, so that the leap day is the last.
+    // Howard Hinnant's days_from_civil, inverted: years start in March, so that the leap day is the
+    // last.
     let shifted = days + 719_468;
     let (era, day) = (shifted / 146_097, shifted % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -91,7 +91,8 @@ impl Link {
         Ok(Self { peer, read, write, frames })
     }
 
-    /// Carries messages until the connection breaks or the node's queue closes. A frame that is not ours ends it.
+    /// Carries messages until the connection breaks or the node's queue closes. A frame that is not
+    /// ours ends it.
     pub(super) async fn run(self, peers: &Peers, inbox: &mpsc::Sender<Input>) -> String {
         let Self { peer, read, write, frames } = self;
         let (outbox, queue) = mpsc::channel(OUTBOX_MAX);

@@ -103,7 +103,8 @@ pub struct Dial {
     pub addr: String,
 }
 
-/// Keeps a connection to a peer until the task is aborted or the node ends; backs off between attempts.
+/// Keeps a connection to a peer until the task is aborted or the node ends; backs off between
+/// attempts.
 pub fn dial(to: Dial, me: Hello, peers: Peers, inbox: mpsc::Sender<Input>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut backoff = BACKOFF_MIN;

@@ -51,6 +51,14 @@ impl<'a> At<'a> {
         if holds { Ok(()) } else { Err(self.error(message)) }
     }
 
+    /// Nothing when `holds`, else that the value here must be above zero.
+    pub(super) fn above_zero(&self, holds: bool) -> Result<(), PlanError> {
+        match self.part {
+            Part::Key(key) => self.ensure(holds, format_args!("`{key}` must be above zero")),
+            Part::Root | Part::Index(_) => self.ensure(holds, "must be above zero"),
+        }
+    }
+
     /// `items` within their cap, or an error that names `what` they are.
     pub(super) fn bounded<T, const N: usize>(
         &self,

@@ -57,5 +57,5 @@ fn cycle(
     let names: Vec<&str> = names.map(|workflow| workflow.name.as_str()).collect();
     let first = names.first().copied().unwrap_or("");
     let at = at.key(first);
-    at.key("after").error(format_args!("workflows wait for each other: {}", names.join(" after ")))
+    at.key("after").error(format_args!("a cycle: {}", names.join(" after ")))
 }

@@ -101,13 +101,13 @@ const SPOILT: &[(&str, Spoil)] = &[
     ("workflows.b.after.0: there is no such workflow", |p| {
         p.workflows[1].after[0] = WorkflowIx::new(2);
     }),
-    ("workflows.b.after: workflows wait for each other: b after b", |p| {
+    ("workflows.b.after: a cycle: b after b", |p| {
         p.workflows[1].after[0] = WorkflowIx::new(1);
     }),
     ("workflows.b.after.1: `a` is given twice", |p| {
         p.workflows[1].after.push(WorkflowIx::new(0)).unwrap();
     }),
-    ("workflows.a.vus: must be above zero", |p| {
+    ("workflows.a.vus: `vus` must be above zero", |p| {
         let second = Duration::from_secs(1);
         p.workflows[0].executor = Executor::ConstantVus { vus: 0, duration: second };
     }),
@@ -135,7 +135,7 @@ const SPOILT: &[(&str, Spoil)] = &[
         let value = Template(vec![Piece::Text("x\r\ny".to_owned())].try_into().unwrap());
         first_request(p).headers.push(("a".to_owned(), value)).unwrap();
     }),
-    ("workflows.a.flow.0.timeout: must be above zero", |p| {
+    ("workflows.a.flow.0.timeout: `timeout` must be above zero", |p| {
         first_request(p).timeout = Duration::ZERO;
     }),
     ("data.row.rows: there is no row", |p| p.data[0].rows.clear()),
@@ -160,7 +160,7 @@ const SPOILT: &[(&str, Spoil)] = &[
     ("thresholds.http_req_duration{workflow:b,step:x}: unknown step", |p| {
         p.thresholds[0].step = Some("x".to_owned());
     }),
-    ("on_gate_loss.stop_after: must be above zero", |p| {
+    ("on_gate_loss.stop_after: `stop_after` must be above zero", |p| {
         p.on_gate_loss = OnGateLoss::StopAfter(Duration::ZERO);
     }),
     ("the plan with its rows has more than", |p| {
@@ -187,11 +187,11 @@ fn a_long_cycle_is_named_without_what_leads_to_it() {
     plan.workflows[0].after.push(WorkflowIx::new(3)).unwrap();
     plan.workflows[1].after = vec![WorkflowIx::new(2)].try_into().unwrap();
     let refused = plan.check_again().unwrap_err().to_string();
-    let expected = "workflows.c.after: workflows wait for each other: c after b after c";
+    let expected = "workflows.c.after: a cycle: c after b after c";
     assert_eq!(refused, expected);
 }
 
 #[test]
-fn an_empty_raw_plan_lacks_a_name() {
-    assert_eq!(check(&RawPlan::default()).unwrap_err().to_string(), "`name` is missing");
+fn an_empty_raw_plan_lacks_a_base_url() {
+    assert_eq!(check(&RawPlan::default()).unwrap_err().to_string(), "`base_url` is missing");
 }

@@ -90,12 +90,12 @@ fn span(span: Duration, at: &At<'_>) -> Result<(), PlanError> {
 }
 
 fn positive(duration: Duration, at: &At<'_>) -> Result<(), PlanError> {
-    at.ensure(!duration.is_zero(), "must be above zero")?;
+    at.above_zero(!duration.is_zero())?;
     span(duration, at)
 }
 
 fn vus(vus: u32, at: &At<'_>) -> Result<(), PlanError> {
-    at.ensure(vus > 0, "must be above zero")?;
+    at.above_zero(vus > 0)?;
     at.ensure(vus <= limits::VUS_MAX, format_args!("at most {} are allowed", limits::VUS_MAX))
 }
 
@@ -108,14 +108,14 @@ fn executor(executor: &Executor, at: &At<'_>) -> Result<(), PlanError> {
         Executor::PerVuIterations { vus: number, iterations, max_duration } => {
             vus(*number, &at.key("vus"))?;
             let iterations_at = at.key("iterations");
-            iterations_at.ensure(*iterations > 0, "must be above zero")?;
+            iterations_at.above_zero(*iterations > 0)?;
             let all = u64::from(*number).checked_mul(*iterations);
             iterations_at.ensure(all.is_some(), "too many for all VUs together")?;
             positive(*max_duration, &at.key("max_duration"))
         }
         Executor::SharedIterations { vus: number, iterations, max_duration } => {
             vus(*number, &at.key("vus"))?;
-            at.key("iterations").ensure(*iterations > 0, "must be above zero")?;
+            at.key("iterations").above_zero(*iterations > 0)?;
             positive(*max_duration, &at.key("max_duration"))
         }
         Executor::ConstantArrivalRate { rate: given, duration, max_vus } => {
@@ -128,7 +128,7 @@ fn executor(executor: &Executor, at: &At<'_>) -> Result<(), PlanError> {
 
 fn rate(rate: &Rate, at: &At<'_>) -> Result<(), PlanError> {
     let rate_at = at.key("rate");
-    rate_at.ensure(rate.count > 0, "must be above zero")?;
+    rate_at.above_zero(rate.count > 0)?;
     rate_at.ensure(!rate.unit.is_zero(), "its unit must be above zero")?;
     span(rate.unit, &rate_at)?;
     let max = limits::RATE_PER_SECOND_MAX;

@@ -326,9 +326,8 @@ impl World {
     fn judge(&self) {
         let result = self.result.as_ref().unwrap();
         for done in &result.workflows {
-            let mine = |shard: &ShardId| {
-                shard.job == JobId::new(7) && shard.workflow == done.workflow
-            };
+            let mine =
+                |shard: &ShardId| shard.job == JobId::new(7) && shard.workflow == done.workflow;
             let issued: u64 =
                 self.truth.issued.iter().filter(|(s, _)| mine(s)).map(|(_, n)| n).sum();
             let of = |kind| done.losses.iter().filter(move |loss| loss.kind == kind);
