@@ -80,10 +80,17 @@ impl Case {
         let streams = Streams::new(seed);
         let classes = Class::of_seed(streams, without);
         let mut top = streams.cursor(Stream::Topology, 0);
-        let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]);
-        let cores: Vec<u16> = (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4])).collect();
+        let least = 1 + u16::from(Class::is_sparse(streams));
+        let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]).max(least);
+        let cores: Vec<u16> =
+            (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
         let calm_from = top.within(9_000, 20_000) * MS;
-        let jobs = jobs(streams, calm_from);
+        let mut jobs = jobs(streams, calm_from);
+        if Class::is_sparse(streams) {
+            jobs.truncate(1);
+            jobs[0].plan = plans::steady(top.within(20, 300), top.within(8, 12));
+            jobs[0].cancel_at = None;
+        }
         let clients = jobs.len() as u16;
         let lease = LeaseConfig {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),

@@ -52,7 +52,7 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         captures: 0,
     };
     Plan {
-        name: "reference".to_owned(),
+        name: "steady".to_owned(),
         base_url: "http://target".to_owned(),
         workflows: bounded(vec![workflow]),
         data: BoundedVec::default(),

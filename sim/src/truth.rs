@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hyperscale_core::ids::{JobId, RunId, WorkflowIx};
 use hyperscale_core::invariant::{Inv, Violation};
-use hyperscale_core::plan::{Executor, Slice};
+use hyperscale_core::plan::{Executor, Slice, Stripe};
 
 /// Width of the buckets in which issues are counted, nanoseconds of true time.
 pub const BUCKET_NS: u64 = 100_000_000;
@@ -39,6 +39,8 @@ pub struct RunTruth {
     pub workflow: usize,
     /// VUs of its share.
     pub vus: u64,
+    /// Which items are its shard's.
+    pub stripe: Stripe,
     /// The first local item it may issue.
     pub first_item: u64,
     /// When it was prepared.
@@ -123,6 +125,7 @@ impl Truth {
             life,
             workflow,
             vus: u64::from(slice.share.vus),
+            stripe: slice.share.stripe,
             first_item: slice.first,
             prepared: now,
             permitted: None,

@@ -3,6 +3,7 @@
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::JobId;
 use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::plan::Executor;
 use hyperscale_core::report::{LossKind, WorkflowResult};
 use hyperscale_core::wire::{Message, PartPhase};
 
@@ -97,25 +98,38 @@ impl CoverageHonest {
                 format!("{} ms covered of {} planned", result.covered_ms, result.planned_ms),
             );
         }
-        let truth = view.truth.workflow(job, result.workflow);
-        let Some(started) = truth.and_then(|truth| truth.started) else { return Ok(()) };
+        let Some(truth) = view.truth.workflow(job, result.workflow) else { return Ok(()) };
+        let Some(started) = truth.started else { return Ok(()) };
         let drift = u64::from(view.case.lease.drift_ppm);
+        // Plan time by a clock that may be fast, read by another that may be fast against it.
+        let plan_ms = |span: u64| (span + span / 1_000_000 * 3 * drift) / 1_000_000 + SLACK_MS;
         let mut most = 0;
         let mut shards = std::collections::BTreeSet::new();
         for run in view.truth.runs_of(job, result.workflow) {
-            // The first run of a shard answers for it from the start, a replacement from when it was prepared.
-            let from = if shards.insert(run.run.shard) { started } else { run.prepared };
-            let until = match (run.end, run.cuts.last()) {
-                (Some(end), _) => end.at,
-                (None, Some(cut)) => cut.at,
+            let is_first = shards.insert(run.run.shard);
+            let (until, cut_ms) = match (run.end, run.cuts.last()) {
+                (Some(end), _) => (end.at, u64::MAX),
+                (None, Some(cut)) => (cut.at, u64::from(cut.second) * 1_000),
                 (None, None) => continue,
             };
-            let span = until.saturating_sub(from);
-            // What a plan's time may gain on true time, and the way of an assignment.
-            most += (span + span / 1_000_000 * 3 * drift) / 1_000_000 + COVER_SLACK_MS;
+            most += match truth.executor.schedule() {
+                // Its totals account for every arrival from its first on.
+                Some(schedule) => {
+                    let first = schedule.due(run.stripe.global(run.first_item)).elapsed();
+                    let until = plan_ms(until.saturating_sub(started)).min(cut_ms);
+                    until.saturating_sub(first.as_millis() as u64)
+                }
+                // The first run of a shard answers for it from the start, another from its preparation.
+                None => {
+                    plan_ms(until.saturating_sub(if is_first { started } else { run.prepared }))
+                }
+            };
         }
         // A run that is out of work before its time covers the rest of the time: nothing was left to do.
-        let is_finite = truth.is_some_and(|truth| truth.executor.schedule().is_none());
+        let is_finite = matches!(
+            truth.executor,
+            Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
+        );
         if result.covered_ms > most && !is_finite {
             return broken(
                 self.inv(),
@@ -129,8 +143,8 @@ impl CoverageHonest {
     }
 }
 
-/// How much longer than it was prepared a run may count: the way of its assignment, and rounding.
-const COVER_SLACK_MS: u64 = 500;
+/// The way of an assignment, and rounding.
+const SLACK_MS: u64 = 500;
 
 fn each_result(
     seen: &Seen<'_>,

@@ -87,7 +87,7 @@ impl LoadResumes {
             workflow.executor,
             Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }
         );
-        if !is_timed || started + planned < death.at + bound + bound / 4 {
+        if !is_timed || started + planned < death.at + bound + 200_000_000 {
             return Ok(());
         }
         let shard = run.run.shard;
@@ -128,7 +128,8 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
     view.case.faults.iter().all(|(at, fault)| match fault {
         Fault::Crash { host: GATE, .. } => true,
         Fault::Crash { host: other, down, .. } => {
-            *other == host || !touches(*at, down.unwrap_or(0))
+            let own = *other == host && *at <= now;
+            own || !touches(*at, down.unwrap_or(until))
         }
         Fault::Pause { host: GATE, .. } => true,
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),

@@ -73,12 +73,13 @@ impl World {
         let life = u64::from(self.hosts[usize::from(host)].life);
         let entity = 1 << 41 | u64::from(host);
         let draw = |n| self.streams.draw(Stream::Crash, entity, life * 4 + n);
-        let torn = self.case.has(Class::Torn) && draw(0).chance(700_000);
+        let torn = self.case.has(Class::Torn)
+            && draw(0).chance(if self.case.has(Class::LostWrites) { 500_000 } else { 850_000 });
         if torn {
             let damage = draw(2).chance(400_000).then(|| draw(3).bits());
             return Fate::Torn { keep: draw(1).bits(), damage };
         }
-        if self.case.has(Class::LostWrites) && draw(1).chance(850_000) {
+        if self.case.has(Class::LostWrites) && draw(1).chance(900_000) {
             return Fate::Lost;
         }
         Fate::Kept
