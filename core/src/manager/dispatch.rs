@@ -355,6 +355,7 @@ impl Manager {
             share: &lease.share,
             given: lease.given,
             confirmed: lease.was_confirmed(),
+            seen_from: lease.seen_from,
         })
     }
 

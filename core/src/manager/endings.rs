@@ -29,6 +29,8 @@ pub(super) struct Open<'a> {
     pub(super) given: u64,
     /// It may have been confirmed.
     pub(super) confirmed: bool,
+    /// The first plan time at which a heartbeat listed it as running.
+    pub(super) seen_from: Option<PlanTime>,
 }
 
 impl Open<'_> {
@@ -150,11 +152,17 @@ impl Open<'_> {
         items.saturating_mul(self.per_item()).saturating_sub(done)
     }
 
-    /// Where its coverage begins. Arrivals due before its first item were permitted to the run before it, and lost with it.
+    /// Where its coverage begins. A shard's first run covers from the start. One that took over
+    /// covers from where it was seen to run, and not the arrivals before its first item: they were
+    /// permitted to the run before it, and lost with it.
     fn covers_from(&self) -> PlanTime {
+        let joined = self.run.joined;
+        if self.run.first == 0 && joined == PlanTime::ZERO {
+            return joined;
+        }
         let first = self.share.stripe.global(self.run.first);
-        let due = self.executor.schedule().map(|schedule| schedule.due(first));
-        due.map_or(self.run.joined, |due| due.max(self.run.joined))
+        let due = self.executor.schedule().map_or(joined, |schedule| schedule.due(first));
+        due.max(joined).max(self.seen_from.unwrap_or(PlanTime::from_nanos(i64::MAX)))
     }
 
     fn within_plan(&self, item: u64) -> u64 {

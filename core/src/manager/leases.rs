@@ -51,6 +51,8 @@ pub(super) struct Lease {
     pub(super) given: u64,
     /// It had a confirmation, or may have had one of an earlier life of this node.
     was_confirmed: bool,
+    /// The first plan time at which a heartbeat listed it as running.
+    pub(super) seen_from: Option<PlanTime>,
     /// What a heartbeat of this boot of ours said of it last.
     listed: Option<Listed>,
     /// Items per second it issued lately.
@@ -132,6 +134,7 @@ impl Leases {
             first: run.first,
             given: run.first,
             was_confirmed: false,
+            seen_from: None,
             listed: None,
             rate: 0,
             limited: false,
@@ -226,6 +229,9 @@ impl Leases {
         if let Some(before) = before {
             let items = beat.progress.next.saturating_sub(before.progress.next);
             lease.rate = ceilings::rate_between(lease.rate, items, cx.now().since(before.at));
+        }
+        if beat.state == RunState::Running {
+            lease.seen_from = lease.seen_from.or(beat.plan_time);
         }
         let is_first = beat.plan_time.is_some() && before.is_none_or(|last| !last.has_plan_time);
         lease.listed = Some(Listed {
