@@ -239,7 +239,7 @@ fn clock(streams: Streams, classes: &[Class], host: u16, lease: LeaseConfig) -> 
     let way = cursor.draw().below(5);
     let within = cursor.within(0, 2 * bound) as i32 - bound as i32;
     let beyond = cursor.within(bound * 3 / 2, (bound * 4).min(500_000)) as i32;
-    let (is_beyond, sign) = (cursor.chance(400_000), if way % 2 == 0 { 1 } else { -1 });
+    let (is_beyond, sign) = (cursor.chance(400_000), if way.is_multiple_of(2) { 1 } else { -1 });
     let on = |class| classes.contains(&class);
     let drift_ppm = match way {
         _ if on(Class::DriftBeyond) && (is_beyond || host == MANAGER) => beyond * sign,
@@ -279,7 +279,7 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
 /// What clients submit. A job may have an echo: another client with the same key, and the same plan or another.
 fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
     let mut cursor = streams.cursor(Stream::Client, 0);
-    let count = cursor.pick(&[1_u64, 1, 2, 2, 3]);
+    let count = cursor.pick(&[1_u64, 2, 2, 3]);
     let mut specs = Vec::new();
     for n in 0..count {
         let mut cursor = streams.cursor(Stream::Client, 1 + n);

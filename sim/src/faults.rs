@@ -37,17 +37,17 @@ classes! {
     /// Some messages are very slow.
     Spike = "spike", 450_000;
     /// Bits flip on the wire.
-    Damage = "damage", 400_000;
+    Damage = "damage", 450_000;
     /// Links are cut: both ways, one way, flapping, between sets of nodes.
     Partition = "partition", 450_000;
     /// The gate dies and starts again.
-    CrashGate = "crash-gate", 400_000;
+    CrashGate = "crash-gate", 480_000;
     /// The manager dies and starts again.
-    CrashManager = "crash-manager", 400_000;
+    CrashManager = "crash-manager", 480_000;
     /// Workers die and start again.
     CrashWorker = "crash-worker", 450_000;
     /// A worker dies for good.
-    Gone = "gone", 350_000;
+    Gone = "gone", 420_000;
     /// Processes stand still, some for longer than a confirmation lasts; engines go on.
     Pause = "pause", 450_000;
     /// Clocks start anywhere.
@@ -55,15 +55,15 @@ classes! {
     /// Clocks run at other rates, within the bound.
     Drift = "drift", 700_000;
     /// A clock runs beyond the bound: promises that rest on clocks are waived.
-    DriftBeyond = "drift-beyond", 300_000;
+    DriftBeyond = "drift-beyond", 340_000;
     /// A crash tears what was not synced.
-    Torn = "torn", 650_000;
+    Torn = "torn", 850_000;
     /// A crash loses what was not synced.
-    LostWrites = "lost-writes", 800_000;
+    LostWrites = "lost-writes", 850_000;
     /// Some syncs take very long.
     SlowSync = "slow-sync", 400_000;
     /// A sync fails, which ends the process.
-    FailSync = "fail-sync", 350_000;
+    FailSync = "fail-sync", 420_000;
 }
 
 impl Class {

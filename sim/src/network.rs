@@ -181,8 +181,9 @@ impl Network {
     }
 
     fn launch(&mut self, at: u64, flight: Flight, queue: &mut Queue) {
+        let link = self.link(flight.from, flight.to) as u64;
         let flight = self.flights.insert(flight) as u32;
-        queue.push(at, Event::Deliver { flight });
+        queue.push_of(at, Event::Deliver { flight }, 1 << 40 | link);
     }
 
     /// When a message arrives: after the one before it on the link, unless it is drawn to be overtaken.

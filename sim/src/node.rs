@@ -18,8 +18,9 @@ use hyperscale_core::worker::Worker;
 use crate::case::{Case, node_id};
 use crate::faults::{GATE, MANAGER};
 
-/// One running process.
+/// One running process. There are few, and they do not move: their sizes may differ.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a handful of nodes, never moved")]
 pub enum AnyNode {
     /// The gate.
     Gate(Node<Gate>),

@@ -16,11 +16,10 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
     let mut cursor = streams.cursor(Stream::Plan, n);
     let count = cursor.pick(&[1, 1, 2, 2, 3, 4]);
     let workflows = (0..count).map(|ix| workflow(&mut cursor, ix)).collect::<Vec<_>>();
-    let loss = [OnWorkerLoss::Replace, OnWorkerLoss::Replace, OnWorkerLoss::Replace];
-    let on_worker_loss = match cursor.draw().below(6) {
+    let on_worker_loss = match cursor.draw().below(10) {
         0 => OnWorkerLoss::Shrink,
         1 => OnWorkerLoss::Abort,
-        n => loss[n as usize % 3],
+        _ => OnWorkerLoss::Replace,
     };
     Plan {
         name: format!("plan-{n}"),

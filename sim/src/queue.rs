@@ -66,7 +66,7 @@ impl Event {
     /// The stable name whose ordinals key the tie-break.
     fn entity(self) -> u64 {
         match self {
-            Event::Deliver { .. } => 1,
+            Event::Deliver { flight } => 1 << 40 | u64::from(flight),
             Event::Wake { host, .. }
             | Event::Synced { host, .. }
             | Event::Engine { host, .. }
@@ -95,7 +95,13 @@ impl Queue {
 
     /// Schedules an event at a true time.
     pub fn push(&mut self, at: u64, event: Event) {
-        let tie = self.streams.bits(Stream::Sched, event.entity(), at ^ self.sequence << 40);
+        self.push_of(at, event, event.entity());
+    }
+
+    /// Schedules an event of this entity. The tie-break is a function of entity and time, never of what else is
+    /// scheduled; events of one entity at one instant keep their order.
+    pub fn push_of(&mut self, at: u64, event: Event, entity: u64) {
+        let tie = self.streams.bits(Stream::Sched, entity, at);
         self.sequence += 1;
         self.heap.push(Reverse((at, tie as u32, self.sequence, event)));
     }

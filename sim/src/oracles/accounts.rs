@@ -37,7 +37,7 @@ impl Sum {
     }
 
     /// Adds the totals of a run.
-    pub fn add(&mut self, totals: &Totals) {
+    pub(super) fn add(&mut self, totals: &Totals) {
         self.count(0, "iterations", totals.iterations);
         self.count(0, "interrupted iterations", totals.interrupted);
         self.count(0, "dropped", totals.dropped);
@@ -91,7 +91,7 @@ impl Sum {
 }
 
 /// The sum of these totals.
-pub fn merged<'a>(totals: impl IntoIterator<Item = &'a Totals>) -> Sum {
+pub(super) fn merged<'a>(totals: impl IntoIterator<Item = &'a Totals>) -> Sum {
     let mut sum = Sum::default();
     for one in totals {
         sum.add(one);
@@ -103,7 +103,7 @@ type Ends = BTreeMap<(ShardId, LogIndex), (Lsn, Totals)>;
 
 /// The committed ends of runs, each once, and workflow results as datacenters report them.
 #[derive(Debug, Default)]
-pub struct TotalsExact {
+pub(super) struct TotalsExact {
     ends: Ends,
     judged: u64,
 }
@@ -120,14 +120,13 @@ impl Oracle for TotalsExact {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record: Record::Manager(entry), .. } => match &entry.command {
-                Some(ManagerCommand::EndRun { run, outcome, totals, .. }) => {
+            Seen::Appended { lsn, record: Record::Manager(entry), .. } => {
+                if let Some(ManagerCommand::EndRun { run, outcome, totals, .. }) = &entry.command {
                     let key = (run.shard, run.fence.index);
                     self.ends.entry(key).or_insert_with(|| (*lsn, (**totals).clone()));
                     self.on_end(view, *run, outcome, totals)?;
                 }
-                _ => {}
-            },
+            }
             Seen::Appended { record: Record::Gate(entry), .. } => {
                 if let Some(GateCommand::EndPart { part, result: Some(result), .. }) =
                     &entry.command
@@ -189,7 +188,7 @@ impl TotalsExact {
 
 /// Nothing is counted twice: neither live views nor results exceed what engines did, and a result never changes.
 #[derive(Debug, Default)]
-pub struct CountedOnce {
+pub(super) struct CountedOnce {
     results: BTreeMap<JobId, PartResult>,
     judged: u64,
 }

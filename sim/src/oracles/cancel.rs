@@ -16,7 +16,7 @@ use crate::faults::{GATE, MANAGER};
 
 /// After a cancel is committed the job never completes; after the end is committed a cancel changes nothing and says so.
 #[derive(Debug, Default)]
-pub struct CancelBeats {
+pub(super) struct CancelBeats {
     cancels: Book<JobId>,
     ends: Book<JobId>,
     judged: u64,
@@ -82,7 +82,7 @@ impl CancelBeats {
 
 /// No request of a job leaves later than `ttl / (1 - drift)` after its cancel was committed in the datacenter.
 #[derive(Debug, Default)]
-pub struct CancelBounded {
+pub(super) struct CancelBounded {
     appended: Vec<(Lsn, JobId)>,
     committed: BTreeMap<JobId, u64>,
     judged: u64,

@@ -12,7 +12,7 @@ use crate::faults::GATE;
 
 /// One key makes at most one job; the same key with another plan is refused.
 #[derive(Debug, Default)]
-pub struct JobOnce {
+pub(super) struct JobOnce {
     judged: u64,
 }
 
@@ -60,7 +60,7 @@ impl Oracle for JobOnce {
 
 /// An acknowledged job exists in every later committed state.
 #[derive(Debug, Default)]
-pub struct JobDurable {
+pub(super) struct JobDurable {
     judged: u64,
 }
 
@@ -90,7 +90,7 @@ impl Oracle for JobDurable {
 
 /// A job has at most one terminal status, and everyone sees the same one.
 #[derive(Debug, Default)]
-pub struct JobTerminal {
+pub(super) struct JobTerminal {
     ended: BTreeMap<JobId, JobStatus>,
     judged: u64,
 }

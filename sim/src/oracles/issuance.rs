@@ -10,7 +10,7 @@ use crate::truth::{BUCKET_NS, WorkflowTruth};
 ///
 /// The ground truth compares permissions when each takes effect; at the end the instants of issue are compared too.
 #[derive(Debug, Default)]
-pub struct RunExclusive {
+pub(super) struct RunExclusive {
     judged: u64,
 }
 
@@ -51,7 +51,7 @@ impl Oracle for RunExclusive {
 
 /// An index of a workflow is issued at most once. The ground truth marks every index as it is issued.
 #[derive(Debug, Default)]
-pub struct IndexOnce {
+pub(super) struct IndexOnce {
     judged: u64,
 }
 
@@ -80,7 +80,7 @@ impl Oracle for IndexOnce {
 
 /// What was issued never exceeds what the plan has due, in total and in any window of a second.
 #[derive(Debug, Default)]
-pub struct PlanCeiling {
+pub(super) struct PlanCeiling {
     judged: u64,
 }
 

@@ -15,7 +15,7 @@ use crate::faults::MANAGER;
 
 /// A run's first confirmation is sent only when every earlier run of its shard has ended.
 #[derive(Debug, Default)]
-pub struct FirstConfirmAlone {
+pub(super) struct FirstConfirmAlone {
     assigned: Book<(ShardId, LogIndex)>,
     ended: Book<(ShardId, LogIndex)>,
     confirmed: BTreeSet<RunId>,
@@ -101,7 +101,7 @@ impl FirstConfirmAlone {
 
 /// Fences of a shard rise in commit order, and no worker's life obeys a lower one than it has seen.
 #[derive(Debug, Default)]
-pub struct FenceMonotonic {
+pub(super) struct FenceMonotonic {
     committed: BTreeMap<ShardId, LogIndex>,
     obeyed: BTreeMap<(u16, u32, ShardId), LogIndex>,
     judged: u64,

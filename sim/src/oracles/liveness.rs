@@ -8,7 +8,7 @@ use crate::faults::{GATE, MANAGER, WORKERS};
 
 /// Every job reaches a terminal status and its client hears of it.
 #[derive(Debug, Default)]
-pub struct TerminalEventually {
+pub(super) struct TerminalEventually {
     judged: u64,
 }
 
@@ -50,7 +50,7 @@ impl Oracle for TerminalEventually {
 
 /// When all jobs have ended, per-job state is gone everywhere but in history.
 #[derive(Debug, Default)]
-pub struct CleanSlate {
+pub(super) struct CleanSlate {
     since: Option<u64>,
     judged: u64,
 }

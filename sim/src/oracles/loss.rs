@@ -11,7 +11,7 @@ use super::{Oracle, Seen, View, Wants, broken};
 
 /// Every iteration that was issued is in the totals or inside a declared loss.
 #[derive(Debug, Default)]
-pub struct LossDeclared {
+pub(super) struct LossDeclared {
     judged: u64,
 }
 
@@ -59,7 +59,7 @@ impl LossDeclared {
 
 /// Reported coverage never exceeds the time in which engines worked on it and were heard.
 #[derive(Debug, Default)]
-pub struct CoverageHonest {
+pub(super) struct CoverageHonest {
     judged: u64,
 }
 

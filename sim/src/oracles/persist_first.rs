@@ -34,7 +34,7 @@ enum Fact {
 
 /// Facts of both journals.
 #[derive(Debug, Default)]
-pub struct PersistFirst {
+pub(super) struct PersistFirst {
     gate: Book<Fact>,
     manager: Book<Fact>,
     judged: u64,

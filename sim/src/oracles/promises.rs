@@ -7,7 +7,7 @@ use super::{Oracle, Seen, View, Wants, broken};
 
 /// Durable positions by host.
 #[derive(Debug, Default)]
-pub struct JournalTail {
+pub(super) struct JournalTail {
     durable: [Lsn; 2],
     judged: u64,
 }

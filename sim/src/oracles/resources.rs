@@ -9,7 +9,7 @@ use crate::faults::WORKERS;
 
 /// A worker's engine never holds more runs than cores, and a core is free exactly when no run holds it.
 #[derive(Debug, Default)]
-pub struct CoresConserved {
+pub(super) struct CoresConserved {
     judged: u64,
 }
 
@@ -54,7 +54,7 @@ impl Oracle for CoresConserved {
 
 /// Queues of the driver stay within their caps. The nodes' own are in their `check`.
 #[derive(Debug, Default)]
-pub struct Bounded {
+pub(super) struct Bounded {
     judged: u64,
 }
 

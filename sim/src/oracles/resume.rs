@@ -15,7 +15,7 @@ struct Death {
 
 /// Runs whose worker died while it issued.
 #[derive(Debug, Default)]
-pub struct LoadResumes {
+pub(super) struct LoadResumes {
     deaths: Vec<Death>,
     judged: u64,
 }

@@ -14,7 +14,7 @@ use hyperscale_core::effect::Effect;
 
 /// Slices as the manager hands them out.
 #[derive(Debug, Default)]
-pub struct SharesExact {
+pub(super) struct SharesExact {
     splits: BTreeMap<(JobId, WorkflowIx), u16>,
     shares: BTreeMap<(JobId, WorkflowIx), BTreeMap<u16, Share>>,
     judged: u64,

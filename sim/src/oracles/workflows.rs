@@ -16,7 +16,7 @@ type Key = (JobId, WorkflowIx);
 
 /// After a workflow's end is committed none of its runs issues anything, and nothing is assigned for it.
 #[derive(Debug, Default)]
-pub struct NoResurrection {
+pub(super) struct NoResurrection {
     ended: BTreeMap<Key, u64>,
     judged: u64,
 }
@@ -69,7 +69,7 @@ impl Oracle for NoResurrection {
 
 /// A workflow starts only after all it depends on ended as its `when` requires.
 #[derive(Debug, Default)]
-pub struct DagOrder {
+pub(super) struct DagOrder {
     plans: BTreeMap<JobId, Plan>,
     ended: BTreeMap<Key, WorkflowStatus>,
     started: BTreeSet<Key>,
@@ -139,7 +139,7 @@ impl DagOrder {
 
 /// Every change of a workflow's or job's status is a legal move, or several.
 #[derive(Debug, Default)]
-pub struct LifecycleLegal {
+pub(super) struct LifecycleLegal {
     workflows: BTreeMap<Key, WorkflowStatus>,
     jobs: BTreeMap<JobId, JobStatus>,
     judged: u64,

@@ -8,6 +8,8 @@ mod clients;
 mod faults;
 mod lives;
 mod perform;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod verdict;
 
