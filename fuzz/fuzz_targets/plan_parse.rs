@@ -6,7 +6,7 @@ use hyperscale_runtime::plan_text;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    if let Ok(plan) = plan_text::parse_and_check(text) {
+    if let Ok(plan) = plan_text::parse_and_check(text, "fuzz") {
         plan.check_again().expect("a checked plan passes the check for peers");
     }
 });

@@ -9,6 +9,7 @@
 
 mod frame;
 mod gate;
+mod golden;
 mod journal;
 mod manager;
 mod pacer;
