@@ -94,7 +94,7 @@ impl Case {
         let clients = jobs.len() as u16;
         let lease = LeaseConfig {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
-            drift_ppm: top.pick(&[10_000, 10_000, 50_000, 200_000]),
+            drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
         let (gate, manager) = configs(&mut top, lease);
         let hosts = WORKERS + workers;

@@ -1,12 +1,14 @@
 //! first-confirm-alone and fence-monotonic, by messages and effects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{LogIndex, RunId, ShardId};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
-use hyperscale_core::manager::ManagerCommand;
+use hyperscale_core::manager::{ManagerCommand, RunOutcome};
+use hyperscale_core::time::Instant;
 use hyperscale_core::wire::{Message, VerdictKind};
 
 use super::book::Book;
@@ -18,6 +20,9 @@ use crate::faults::MANAGER;
 pub(super) struct FirstConfirmAlone {
     assigned: Book<(ShardId, LogIndex)>,
     ended: Book<(ShardId, LogIndex)>,
+    lost: Book<(ShardId, LogIndex)>,
+    /// When each run was last confirmed, by the manager's clock.
+    granted: BTreeMap<(ShardId, LogIndex), Instant>,
     confirmed: BTreeSet<RunId>,
     judged: u64,
 }
@@ -29,9 +34,6 @@ impl Oracle for FirstConfirmAlone {
     fn wants(&self) -> Wants {
         Wants::APPENDED.and(Wants::LEFT).and(Wants::LIVES)
     }
-    fn rests_on_clocks(&self) -> bool {
-        true
-    }
     fn judged(&self) -> u64 {
         self.judged
     }
@@ -41,14 +43,18 @@ impl Oracle for FirstConfirmAlone {
                 Some(ManagerCommand::Assign { shard, .. }) => {
                     self.assigned.write(*lsn, (*shard, entry.index));
                 }
-                Some(ManagerCommand::EndRun { run, .. }) => {
+                Some(ManagerCommand::EndRun { run, outcome, .. }) => {
                     self.ended.write(*lsn, (run.shard, run.fence.index));
+                    if *outcome == RunOutcome::Lost {
+                        self.lost.write(*lsn, (run.shard, run.fence.index));
+                    }
                 }
                 _ => {}
             },
             Seen::Booted { host: MANAGER, last } => {
                 self.assigned.cut(*last);
                 self.ended.cut(*last);
+                self.lost.cut(*last);
             }
             Seen::Left { effect: Effect::Send { msg, .. }, .. } => {
                 let Message::Confirm(confirm) = &**msg else { return Ok(()) };
@@ -66,6 +72,8 @@ impl Oracle for FirstConfirmAlone {
 
 impl FirstConfirmAlone {
     fn on_issue(&mut self, view: &View<'_>, run: RunId) -> Result<(), Violation> {
+        let now = view.hosts[usize::from(MANAGER)].local(view.now);
+        self.granted.insert((run.shard, run.fence.index), now);
         if !self.confirmed.insert(run) {
             return Ok(());
         }
@@ -78,24 +86,24 @@ impl FirstConfirmAlone {
                     format!("{run:?} confirmed before {other:?} has ended"),
                 );
             }
-        }
-        // Whatever the ledger says: no engine may still hold a permission for the shard.
-        for other in view.truth.runs.iter().filter(|other| {
-            other.run.shard == run.shard && other.run != run && other.permitted.is_some()
-        }) {
-            if other.license_end() > view.now {
+            let now = view.hosts[usize::from(MANAGER)].local(view.now);
+            let lost = self.lost.holds(other);
+            if let Some(expires) = self.expires(view, other).filter(|at| lost && *at > now) {
                 return broken(
                     Inv::FirstConfirmAlone,
-                    format!(
-                        "{run:?} confirmed at {} ns while {:?} may issue until {} ns",
-                        view.now,
-                        other.run,
-                        other.license_end()
-                    ),
+                    format!("{run:?} confirmed at {now:?}, {other:?} expires at {expires:?}"),
                 );
             }
         }
         Ok(())
+    }
+
+    /// The latest end of any confirmation of `run` by the manager's own clock: the wait is computed here, too.
+    fn expires(&self, view: &View<'_>, run: &(ShardId, LogIndex)) -> Option<Instant> {
+        let lease = view.case.lease;
+        let (drift, million) = (u128::from(lease.drift_ppm), 1_000_000);
+        let wait = (lease.ttl.as_nanos() * (million + drift)).div_ceil(million - drift);
+        Some(self.granted.get(run)?.after(Duration::from_nanos(wait as u64)))
     }
 }
 
