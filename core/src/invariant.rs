@@ -25,7 +25,6 @@ invariants! {
     RunExclusive = "run-exclusive",
     PlanCeiling = "plan-ceiling",
     IndexOnce = "index-once",
-    PartPlacedOnce = "part-placed-once",
     SharesExact = "shares-exact",
     TotalsExact = "totals-exact",
     CountedOnce = "counted-once",

@@ -224,7 +224,7 @@ fn a_confirmation_rests_on_the_reservation_and_never_exceeds_it() {
     rig.begin();
     rig.sync();
     rig.sync();
-    let run = rig.get_ready(&mut hands)[0];
+    let run = rig.prepare_all(&mut hands)[0];
     assert_eq!(rig.verdict(run), Some(VerdictKind::Hold));
     rig.sync();
     assert_eq!(ceiling_of(rig.verdict(run)), 16);
@@ -573,7 +573,7 @@ fn a_graph_starts_what_its_dependencies_allow() {
         if part.is_ended() {
             break;
         }
-        run = rig.get_ready(&mut hands)[0];
+        run = rig.prepare_all(&mut hands)[0];
     }
     assert_eq!(order, [0, 1, 3, 4]);
     let part = rig.node.role().parts().next().unwrap();

@@ -181,7 +181,7 @@ impl Modelled {
         }
     }
 
-    pub(super) fn get_ready(&mut self) {
+    pub(super) fn prepare_all(&mut self) {
         for held in self.runs.values_mut() {
             if held.state == RunState::Preparing {
                 held.state = RunState::Prepared;

@@ -146,7 +146,7 @@ impl World {
                 let beat = self.workers[*ix].beat(now);
                 self.net.push((self.workers[*ix].node, MANAGER, beat.into()));
             }
-            Action::Ready(ix) => self.workers[*ix].get_ready(),
+            Action::Ready(ix) => self.workers[*ix].prepare_all(),
             Action::Issue(ix, most) => self.issue(*ix, *most),
             Action::Report(ix) => self.report(*ix),
             Action::Deliver(pick) => {
@@ -281,7 +281,7 @@ impl World {
     fn live_tenth(&mut self) {
         self.rig.pass(millis(100));
         for ix in 0..WORKERS {
-            self.workers[ix].get_ready();
+            self.workers[ix].prepare_all();
             self.issue(ix, self.speed);
             self.report(ix);
             let beat = self.workers[ix].beat(self.rig.now);

@@ -410,7 +410,7 @@ impl Rig {
         }
         self.offer(plan);
         self.begin();
-        self.get_ready(hands)
+        self.prepare_all(hands)
     }
 
     /// Time passes in which the workers live.
@@ -430,7 +430,7 @@ impl Rig {
     }
 
     /// Every worker that was asked to prepare is ready.
-    pub(super) fn get_ready(&mut self, hands: &mut [Hand]) -> Vec<RunId> {
+    pub(super) fn prepare_all(&mut self, hands: &mut [Hand]) -> Vec<RunId> {
         let mut runs = Vec::new();
         for (to, prepare) in self.prepares() {
             if let Some(hand) = hands.iter_mut().find(|hand| hand.node == to) {

@@ -86,7 +86,7 @@ async fn messages_go_both_ways_and_survive_a_restarted_listener() {
 }
 
 #[tokio::test]
-async fn another_cluster_is_refused_with_both_values_and_reaches_nobody() {
+async fn compatible_only() {
     let mut manager = end(10);
     let me = hello(1, RoleName::Manager, 10);
     let listener =
