@@ -4,10 +4,13 @@
 use hyperscale_core::time::Instant;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds since an arbitrary instant before the start of the process.
+/// Plan time may have begun long before this machine did: its zero must still be an instant.
+const ORIGIN_NS: u64 = 30 * 24 * 3600 * 1_000_000_000;
+
+/// Nanoseconds since an arbitrary instant, at least 30 days before the start of the process.
 pub fn now_ns() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+    ORIGIN_NS + now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// The current instant of this node.
