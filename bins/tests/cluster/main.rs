@@ -14,4 +14,5 @@ mod target;
 mod bad_input;
 mod gate_lost;
 mod manager_lost;
+mod nginx;
 mod worker_lost;
