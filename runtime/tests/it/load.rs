@@ -17,7 +17,7 @@ use hyperscale_runtime::local::{Cluster, LocalOptions};
 
 const CORES: u16 = 2;
 
-fn get(path: &str) -> Step {
+pub(crate) fn get(path: &str) -> Step {
     let target = vec![Piece::Text(path.to_owned())].try_into().unwrap();
     Step::Request(Box::new(RequestStep {
         name: path.to_owned(),

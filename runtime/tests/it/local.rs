@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyperscale_core::api::{Command, Refusal, Reply};
 use hyperscale_core::ids::{JobId, WorkflowIx};
 use hyperscale_core::input::{EngineEvent, Input, Progress};
-use hyperscale_core::plan::{Executor, OnGateLoss, OnWorkerLoss, Plan, Step, When, Workflow};
+use hyperscale_core::plan::{Executor, OnGateLoss, OnWorkerLoss, Plan, When, Workflow};
 use hyperscale_core::report::{JobResult, JobStatus};
 use hyperscale_core::stats::Totals;
 use hyperscale_runtime::calls::Gate;
@@ -24,7 +24,7 @@ fn workflow(name: &str, after: &[u16], iterations: u64) -> Workflow {
         when: When::Ok,
         executor,
         graceful_stop: Duration::from_secs(1),
-        flow: vec![Step::Think { min: Duration::ZERO, max: Duration::ZERO }].try_into().unwrap(),
+        flow: vec![crate::load::get("/")].try_into().unwrap(),
         captures: 0,
     }
 }
