@@ -5,7 +5,7 @@ use hyperscale_core::time::Instant;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Plan time may have begun long before this machine did: its zero must still be an instant.
-const ORIGIN_NS: u64 = 30 * 24 * 3600 * 1_000_000_000;
+pub(crate) const ORIGIN_NS: u64 = 30 * 24 * 3600 * 1_000_000_000;
 
 /// Nanoseconds since an arbitrary instant, at least 30 days before the start of the process.
 pub fn now_ns() -> u64 {

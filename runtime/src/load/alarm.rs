@@ -1,6 +1,7 @@
 //! A timer on the clock that permits are written in, with its resolution: the runtime's own timers
 //! count in milliseconds, too coarse for the arrivals of an open loop.
 
+use crate::clock::ORIGIN_NS;
 use std::io;
 use std::os::fd::AsFd as _;
 
@@ -38,9 +39,10 @@ impl Alarm {
     pub(super) async fn reached(&mut self, at: u64) -> io::Result<()> {
         const SECOND: u64 = 1_000_000_000;
         if self.set != at {
-            // A time of zero would switch the timer off.
-            let at = at.max(1);
-            let it_value = Timespec { tv_sec: (at / SECOND) as i64, tv_nsec: (at % SECOND) as i64 };
+            // The kernel counts from the start of the machine; zero would switch the timer off.
+            let due = at.saturating_sub(ORIGIN_NS).max(1);
+            let it_value =
+                Timespec { tv_sec: (due / SECOND) as i64, tv_nsec: (due % SECOND) as i64 };
             let it_interval = Timespec { tv_sec: 0, tv_nsec: 0 };
             let spec = Itimerspec { it_interval, it_value };
             timerfd_settime(self.timer.as_fd(), TimerfdTimerFlags::ABSTIME, &spec)?;
