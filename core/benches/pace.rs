@@ -54,7 +54,8 @@ fn run(name: &str, executor: Executor) {
     );
 }
 
-/// Issues in batches of one millisecond, and ends each batch before the next. Picoseconds per issue.
+/// Issues in batches of one millisecond, and ends each batch before the next. Picoseconds per
+/// issue.
 fn round(pacer: &mut Pacer, ms: &mut i64) -> u128 {
     let mut open = Vec::with_capacity(1024);
     let mut issued = 0u64;

@@ -1,4 +1,5 @@
-//! Bytes from a disk: snapshot and segment files, then records. Damage is an error or a shorter journal, never a panic.
+//! Bytes from a disk: snapshot and segment files, then records. Damage is an error or a shorter
+//! journal, never a panic.
 
 #![no_main]
 

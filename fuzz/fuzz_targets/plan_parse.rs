@@ -1,4 +1,5 @@
-//! Text from users: YAML or JSON to a checked plan. Whatever is accepted passes the check that peers apply.
+//! Text from users: YAML or JSON to a checked plan. Whatever is accepted passes the check that
+//! peers apply.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Bytes from the network: frames, then messages. Whatever decodes must encode to something that decodes to itself,
-//! and must leave a node of every role standing.
+//! Bytes from the network: frames, then messages. Whatever decodes must encode to something that
+//! decodes to itself, and must leave a node of every role standing.
 
 #![no_main]
 

@@ -1,9 +1,9 @@
 //! What the gate knows of its datacenters from their managers' `Capacity`, and which one is offered
 //! a part.
 //!
-//! Inputs: wakes (every manager is probed once a second), `Capacity` from a known manager. Decides: the first datacenter, in the order of the
-//! configuration, that is reachable and has a free core, else one that is reachable, else any;
-//! never one that was tried.
+//! Inputs: wakes (every manager is probed once a second), `Capacity` from a known manager. Decides:
+//! the first datacenter, in the order of the configuration, that is reachable and has a free core,
+//! else one that is reachable, else any; never one that was tried.
 //! Does not do: scores, hysteresis, breakers (one datacenter is enough for those to say nothing).
 
 use std::time::Duration;

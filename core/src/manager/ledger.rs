@@ -334,7 +334,8 @@ impl ManagerLedger {
                 && run.index == id.fence.index
                 && run.ended.is_none()
             {
-                // The first reservation goes before the first confirmation: until then the shard stood still.
+                // The first reservation goes before the first confirmation: until then the shard
+                // stood still.
                 if !run.may_have_issued() {
                     run.joined = run.joined.max(*plan_time);
                 }

@@ -76,7 +76,8 @@ pub struct Manager {
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
-    /// The newest heartbeat of each worker that was heard before this life leads; taken when it does.
+    /// The newest heartbeat of each worker that was heard before this life leads; taken when it
+    /// does.
     early: BTreeMap<NodeId, Heartbeat>,
     /// When the gate wants a job's load to start.
     not_before: BTreeMap<JobId, Instant>,

@@ -99,7 +99,8 @@ pub struct CancelPart {
     pub workflow: Option<WorkflowIx>,
 }
 
-/// Gate -> manager, every second: asks for a `Capacity`, and tells the manager that this gate is there.
+/// Gate -> manager, every second: asks for a `Capacity`, and tells the manager that this gate is
+/// there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Probe {}
 

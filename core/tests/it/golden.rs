@@ -1,5 +1,6 @@
-//! Golden bytes: one sample of every message and every kind of record. Changed bytes are a changed protocol or a
-//! journal that an earlier build cannot read. `BLESS=1` rewrites the files and the fuzz corpora.
+//! Golden bytes: one sample of every message and every kind of record. Changed bytes are a changed
+//! protocol or a journal that an earlier build cannot read. `BLESS=1` rewrites the files and the
+//! fuzz corpora.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -229,7 +229,8 @@ fn a_confirmation_rests_on_the_reservation_and_never_exceeds_it() {
     rig.sync();
     assert_eq!(ceiling_of(rig.verdict(run)), 16);
 
-    // It is starved; what it did is far more than was reserved, so more is reserved before it gets more.
+    // It is starved; what it did is far more than was reserved, so more is reserved before it gets
+    // more.
     rig.now += millis(10);
     hands[0].list(run, RunState::Running).progress.next = 16;
     rig.beat(&mut hands[0]);

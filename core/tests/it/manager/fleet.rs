@@ -1,5 +1,5 @@
-//! Workers as the manager should find them, with a record of everything they issued. They obey the contract of a worker; that
-//! what they do together keeps the promises is the manager's part.
+//! Workers as the manager should find them, with a record of everything they issued. They obey the
+//! contract of a worker; that what they do together keeps the promises is the manager's part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

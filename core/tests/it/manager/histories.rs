@@ -1,6 +1,6 @@
-//! Drawn histories: workers that come and go, a network that loses, doubles and reorders, a disk that lags, a manager that
-//! dies. After every step the manager's invariants hold; what its workers issue is watched from outside; when the trouble
-//! ends everything ends.
+//! Drawn histories: workers that come and go, a network that loses, doubles and reorders, a disk
+//! that lags, a manager that dies. After every step the manager's invariants hold; what its workers
+//! issue is watched from outside; when the trouble ends everything ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

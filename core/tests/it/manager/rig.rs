@@ -1,4 +1,5 @@
-//! A manager on a disk: appends become durable when told, effects leave when what they rest on is durable.
+//! A manager on a disk: appends become durable when told, effects leave when what they rest on is
+//! durable.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -403,7 +404,8 @@ impl Rig {
         self.node.stats().count(stat)
     }
 
-    /// Accepts, begins, and brings the runs of the first workflow to their first confirmation. Gives the runs.
+    /// Accepts, begins, and brings the runs of the first workflow to their first confirmation.
+    /// Gives the runs.
     pub(super) fn run(&mut self, plan: Plan, hands: &mut [Hand]) -> Vec<RunId> {
         for hand in hands.iter_mut() {
             self.beat(hand);
