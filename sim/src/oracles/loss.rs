@@ -1,5 +1,7 @@
 //! P2 under loss: reported <= issued <= reported + declared, and no more coverage than there was.
 
+use std::time::Duration;
+
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::JobId;
 use hyperscale_core::invariant::{Inv, Violation};
@@ -115,7 +117,9 @@ impl CoverageHonest {
             most += match truth.executor.schedule() {
                 // Its totals account for every arrival from its first on.
                 Some(schedule) => {
-                    let first = schedule.due(run.stripe.global(run.first_item)).elapsed();
+                    let due = schedule.due(run.stripe.global(run.first_item)).elapsed();
+                    // Before a stripe's very first arrival there was nothing to miss.
+                    let first = if run.first_item == 0 { Duration::ZERO } else { due };
                     let until = plan_ms(until.saturating_sub(started)).min(cut_ms);
                     until.saturating_sub(first.as_millis() as u64)
                 }
