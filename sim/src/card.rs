@@ -1,4 +1,5 @@
-//! What is printed about a case: its shape, its verdict, and on failure a card that is enough to start looking.
+//! What is printed about a case: its shape, its verdict, and on failure a card that is enough to
+//! start looking.
 
 use std::fmt::Write as _;
 
@@ -50,7 +51,8 @@ pub fn passed(verdict: &Verdict, wall_ns: u128) -> String {
     let per_second = u128::from(verdict.events) * 1_000_000_000 / wall_ns.max(1);
     let factor = u128::from(verdict.time) / wall_ns.max(1);
     format!(
-        "{:.3} s simulated, {} events, {} steps, {} requests, {per_second} events/s, {factor} x real time\n\
+        "{:.3} s simulated, {} events, {} steps, {} requests, \
+         {per_second} events/s, {factor} x real time\n\
          jobs {:?}, {} re-assigned, {} parked, {} resumed, {} recoveries\nhash {:016x}\nPASS",
         seconds(verdict.time),
         verdict.events,

@@ -128,7 +128,8 @@ impl Case {
         }
     }
 
-    /// The reference cluster: 5 workers, 500 arrivals per second for 60 s, the faults of a median seed.
+    /// The reference cluster: 5 workers, 500 arrivals per second for 60 s, the faults of a median
+    /// seed.
     pub fn reference(seed: u64) -> Self {
         let mut case = Self::drawn(seed, &[]);
         case.classes = vec![Class::Loss, Class::Dup, Class::Pause, Class::Offset, Class::Drift];
@@ -185,8 +186,9 @@ impl Case {
         }
     }
 
-    /// How long, in true nanoseconds, after the faults stop every job must be terminal and forgotten. Computed from
-    /// configured timeouts and the plans; clocks may be slow by the bound.
+    /// How long, in true nanoseconds, after the faults stop every job must be terminal and
+    /// forgotten. Computed from configured timeouts and the plans; clocks may be slow by the
+    /// bound.
     pub fn liveness_bound(&self) -> u64 {
         let manager = &self.manager;
         let wait = grantor_wait(self.lease.ttl, self.lease.drift_ppm);
@@ -276,7 +278,8 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
     }
 }
 
-/// What clients submit. A job may have an echo: another client with the same key, and the same plan or another.
+/// What clients submit. A job may have an echo: another client with the same key, and the same plan
+/// or another.
 fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
     let mut cursor = streams.cursor(Stream::Client, 0);
     let count = cursor.pick(&[1_u64, 2, 2, 3]);

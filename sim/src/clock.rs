@@ -1,8 +1,8 @@
 //! A node's clock: an offset and a rate against true time, in integers.
 //!
-//! `local = offset + true x (1 + drift)`. The way back never gives a true instant at which the local clock is still
-//! short of the wanted one: a wake is never early. A boot continues the clock of the boot before it, as a machine's
-//! boot-time clock does when only the process restarts.
+//! `local = offset + true x (1 + drift)`. The way back never gives a true instant at which the
+//! local clock is still short of the wanted one: a wake is never early. A boot continues the clock
+//! of the boot before it, as a machine's boot-time clock does when only the process restarts.
 
 use hyperscale_core::time::Instant;
 

@@ -1,8 +1,10 @@
-//! A node's disk: real journal bytes, buffered until an fsync ends, and what a crash leaves of them.
+//! A node's disk: real journal bytes, buffered until an fsync ends, and what a crash leaves of
+//! them.
 //!
-//! The driver contract of `journal` is kept: a segment's header is durable before its first record; a snapshot becomes
-//! durable after the records it covers, and only then do segments it covers go; a torn tail is cut off before
-//! anything is written; each boot opens a new segment. Reading back goes through the core's own recovery.
+//! The driver contract of `journal` is kept: a segment's header is durable before its first record;
+//! a snapshot becomes durable after the records it covers, and only then do segments it covers go;
+//! a torn tail is cut off before anything is written; each boot opens a new segment. Reading back
+//! goes through the core's own recovery.
 
 use hyperscale_core::ids::Lsn;
 use hyperscale_core::journal::segment::{self, File, Header, Identity};
@@ -192,7 +194,8 @@ impl Disk {
         self.segments.push(Segment { name, header, bytes, synced, last_lsn: first_lsn - 1 });
     }
 
-    /// After a checkpoint: a new segment if the current one is clean, then covered ones go, all but the last.
+    /// After a checkpoint: a new segment if the current one is clean, then covered ones go, all but
+    /// the last.
     fn forget_covered(&mut self, upto: u64) {
         if self.appended == self.durable
             && let Some(last) = self.segments.last().filter(|s| s.last_lsn >= s.header.first_lsn)

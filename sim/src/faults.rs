@@ -1,6 +1,7 @@
 //! Fault classes, each on or off per seed, and the schedule of faults that a seed draws.
 //!
-//! Every class draws from its own streams, keyed by node, so that switching one off moves no fault of another.
+//! Every class draws from its own streams, keyed by node, so that switching one off moves no fault
+//! of another.
 
 use crate::streams::{Stream, Streams};
 
@@ -77,8 +78,8 @@ impl Class {
         streams.draw(Stream::Swarm, 1 << 40, 0).chance(100_000)
     }
 
-    /// The classes of a seed. One seed in ten has nothing but dying workers and clocks, so that bounds which hold
-    /// only when nothing else is in the way are judged, too.
+    /// The classes of a seed. One seed in ten has nothing but dying workers and clocks, so that
+    /// bounds which hold only when nothing else is in the way are judged, too.
     pub fn of_seed(streams: Streams, without: &[Class]) -> Vec<Class> {
         let sparse = Self::is_sparse(streams);
         let is_on = |class: &&Class| {

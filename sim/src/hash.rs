@@ -1,7 +1,8 @@
 //! The trace hash: a chained digest over (time, node, input, effects) of every step, always on.
 //!
-//! Two runs of a seed with the same build must end with the same hash (seed-determinism). The digests are the core's
-//! own: fixed width, no floats. A message is digested once, when it is sent, and the digest travels with it.
+//! Two runs of a seed with the same build must end with the same hash (seed-determinism). The
+//! digests are the core's own: fixed width, no floats. A message is digested once, when it is sent,
+//! and the digest travels with it.
 
 use hyperscale_core::digest::Digest;
 use hyperscale_core::effect::Effect;

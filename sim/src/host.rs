@@ -1,4 +1,5 @@
-//! A machine with its clock, its disk, the process that runs on it and, on a worker, the engine beside the process.
+//! A machine with its clock, its disk, the process that runs on it and, on a worker, the engine
+//! beside the process.
 
 use std::collections::VecDeque;
 

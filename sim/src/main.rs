@@ -61,7 +61,8 @@ fn class(text: &str) -> Result<Class, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // A panic of a machine is reported with its node and seed; the default message would only repeat it.
+    // A panic of a machine is reported with its node and seed; the default message would only
+    // repeat it.
     std::panic::set_hook(Box::new(|_| {}));
     let ok = if args.reference {
         reference(&args)

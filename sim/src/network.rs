@@ -1,8 +1,9 @@
-//! The network: messages in flight in a slab, per directed link delay, loss, duplication, damage and cuts.
+//! The network: messages in flight in a slab, per directed link delay, loss, duplication, damage
+//! and cuts.
 //!
-//! Every draw is keyed by (link, ordinal of the message on that link). A sampled share of the messages goes through
-//! the real frame and codec; a damaged frame is refused by its checksum and hence lost. What was in flight when its
-//! sender died still arrives.
+//! Every draw is keyed by (link, ordinal of the message on that link). A sampled share of the
+//! messages goes through the real frame and codec; a damaged frame is refused by its checksum and
+//! hence lost. What was in flight when its sender died still arrives.
 
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::limits;
@@ -186,7 +187,8 @@ impl Network {
         queue.push_of(at, Event::Deliver { flight }, 1 << 40 | link);
     }
 
-    /// When a message arrives: after the one before it on the link, unless it is drawn to be overtaken.
+    /// When a message arrives: after the one before it on the link, unless it is drawn to be
+    /// overtaken.
     fn arrival(&mut self, now: u64, link: usize, ordinal: u64) -> u64 {
         let (w, entity) = (self.weather, link as u64);
         let draw = |n: u64| self.streams.draw(Stream::NetDelay, entity, ordinal * 4 + n);

@@ -1,4 +1,5 @@
-//! Drawn plans: small DAGs over all executors, short enough for many seeds and long enough for a loss.
+//! Drawn plans: small DAGs over all executors, short enough for many seeds and long enough for a
+//! loss.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The event queue: ordered by (true time, drawn tie-break, sequence). Nothing is scheduled that does not happen.
+//! The event queue: ordered by (true time, drawn tie-break, sequence). Nothing is scheduled that
+//! does not happen.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -98,8 +99,8 @@ impl Queue {
         self.push_of(at, event, event.entity());
     }
 
-    /// Schedules an event of this entity. The tie-break is a function of entity and time, never of what else is
-    /// scheduled; events of one entity at one instant keep their order.
+    /// Schedules an event of this entity. The tie-break is a function of entity and time, never of
+    /// what else is scheduled; events of one entity at one instant keep their order.
     pub fn push_of(&mut self, at: u64, event: Event, entity: u64) {
         let tie = self.streams.bits(Stream::Sched, entity, at);
         self.sequence += 1;

@@ -1,7 +1,8 @@
 //! Counter-keyed random streams: every draw is a function of (seed, stream, entity, ordinal).
 //!
-//! The entity is a stable name (a link, a node, a workflow) and the ordinal counts the draws of that entity, so that
-//! switching one fault class off, or removing one node's fault, shifts no other draw (stream-independence).
+//! The entity is a stable name (a link, a node, a workflow) and the ordinal counts the draws of
+//! that entity, so that switching one fault class off, or removing one node's fault, shifts no
+//! other draw (stream-independence).
 
 /// What a draw is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

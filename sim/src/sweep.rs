@@ -120,7 +120,8 @@ impl Sweep {
         }
     }
 
-    /// Every threshold. Runs a few seeds again, each without one class, to show that the class changes traces.
+    /// Every threshold. Runs a few seeds again, each without one class, to show that the class
+    /// changes traces.
     pub fn rows(&self, without: &[Class]) -> Vec<Row> {
         let share = |percent: u64| (self.seeds * percent).div_ceil(100);
         let row = |what: &str, found, least| Row { what: what.to_owned(), found, least };

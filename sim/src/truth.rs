@@ -1,4 +1,5 @@
-//! Ground truth: what every engine really did, in true time. Oracles compare with this; nodes never see it.
+//! Ground truth: what every engine really did, in true time. Oracles compare with this; nodes never
+//! see it.
 
 use std::collections::BTreeMap;
 

@@ -18,41 +18,27 @@ fn validate(plan: &str) -> (i32, String) {
     run(env!("CARGO_BIN_EXE_hyperscale"), &["validate", path.to_str().unwrap()])
 }
 
-const FLOW: &str = "flow: [{name: a, get: /}]";
+/// A plan with these workflow options, and this text before them.
+fn plan(head: &str, workflows: &[(&str, &str)]) -> String {
+    let mut text = format!("base_url: demo\n{head}workflows:\n");
+    for (name, options) in workflows {
+        text += &format!("  {name}: {{{options}, flow: [{{name: a, get: /}}]}}\n");
+    }
+    text
+}
 
 #[test]
 fn bad_plans_exit_104_with_a_position() {
+    let good = "executor: constant-vus, vus: 1, duration: 1s";
+    let missing = "data: {row: {csv: missing.csv}}\n";
+    let rate = "executor: constant-arrival-rate, rate: 0/s, max_vus: 1, duration: 1s";
+    let (ab, ba) = (format!("after: [b], {good}"), format!("after: [a], {good}"));
     let cases = [
-        (
-            format!(
-                "base_url: demo\nworkflows:\n  a: {{executor: constant-vus, vus: 1, durration: 1s, {FLOW}}}\n"
-            ),
-            "durration",
-        ),
-        (
-            format!(
-                "base_url: demo\nworkflows:\n  a: {{executor: constant-vus, vus: many, duration: 1s, {FLOW}}}\n"
-            ),
-            "3:",
-        ),
-        (
-            format!(
-                "base_url: demo\nworkflows:\n  a: {{after: [b], executor: constant-vus, vus: 1, duration: 1s, {FLOW}}}\n  b: {{after: [a], executor: constant-vus, vus: 1, duration: 1s, {FLOW}}}\n"
-            ),
-            "cycle",
-        ),
-        (
-            format!(
-                "base_url: demo\nworkflows:\n  a: {{executor: constant-arrival-rate, rate: 0/s, max_vus: 1, duration: 1s, {FLOW}}}\n"
-            ),
-            "rate",
-        ),
-        (
-            format!(
-                "base_url: demo\ndata: {{row: {{csv: missing.csv}}}}\nworkflows:\n  a: {{executor: constant-vus, vus: 1, duration: 1s, {FLOW}}}\n"
-            ),
-            "missing.csv",
-        ),
+        (plan("", &[("a", "executor: constant-vus, vus: 1, durration: 1s")]), "durration"),
+        (plan("", &[("a", "executor: constant-vus, vus: many, duration: 1s")]), ":3:"),
+        (plan("", &[("a", &ab), ("b", &ba)]), "cycle"),
+        (plan("", &[("a", rate)]), "rate"),
+        (plan(missing, &[("a", good)]), "missing.csv"),
     ];
     for (plan, expected) in cases {
         let (code, text) = validate(&plan);

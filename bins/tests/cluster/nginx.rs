@@ -24,7 +24,8 @@ impl Nginx {
         let config = format!(
             "daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;\n\
              events {{ worker_connections 1024; }}\n\
-             http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {home}/b;\n\
+             http {{ access_log off; keepalive_requests 100000000;\n\
+             client_body_temp_path {home}/b;\n\
              proxy_temp_path {home}/p; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u;\n\
              scgi_temp_path {home}/s;\n\
              server {{ listen 127.0.0.1:{port}; location / {{ return 200 'ok'; }}\n\

@@ -13,6 +13,11 @@ pub(super) struct Hold {
 }
 
 impl Hold {
+    /// Of a node whose disk holds every record up to `durable`.
+    pub(super) fn new(durable: Lsn) -> Self {
+        Self { durable, held: BTreeMap::new() }
+    }
+
     /// Gives the effect back if it may leave at once; holds it otherwise.
     pub(super) fn admit(&mut self, effect: Effect) -> Option<Effect> {
         let after = super::after(&effect);

@@ -60,7 +60,8 @@ pub struct Driver<R, W> {
 impl<R: Role, W: World> Driver<R, W> {
     /// Assembles a driver; `journal` must be the one the node was recovered from.
     pub fn new(node: Node<R>, world: W, journal: Journal, inbox: mpsc::Receiver<Input>) -> Self {
-        Self { node, world, journal, inbox, hold: Hold::default(), recorder: None }
+        let hold = Hold::new(node.appended());
+        Self { node, world, journal, inbox, hold, recorder: None }
     }
 
     /// Records every `(now, input)`, so that the node's life can be replayed.

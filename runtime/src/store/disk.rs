@@ -75,7 +75,7 @@ impl Disk {
         })?;
         if let Some(torn) = &durable.torn_at {
             tracing::info!(file = torn.file, offset = torn.offset, "a torn tail is cut off");
-            cut(dir, torn.file, torn.offset as u64)?;
+            cut(dir, torn.file, torn.offset)?;
         }
         let header = segment::Header {
             identity,

@@ -52,7 +52,8 @@ impl Meter {
         self.start_lag.record(us);
     }
 
-    /// A request ended. `latency` is from the arrival's planned instant, for an open loop's first request.
+    /// A request ended. `latency` is from the arrival's planned instant, for an open loop's first
+    /// request.
     pub fn on_request(&mut self, step: usize, outcome: Outcome, times: (u64, Option<u64>)) {
         let meter = &mut self.steps[step];
         meter.requests += 1;

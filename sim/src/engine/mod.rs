@@ -1,8 +1,8 @@
 //! The load model of a worker: runs driven by the core's `Pacer` with drawn service times.
 //!
-//! It obeys `Start`, `Permit` and `Stop` as the real engine does: it compares its own clock with `until` before every
-//! request, needs no node task to stop, lives on while the task is paused, and dies with the process. Nothing here
-//! decides what is issued.
+//! It obeys `Start`, `Permit` and `Stop` as the real engine does: it compares its own clock with
+//! `until` before every request, needs no node task to stop, lives on while the task is paused, and
+//! dies with the process. Nothing here decides what is issued.
 
 pub mod meter;
 pub mod run;

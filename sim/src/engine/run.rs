@@ -1,8 +1,8 @@
 //! One run in a simulated engine: the core's pacer, drawn service times, advanced in batches.
 //!
-//! All instants here are local nanoseconds of the worker's clock. Between two calls of `advance` nothing exists; a
-//! batch replays what happened since, in order: cuts at whole plan seconds, ends of steps, what the pacer issues.
-//! Every request is compared with `until` at its own instant.
+//! All instants here are local nanoseconds of the worker's clock. Between two calls of `advance`
+//! nothing exists; a batch replays what happened since, in order: cuts at whole plan seconds, ends
+//! of steps, what the pacer issues. Every request is compared with `until` at its own instant.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -186,7 +186,8 @@ impl TotalsExact {
     }
 }
 
-/// Nothing is counted twice: neither live views nor results exceed what engines did, and a result never changes.
+/// Nothing is counted twice: neither live views nor results exceed what engines did, and a result
+/// never changes.
 #[derive(Debug, Default)]
 pub(super) struct CountedOnce {
     results: BTreeMap<JobId, PartResult>,

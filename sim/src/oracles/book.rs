@@ -1,4 +1,5 @@
-//! Facts that a journal states, with the record that first stated each. A crash takes back what it lost.
+//! Facts that a journal states, with the record that first stated each. A crash takes back what it
+//! lost.
 
 use std::collections::BTreeMap;
 

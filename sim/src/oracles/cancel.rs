@@ -14,7 +14,8 @@ use super::book::Book;
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::faults::{GATE, MANAGER};
 
-/// After a cancel is committed the job never completes; after the end is committed a cancel changes nothing and says so.
+/// After a cancel is committed the job never completes; after the end is committed a cancel changes
+/// nothing and says so.
 #[derive(Debug, Default)]
 pub(super) struct CancelBeats {
     cancels: Book<JobId>,
@@ -80,7 +81,8 @@ impl CancelBeats {
     }
 }
 
-/// No request of a job leaves later than `ttl / (1 - drift)` after its cancel was committed in the datacenter.
+/// No request of a job leaves later than `ttl / (1 - drift)` after its cancel was committed in the
+/// datacenter.
 #[derive(Debug, Default)]
 pub(super) struct CancelBounded {
     appended: Vec<(Lsn, JobId)>,

@@ -1,4 +1,5 @@
-//! P3 as clients and the gate's committed state show it: created once, never lost, one terminal status.
+//! P3 as clients and the gate's committed state show it: created once, never lost, one terminal
+//! status.
 
 use std::collections::BTreeMap;
 

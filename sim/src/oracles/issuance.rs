@@ -1,4 +1,5 @@
-//! P1, by what engines really issued: one run per shard at a time, no index twice, never more than the plan.
+//! P1, by what engines really issued: one run per shard at a time, no index twice, never more than
+//! the plan.
 
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::plan::{Executor, PlanTime, Schedule};
@@ -8,7 +9,8 @@ use crate::truth::{BUCKET_NS, WorkflowTruth};
 
 /// At every true instant at most one worker may issue for a shard.
 ///
-/// The ground truth compares permissions when each takes effect; at the end the instants of issue are compared too.
+/// The ground truth compares permissions when each takes effect; at the end the instants of issue
+/// are compared too.
 #[derive(Debug, Default)]
 pub(super) struct RunExclusive {
     judged: u64,
@@ -49,7 +51,8 @@ impl Oracle for RunExclusive {
     }
 }
 
-/// An index of a workflow is issued at most once. The ground truth marks every index as it is issued.
+/// An index of a workflow is issued at most once. The ground truth marks every index as it is
+/// issued.
 #[derive(Debug, Default)]
 pub(super) struct IndexOnce {
     judged: u64,
@@ -69,7 +72,8 @@ impl Oracle for IndexOnce {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, _: &Seen<'_>) -> Result<(), Violation> {
-        // Only a workflow that more than one run worked on could repeat an index by way of the protocol.
+        // Only a workflow that more than one run worked on could repeat an index by way of the
+        // protocol.
         for workflow in view.truth.workflows.iter().filter(|workflow| workflow.issued > 0) {
             let runs = view.truth.runs_of(workflow.job, workflow.workflow);
             self.judged += u64::from(runs.filter(|run| run.issued > 0).count() > 1);

@@ -98,7 +98,8 @@ impl FirstConfirmAlone {
         Ok(())
     }
 
-    /// The latest end of any confirmation of `run` by the manager's own clock: the wait is computed here, too.
+    /// The latest end of any confirmation of `run` by the manager's own clock: the wait is computed
+    /// here, too.
     fn expires(&self, view: &View<'_>, run: &(ShardId, LogIndex)) -> Option<Instant> {
         let lease = view.case.lease;
         let (drift, million) = (u128::from(lease.drift_ppm), 1_000_000);

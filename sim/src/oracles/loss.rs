@@ -123,13 +123,15 @@ impl CoverageHonest {
                     let until = plan_ms(until.saturating_sub(started)).min(cut_ms);
                     until.saturating_sub(first.as_millis() as u64)
                 }
-                // The first run of a shard answers for it from the start, another from its preparation.
+                // The first run of a shard answers for it from the start, another from its
+                // preparation.
                 None => {
                     plan_ms(until.saturating_sub(if is_first { started } else { run.prepared }))
                 }
             };
         }
-        // A run that is out of work before its time covers the rest of the time: nothing was left to do.
+        // A run that is out of work before its time covers the rest of the time: nothing was left
+        // to do.
         let is_finite = matches!(
             truth.executor,
             Executor::PerVuIterations { .. } | Executor::SharedIterations { .. }

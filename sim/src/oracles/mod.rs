@@ -1,7 +1,8 @@
-//! Oracles: each watches the whole simulation from outside for one promise and counts how often it had something to
-//! judge. They read a view, draw nothing, and change nothing.
+//! Oracles: each watches the whole simulation from outside for one promise and counts how often it
+//! had something to judge. They read a view, draw nothing, and change nothing.
 //!
-//! Promises that rest on clocks (P1) are waived in a case whose clocks run beyond the bound; everything else holds there.
+//! Promises that rest on clocks (P1) are waived in a case whose clocks run beyond the bound;
+//! everything else holds there.
 
 mod accounts;
 mod book;

@@ -1,6 +1,8 @@
-//! persist-first: nothing that names a record leaves a node before that record is durable on its disk.
+//! persist-first: nothing that names a record leaves a node before that record is durable on its
+//! disk.
 //!
-//! The oracle does not trust `after`: it knows by the content of each message which record the message asserts.
+//! The oracle does not trust `after`: it knows by the content of each message which record the
+//! message asserts.
 
 use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;

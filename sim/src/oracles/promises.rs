@@ -1,4 +1,5 @@
-//! journal-tail: whatever a crash leaves of unsynced bytes, the disk opens and keeps everything that was durable.
+//! journal-tail: whatever a crash leaves of unsynced bytes, the disk opens and keeps everything
+//! that was durable.
 
 use hyperscale_core::ids::Lsn;
 use hyperscale_core::invariant::{Inv, Violation};

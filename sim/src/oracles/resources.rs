@@ -7,7 +7,8 @@ use hyperscale_core::wire::RunState;
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::faults::WORKERS;
 
-/// A worker's engine never holds more runs than cores, and a core is free exactly when no run holds it.
+/// A worker's engine never holds more runs than cores, and a core is free exactly when no run holds
+/// it.
 #[derive(Debug, Default)]
 pub(super) struct CoresConserved {
     judged: u64,
@@ -43,7 +44,8 @@ impl Oracle for CoresConserved {
             return broken(
                 self.inv(),
                 format!(
-                    "host {host}: {cores} cores, {free} free, {busy} runs hold one, the engine has {}",
+                    "host {host}: {cores} cores, {free} free, {busy} runs hold one, \
+                     the engine has {}",
                     place.engine.runs()
                 ),
             );

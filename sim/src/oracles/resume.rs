@@ -1,5 +1,5 @@
-//! load-resumes: after a worker's death the missing load is back within `ttl x (1 + drift) / (1 - drift)^2 + 1 s`,
-//! if cores were free and nothing else was in the way.
+//! load-resumes: after a worker's death the missing load is back within `ttl x (1 + drift) / (1 -
+//! drift)^2 + 1 s`, if cores were free and nothing else was in the way.
 
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::plan::{Executor, OnWorkerLoss};

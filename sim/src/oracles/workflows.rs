@@ -1,4 +1,5 @@
-//! Workflows: started once, only after what they depend on, by legal moves, and never again after their end.
+//! Workflows: started once, only after what they depend on, by legal moves, and never again after
+//! their end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,8 @@ use crate::faults::{GATE, MANAGER};
 
 type Key = (JobId, WorkflowIx);
 
-/// After a workflow's end is committed none of its runs issues anything, and nothing is assigned for it.
+/// After a workflow's end is committed none of its runs issues anything, and nothing is assigned
+/// for it.
 #[derive(Debug, Default)]
 pub(super) struct NoResurrection {
     ended: BTreeMap<Key, u64>,

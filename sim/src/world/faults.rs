@@ -49,7 +49,8 @@ impl World {
         }
     }
 
-    /// The liveness phase begins: nothing fails any more, what was down comes back, what stood still goes on.
+    /// The liveness phase begins: nothing fails any more, what was down comes back, what stood
+    /// still goes on.
     pub(super) fn calm_down(&mut self) {
         self.is_calm = true;
         self.network.heal_all();

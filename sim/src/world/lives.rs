@@ -116,7 +116,8 @@ impl World {
         self.plan_wake(host);
     }
 
-    /// recover-equal: folding the durable bytes gives the live durable state, when nothing is pending.
+    /// recover-equal: folding the durable bytes gives the live durable state, when nothing is
+    /// pending.
     pub(super) fn check_recovery(&mut self, host: u16) {
         let place = &self.hosts[usize::from(host)];
         let Some(node) = place.node.as_ref() else { return };

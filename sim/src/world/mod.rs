@@ -1,8 +1,10 @@
-//! The world: true time, one queue of events, every machine, the network between them, and the oracles that watch.
+//! The world: true time, one queue of events, every machine, the network between them, and the
+//! oracles that watch.
 //!
-//! Inputs: a case. Outputs: a verdict. Nothing happens between events; an idle hour costs nothing. The driver contract
-//! of the runtime is kept: the clock is read when an input is taken, effects are performed in order, what rests on a
-//! record leaves only when that record is durable, a dead process loses everything that was not written.
+//! Inputs: a case. Outputs: a verdict. Nothing happens between events; an idle hour costs nothing.
+//! The driver contract of the runtime is kept: the clock is read when an input is taken, effects
+//! are performed in order, what rests on a record leaves only when that record is durable, a dead
+//! process loses everything that was not written.
 
 mod clients;
 mod faults;
@@ -36,7 +38,8 @@ use crate::truth::Truth;
 pub use trace::Line;
 pub use verdict::{Failure, Verdict};
 
-/// Inputs that wait for a paused process; what comes beyond is lost, as in the runtime's bounded queue.
+/// Inputs that wait for a paused process; what comes beyond is lost, as in the runtime's bounded
+/// queue.
 const INBOX_MAX: usize = hyperscale_core::limits::INBOX_MAX;
 /// How often the observer looks whether everything is over, true nanoseconds.
 const LOOK_NS: u64 = 500_000_000;

@@ -55,8 +55,9 @@ impl World {
         self.stepping = None;
     }
 
-    /// Before which effect the process dies, if it is armed and there is something to die between. A node with a
-    /// journal waits for a step that writes, so that the crash finds something unsynced.
+    /// Before which effect the process dies, if it is armed and there is something to die between.
+    /// A node with a journal waits for a step that writes, so that the crash finds something
+    /// unsynced.
     fn crash_point(&self, host: u16, step: u64, effects: &[Effect]) -> Option<usize> {
         let place = &self.hosts[usize::from(host)];
         place.armed?;

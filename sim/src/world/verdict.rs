@@ -113,7 +113,8 @@ impl World {
         self.lines.as_deref().unwrap_or_default()
     }
 
-    /// The node that was stepping when the simulation stopped: the one that panicked, if something did.
+    /// The node that was stepping when the simulation stopped: the one that panicked, if something
+    /// did.
     pub fn stepping(&self) -> Option<u16> {
         self.stepping
     }

@@ -74,8 +74,10 @@ impl World {
     pub(super) fn step(&mut self, input: Input) -> Vec<Effect> {
         let mut effects: Vec<_> = self.node.step(self.now, input).collect();
         // Probes go out every second whatever happens; the stories are about the rest.
-        let probe = |effect: &Effect| matches!(effect, Effect::Send { msg, .. } if matches!(**msg, Message::Probe(_)));
-        effects.retain(|effect| !probe(effect));
+        effects.retain(|effect| match effect {
+            Effect::Send { msg, .. } => !matches!(**msg, Message::Probe(_)),
+            _ => true,
+        });
         for effect in &effects {
             match effect {
                 Effect::Append { lsn, record } => self.journal.push((*lsn, (**record).clone())),

@@ -355,7 +355,8 @@ fn history() -> impl Strategy<Value = Vec<Action>> {
     let opening = prop_oneof![
         1 => Just(Vec::new()),
         3 => (1u8..40).prop_map(|tenths| {
-            vec![Action::Live(1), Action::Offer, Action::Live(1), Action::Begin, Action::Live(tenths)]
+            let (offer, begin) = (Action::Offer, Action::Begin);
+            vec![Action::Live(1), offer, Action::Live(1), begin, Action::Live(tenths)]
         }),
     ];
     (opening, prop::collection::vec(action(), 0..120)).prop_map(|(mut all, more)| {
