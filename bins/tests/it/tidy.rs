@@ -24,7 +24,7 @@ const BANNED_WORDS: &[&str] =
     &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("dbg", "!")];
 
 /// A comment describes what is; what was belongs to the log. The line is padded with spaces.
-const HISTORY_WORDS: &[&str] = &[" instead of ", " previously", " no longer ", " used to "];
+const HISTORY_WORDS: &[&str] = &[" instead of ", " previously", " used to "];
 
 /// The one file that may name the codec's crate.
 const CODEC: &str = "core/src/wire/codec.rs";
