@@ -271,6 +271,8 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
         reorder_ppm: on(Class::Reorder, reorder),
         loss_ppm: on(Class::Loss, loss),
         dup_ppm: on(Class::Dup, dup),
+        late_ppm: 200_000,
+        late_max: 15_000 * MS,
         wire_ppm: if classes.contains(&Class::Damage) { 1_000_000 } else { wire },
         damage_ppm: on(Class::Damage, damage),
     }

@@ -53,6 +53,10 @@ pub struct Weather {
     pub loss_ppm: u32,
     /// How often a message arrives twice.
     pub dup_ppm: u32,
+    /// How often the second one of those arrives very late.
+    pub late_ppm: u32,
+    /// How late at most.
+    pub late_max: u64,
     /// How often a message goes through the wire codec.
     pub wire_ppm: u32,
     /// How often one of those is damaged.
@@ -173,7 +177,10 @@ impl Network {
         let at = self.arrival(now, link, ordinal);
         if s.draw(Stream::NetDup, entity, ordinal).chance(w.dup_ppm) {
             self.fired.dups += 1;
-            let again = at + s.draw(Stream::NetDup, entity, !ordinal).below(4 * w.delay_max + 1);
+            let again = |n: u64| s.draw(Stream::NetDup, entity, !(ordinal * 4 + n));
+            let is_late = again(1).chance(w.late_ppm);
+            let late = if is_late { again(2).below(w.late_max + 1) } else { 0 };
+            let again = at + again(0).below(4 * w.delay_max + 1) + late;
             self.launch(again, flight.clone(), queue);
         }
         self.launch(at, flight, queue);
