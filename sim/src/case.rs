@@ -265,6 +265,7 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
     let spike_max = cursor.within(20 * MS, 4_000 * MS);
     let wire = cursor.pick(&[0, 10_000, 1_000_000]);
     let damage = cursor.pick(&[2_000, 20_000, 80_000]);
+    let echo = cursor.pick(&[20_000, 200_000, 600_000]);
     Weather {
         delay_min,
         delay_max,
@@ -273,6 +274,9 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
         reorder_ppm: on(Class::Reorder, reorder),
         loss_ppm: on(Class::Loss, loss),
         dup_ppm: on(Class::Dup, dup),
+        late_ppm: 200_000,
+        late_max: 15_000 * MS,
+        echo_ppm: on(Class::Dup, echo),
         wire_ppm: if classes.contains(&Class::Damage) { 1_000_000 } else { wire },
         damage_ppm: on(Class::Damage, damage),
     }

@@ -1,14 +1,17 @@
-//! The simulator's command line: one seed, a sweep, or the reference cluster.
+//! The simulator's command line: one seed, a sweep, a hunt for one broken promise, or the reference cluster.
 //!
-//! Exit codes: 0 every promise held, 1 one was broken (or a sweep was vacuous), 2 usage.
+//! Exit codes: 0 every promise held, 1 one was broken (or a sweep was vacuous), 2 usage. A hunt (`--until`) succeeds
+//! when its promise was broken.
 
 #![forbid(unsafe_code)]
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clap::Parser;
+use hyperscale_core::invariant::Inv;
 use sim::card;
 use sim::case::Case;
 use sim::faults::Class;
@@ -31,6 +34,10 @@ struct Args {
     /// Run every seed twice and compare the trace hashes.
     #[arg(long)]
     twice: bool,
+    /// Stop at the first seed of a sweep on which this promise is broken, whatever else breaks before it. With
+    /// seed-determinism every seed runs twice.
+    #[arg(long, value_name = "ORACLE", value_parser = promise, requires = "seeds")]
+    until: Option<Inv>,
     /// Print every event.
     #[arg(long)]
     trace: bool,
@@ -59,6 +66,11 @@ fn class(text: &str) -> Result<Class, String> {
     })
 }
 
+fn promise(text: &str) -> Result<Inv, String> {
+    let found = Inv::ALL.iter().copied().find(|inv| inv.id() == text);
+    found.ok_or_else(|| "that is no id of the register".to_owned())
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     // A panic of a machine is reported with its node and seed; the default message would only
@@ -66,6 +78,8 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let ok = if args.reference {
         reference(&args)
+    } else if let (Some((from, to)), Some(inv)) = (args.seeds, args.until) {
+        hunt(&args, from..to, inv)
     } else if let Some((from, to)) = args.seeds {
         sweep(&args, from, to)
     } else {
@@ -249,6 +263,52 @@ fn conclude(args: &Args, parts: Vec<Part>, wall: u128) -> bool {
         );
     }
     ok
+}
+
+/// Looks for the first seed on which one promise is broken. What else breaks on the way is only counted.
+fn hunt(args: &Args, seeds: Range<u64>, inv: Inv) -> bool {
+    let (next, others) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
+    let stop = AtomicBool::new(false);
+    let work = || {
+        while !stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            let (verdict, _) = run(Case::drawn(seed, &args.without), false);
+            match breaks(args, &verdict, inv) {
+                Some(what) => {
+                    stop.store(true, Ordering::Relaxed);
+                    return Some((seed, what));
+                }
+                None => others.fetch_add(u64::from(!verdict.is_ok()), Ordering::Relaxed),
+            };
+        }
+        None
+    };
+    let found = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..args.jobs).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).min()
+    });
+    let others = others.into_inner();
+    match &found {
+        Some((seed, what)) => {
+            println!("FOUND seed {seed}: {what} ({others} broke another promise)")
+        }
+        None => println!("NOT FOUND: {} ({others} broke another promise)", inv.id()),
+    }
+    found.is_some()
+}
+
+/// What a seed's verdict says of one promise, if it was broken.
+fn breaks(args: &Args, verdict: &Verdict, inv: Inv) -> Option<String> {
+    let failure = verdict.failure.as_ref().filter(|failure| failure.violation.inv == inv);
+    if failure.is_none() && inv == Inv::SeedDeterminism {
+        let (other, _) = run(Case::drawn(verdict.seed, &args.without), false);
+        let hashes = format!("{}: hashes {:016x} and {:016x}", inv.id(), verdict.hash, other.hash);
+        return (other.hash != verdict.hash).then_some(hashes);
+    }
+    failure.map(|failure| failure.violation.to_string())
 }
 
 fn reference(args: &Args) -> bool {

@@ -13,6 +13,9 @@ use slab::Slab;
 use crate::queue::{Event, Queue};
 use crate::streams::{Stream, Streams};
 
+/// How long after a start an echo arrives at most, nanoseconds.
+const ECHO_NS: u64 = 800_000_000;
+
 /// What travels.
 #[derive(Clone, Debug)]
 pub enum Cargo {
@@ -54,6 +57,12 @@ pub struct Weather {
     pub loss_ppm: u32,
     /// How often a message arrives twice.
     pub dup_ppm: u32,
+    /// How often the second one of those arrives very late.
+    pub late_ppm: u32,
+    /// How late at most.
+    pub late_max: u64,
+    /// How often a message to a process that will die arrives in a later life of it, too.
+    pub echo_ppm: u32,
     /// How often a message goes through the wire codec.
     pub wire_ppm: u32,
     /// How often one of those is damaged.
@@ -71,6 +80,8 @@ pub struct Fired {
     pub losses: u64,
     /// Messages that arrived twice.
     pub dups: u64,
+    /// Messages that arrived in a later life, too.
+    pub echoes: u64,
     /// Messages damaged.
     pub damages: u64,
     /// Messages that met a cut.
@@ -92,6 +103,8 @@ pub struct Network {
     cuts: Vec<u8>,
     last: Vec<u64>,
     flights: Slab<Flight>,
+    /// When processes start again, by place, in no order.
+    restarts: Vec<(u16, u64)>,
     /// What it does at present.
     pub weather: Weather,
     /// How often each fault did something.
@@ -110,10 +123,16 @@ impl Network {
             cuts: vec![0; links],
             last: vec![0; links],
             flights: Slab::new(),
+            restarts: Vec::new(),
             weather,
             fired: Fired::default(),
             buffer: Vec::new(),
         }
+    }
+
+    /// Says when the process at a place will start again.
+    pub fn restarts(&mut self, place: u16, at: u64) {
+        self.restarts.push((place, at));
     }
 
     /// Cuts a directed link; cuts add up.
@@ -174,11 +193,30 @@ impl Network {
         let at = self.arrival(now, link, ordinal);
         if s.draw(Stream::NetDup, entity, ordinal).chance(w.dup_ppm) {
             self.fired.dups += 1;
-            let again = at + s.draw(Stream::NetDup, entity, !ordinal).below(4 * w.delay_max + 1);
+            let again = |n: u64| s.draw(Stream::NetDup, entity, !(ordinal * 4 + n));
+            let is_late = again(1).chance(w.late_ppm);
+            let late = if is_late { again(2).below(w.late_max + 1) } else { 0 };
+            let again = at + again(0).below(4 * w.delay_max + 1) + late;
             self.launch(again, flight.clone(), queue);
+        }
+        if s.draw(Stream::NetDup, entity, !(ordinal * 4 + 3)).chance(w.echo_ppm) {
+            self.echo(now, (entity, ordinal), &flight, queue);
         }
         self.launch(at, flight, queue);
         Ok(())
+    }
+
+    /// Another copy arrives soon after one of the next starts of the receiver, if there will be one.
+    fn echo(&mut self, now: u64, key: (u64, u64), flight: &Flight, queue: &mut Queue) {
+        let lives = self.restarts.iter().filter(|(to, at)| *to == flight.to && *at > now);
+        let lives: Vec<u64> = lives.map(|(_, at)| *at).collect();
+        if lives.is_empty() {
+            return;
+        }
+        let draw = |n: u64| self.streams.draw(Stream::NetDup, 1 << 32 | key.0, key.1 * 2 + n);
+        let at = lives[draw(0).below(lives.len() as u64) as usize] + draw(1).below(ECHO_NS);
+        self.fired.echoes += 1;
+        self.launch(at, flight.clone(), queue);
     }
 
     fn launch(&mut self, at: u64, flight: Flight, queue: &mut Queue) {

@@ -25,6 +25,7 @@ use hyperscale_core::time::Instant;
 
 use crate::case::Case;
 use crate::engine::Scene;
+use crate::faults::Fault;
 use crate::hash::{TraceHash, input_digest};
 use crate::host::Host;
 use crate::network::{Cargo, Network};
@@ -86,6 +87,12 @@ impl World {
         for (index, (at, _)) in case.faults.iter().enumerate() {
             queue.push(*at, Event::Fault { index: index as u32 });
         }
+        let mut network = Network::new(streams, usize::from(case.places()), case.weather);
+        for (at, fault) in &case.faults {
+            if let Fault::Crash { host, down: Some(down), .. } = fault {
+                network.restarts(*host, at + down);
+            }
+        }
         for host in 0..case.hosts() {
             queue.push(0, Event::Restart { host });
         }
@@ -96,7 +103,7 @@ impl World {
         Self {
             streams,
             now: 0,
-            network: Network::new(streams, usize::from(case.places()), case.weather),
+            network,
             tally: Tally::of(&case),
             panel: Panel::new(&case),
             queue,
