@@ -22,6 +22,11 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         1 => OnWorkerLoss::Abort,
         _ => OnWorkerLoss::Replace,
     };
+    let seed = cursor.draw().bits();
+    let on_gate_loss = match cursor.draw().below(8) {
+        0 => OnGateLoss::StopAfter(Duration::from_secs(3 + cursor.draw().below(6))),
+        _ => OnGateLoss::Finish,
+    };
     Plan {
         name: format!("plan-{n}"),
         base_url: "http://target".to_owned(),
@@ -29,8 +34,8 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         on_worker_loss,
-        on_gate_loss: OnGateLoss::Finish,
-        seed: cursor.draw().bits(),
+        on_gate_loss,
+        seed,
         index_header: false,
     }
 }

@@ -106,6 +106,7 @@ impl Manager {
         let now = cx.now();
         let mut unstarted = Vec::new();
         for part in self.ledger.parts() {
+            self.gate_loss.watch(now, part);
             for (workflow, state) in part.states() {
                 let key = WorkflowKey { job: part.id.job, workflow };
                 match state.plan_time {

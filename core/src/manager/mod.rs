@@ -22,6 +22,7 @@ mod cancellation;
 mod ceilings;
 mod dispatch;
 mod endings;
+mod gate_loss;
 mod handlers;
 mod leadership;
 mod leases;
@@ -57,6 +58,7 @@ use crate::time::Instant;
 use crate::wire::{Heartbeat, Message};
 
 use dispatch::Dispatch;
+use gate_loss::GateLoss;
 use leadership::Pending;
 use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
@@ -73,6 +75,7 @@ pub struct Manager {
     dispatch: Dispatch,
     leases: Leases,
     sync: Sync,
+    gate_loss: GateLoss,
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
@@ -123,6 +126,7 @@ impl Machine for Manager {
             self.dispatch.next_wake(),
             self.leases.next_wake(),
             self.sync.next_wake(),
+            self.gate_loss.next_wake(),
         ];
         wakes.into_iter().fold(None, Wake::earliest)
     }
@@ -162,6 +166,7 @@ impl Manager {
         while let Some(job) = self.sync.pop_due(cx.now()) {
             self.report_part(cx, job);
         }
+        self.on_gates_silent(cx);
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
@@ -179,7 +184,10 @@ impl Manager {
             Message::Offer(offer) => self.on_offer(cx, from, offer),
             Message::Begin(begin) => self.on_begin(cx, from, begin),
             Message::CancelPart(cancel) => self.on_cancel(cx, from, cancel),
-            Message::Probe(_) => cx.out.send_volatile(from, self.registry.capacity()),
+            Message::Probe(_) => {
+                self.gate_loss.on_probe(cx.now());
+                cx.out.send_volatile(from, self.registry.capacity());
+            }
             Message::PartAck(ack) => self.on_part_ack(cx, ack),
             Message::Heartbeat(beat) => self.on_heartbeat(cx, from, &beat),
             Message::Report(report) => self.on_report(cx, from, report),
@@ -220,6 +228,9 @@ impl Manager {
             ManagerCommand::Accept { part, gate, fence, .. }
             | ManagerCommand::Begin { part, gate, fence } => {
                 self.on_wish_committed(cx, *gate, (*part, *fence));
+                if let Some(part) = self.ledger.part(*part) {
+                    self.gate_loss.watch(cx.now(), part);
+                }
                 self.walk(cx, part.job);
             }
             ManagerCommand::Cancel { part, gate, fence, .. } => {
@@ -256,6 +267,7 @@ impl Manager {
             ManagerCommand::Close { part } => {
                 self.sync.close(part.job);
                 self.not_before.remove(&part.job);
+                self.gate_loss.forget(part.job);
             }
         }
     }
@@ -317,6 +329,7 @@ impl Role for Manager {
             dispatch: Dispatch::default(),
             leases: Leases::new(config.lease),
             sync: Sync::default(),
+            gate_loss: GateLoss::new(),
             pending: Pending::default(),
             events: VecDeque::new(),
             early: BTreeMap::new(),

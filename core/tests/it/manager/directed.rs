@@ -10,11 +10,12 @@ use hyperscale_core::input::Input;
 use hyperscale_core::journal::Record;
 use hyperscale_core::machine::Role as _;
 use hyperscale_core::manager::ManagerCommand;
-use hyperscale_core::plan::{Executor, OnWorkerLoss, PlanTime, When};
+use hyperscale_core::plan::{Executor, OnGateLoss, OnWorkerLoss, PlanTime, When};
 use hyperscale_core::report::{LossKind, PartResult, WorkflowStatus};
 use hyperscale_core::stat::Stat;
 use hyperscale_core::wire::{
-    Confirm, Message, Offer, Parked, PartAck, PartPhase, RunEnd, RunState, Verdict, VerdictKind,
+    Confirm, Message, Offer, Parked, PartAck, PartPhase, Probe, RunEnd, RunState, Verdict,
+    VerdictKind,
 };
 
 use super::rig::*;
@@ -799,4 +800,30 @@ fn inputs_of_other_roles_are_counted_and_dropped() {
     assert!(rig.take().is_empty());
     assert_eq!(rig.node.next_wake(), None);
     assert!(rig.durable() > Lsn::new(0));
+}
+
+#[test]
+fn a_part_that_says_so_stops_once_every_gate_is_silent() {
+    let status = |rig: &Rig| rig.node.role().workflow_status(PART, WorkflowIx::new(0)).unwrap();
+    let mut rig = Rig::prompt();
+    let mut hand = Hand::new(1, 1);
+    rig.beat(&mut hand);
+    let mut plan = plan(vec![workflow("a", arrivals(10, secs(60), 1))]);
+    plan.on_gate_loss = OnGateLoss::StopAfter(secs(5));
+    rig.offer(plan);
+    rig.begin();
+    rig.prepare_all(std::slice::from_mut(&mut hand));
+    for _ in 0..8 {
+        rig.hear(GATE, Probe {});
+        rig.pass(secs(1));
+        rig.beat(&mut hand);
+    }
+    assert_eq!(status(&rig), WorkflowStatus::Running);
+    rig.pass(secs(2));
+    rig.beat(&mut hand);
+    rig.pass(millis(1_900));
+    assert_eq!(status(&rig), WorkflowStatus::Running);
+    rig.beat(&mut hand);
+    rig.pass(millis(200));
+    assert_eq!(status(&rig), WorkflowStatus::Cancelling);
 }
