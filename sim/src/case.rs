@@ -94,7 +94,7 @@ impl Case {
         let clients = jobs.len() as u16;
         let lease = LeaseConfig {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
-            drift_ppm: top.pick(&[10_000, 10_000, 50_000, 200_000]),
+            drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
         let (gate, manager) = configs(&mut top, lease);
         let hosts = WORKERS + workers;
@@ -241,9 +241,13 @@ fn clock(streams: Streams, classes: &[Class], host: u16, lease: LeaseConfig) -> 
     let beyond = cursor.within(bound * 3 / 2, (bound * 4).min(500_000)) as i32;
     let (is_beyond, sign) = (cursor.chance(400_000), if way % 2 == 0 { 1 } else { -1 });
     let on = |class| classes.contains(&class);
+    // The worst for leases: a grantor as fast as clocks may be, holders as slow.
+    let is_opposite = streams.draw(Stream::Clock, 1 << 32, 0).chance(350_000);
     let drift_ppm = match way {
         _ if on(Class::DriftBeyond) && (is_beyond || host == MANAGER) => beyond * sign,
         _ if !on(Class::Drift) => 0,
+        _ if is_opposite && host == MANAGER => bound as i32,
+        _ if is_opposite && host >= WORKERS => -(bound as i32),
         0 | 2 => bound as i32,
         1 | 3 => -(bound as i32),
         _ => within,
