@@ -243,9 +243,13 @@ fn clock(streams: Streams, classes: &[Class], host: u16, lease: LeaseConfig) -> 
     let beyond = cursor.within(bound * 3 / 2, (bound * 4).min(500_000)) as i32;
     let (is_beyond, sign) = (cursor.chance(400_000), if way.is_multiple_of(2) { 1 } else { -1 });
     let on = |class| classes.contains(&class);
+    // The worst for leases: a grantor as fast as clocks may be, holders as slow.
+    let is_opposite = streams.draw(Stream::Clock, 1 << 32, 0).chance(350_000);
     let drift_ppm = match way {
         _ if on(Class::DriftBeyond) && (is_beyond || host == MANAGER) => beyond * sign,
         _ if !on(Class::Drift) => 0,
+        _ if is_opposite && host == MANAGER => bound as i32,
+        _ if is_opposite && host >= WORKERS => -(bound as i32),
         0 | 2 => bound as i32,
         1 | 3 => -(bound as i32),
         _ => within,
