@@ -1,7 +1,8 @@
-//! The simulator's command line: one seed, a sweep, a hunt for one broken promise, or the reference cluster.
+//! The simulator's command line: one seed, a sweep, a hunt for one broken promise, or the reference
+//! cluster.
 //!
-//! Exit codes: 0 every promise held, 1 one was broken (or a sweep was vacuous), 2 usage. A hunt (`--until`) succeeds
-//! when its promise was broken.
+//! Exit codes: 0 every promise held, 1 one was broken (or a sweep was vacuous), 2 usage. A hunt
+//! (`--until`) succeeds when its promise was broken.
 
 #![forbid(unsafe_code)]
 
@@ -34,8 +35,8 @@ struct Args {
     /// Run every seed twice and compare the trace hashes.
     #[arg(long)]
     twice: bool,
-    /// Stop at the first seed of a sweep on which this promise is broken, whatever else breaks before it. With
-    /// seed-determinism every seed runs twice.
+    /// Stop at the first seed of a sweep on which this promise is broken, whatever else breaks
+    /// before it. With seed-determinism every seed runs twice.
     #[arg(long, value_name = "ORACLE", value_parser = promise, requires = "seeds")]
     until: Option<Inv>,
     /// Print every event.
@@ -265,7 +266,8 @@ fn conclude(args: &Args, parts: Vec<Part>, wall: u128) -> bool {
     ok
 }
 
-/// Looks for the first seed on which one promise is broken. What else breaks on the way is only counted.
+/// Looks for the first seed on which one promise is broken. What else breaks on the way is only
+/// counted.
 fn hunt(args: &Args, seeds: Range<u64>, inv: Inv) -> bool {
     let (next, others) = (AtomicU64::new(seeds.start), AtomicU64::new(0));
     let stop = AtomicBool::new(false);

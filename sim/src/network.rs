@@ -206,7 +206,8 @@ impl Network {
         Ok(())
     }
 
-    /// Another copy arrives soon after one of the next starts of the receiver, if there will be one.
+    /// Another copy arrives soon after one of the next starts of the receiver, if there will be
+    /// one.
     fn echo(&mut self, now: u64, key: (u64, u64), flight: &Flight, queue: &mut Queue) {
         let lives = self.restarts.iter().filter(|(to, at)| *to == flight.to && *at > now);
         let lives: Vec<u64> = lives.map(|(_, at)| *at).collect();
