@@ -140,7 +140,7 @@ impl Verdict {
         let crashed = |class| self.tally.crashes.contains(&class);
         match class {
             Class::Loss => self.fired.losses > 0,
-            Class::Dup => self.fired.dups > 0,
+            Class::Dup => self.fired.dups > 0 || self.fired.echoes > 0,
             Class::Reorder => self.fired.reorders > 0,
             Class::Spike => self.fired.spikes > 0,
             Class::Damage => self.fired.damages > 0,
