@@ -8,8 +8,9 @@ use hyperscale_core::input::Input;
 use slab::Slab;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-/// Live updates kept for a slow watcher before it is told that it lagged.
-const UPDATES_BUFFERED: usize = 1024;
+/// Live updates kept for a slow watcher before it is told that it lagged, and asks the gate. Each
+/// has every histogram of its job, so few.
+const UPDATES_BUFFERED: usize = 8;
 
 /// The gate is gone or its queue is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -3,6 +3,8 @@
 //! A sequence number is the term of this boot and a counter of the job, so that a later boot
 //! continues above. Updates of earlier boots are not kept: a watcher that asks for them hears
 //! `truncated`.
+//! Totals are cumulative, so only the newest kept update has its histograms: the others are for
+//! counters over time, and a job that is watched for hours must not fill the gate's memory.
 //! Inputs: a committed change or an accepted live report. Effects: `Publish`, one per input.
 //! Bounds: `UPDATES_MAX` of a job, `UPDATES_ALL_MAX` of all, a ring per job of the ledger.
 
@@ -86,6 +88,9 @@ impl Watch {
             self.kept = self.kept.saturating_sub(ring.drop_oldest());
         }
         ring.last = ring.last.saturating_add(1);
+        if let Some(before) = ring.updates.back_mut() {
+            before.view.workflows.iter_mut().for_each(|view| view.totals.drop_histograms());
+        }
         let update = Update { seq: ring.last, view: Box::new(view) };
         ring.updates.push_back(update.clone());
         self.kept = self.kept.saturating_add(1);

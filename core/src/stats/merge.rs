@@ -1,8 +1,18 @@
 //! Adding up totals: element by element, whatever the lengths; counters saturate.
 
+use super::histogram::Histogram;
 use super::totals::{Errors, StepTotals, Totals};
 
 impl Totals {
+    /// Forgets the histograms and keeps the counters.
+    pub fn drop_histograms(&mut self) {
+        self.iteration_duration = Histogram::default();
+        self.start_lag = Histogram::default();
+        for step in &mut self.steps {
+            step.drop_histograms();
+        }
+    }
+
     /// Adds `other`. Steps are added by place; missing ones count as empty.
     pub fn merge(&mut self, other: &Self) {
         add(&mut self.iterations, other.iterations);
@@ -23,6 +33,19 @@ impl Totals {
 }
 
 impl StepTotals {
+    fn drop_histograms(&mut self) {
+        let all = [
+            &mut self.duration,
+            &mut self.latency,
+            &mut self.blocked,
+            &mut self.connecting,
+            &mut self.sending,
+            &mut self.waiting,
+            &mut self.receiving,
+        ];
+        all.into_iter().for_each(|histogram| *histogram = Histogram::default());
+    }
+
     /// Adds `other`. Status codes beyond the cap of distinct ones are left out of `statuses` and
     /// nowhere else.
     pub fn merge(&mut self, other: &Self) {

@@ -6,6 +6,7 @@ use hyperscale_core::input::Input;
 use hyperscale_core::limits::{UPDATES_ALL_MAX, UPDATES_MAX};
 use hyperscale_core::machine::Role;
 use hyperscale_core::report::{JobStatus, WorkflowStatus};
+use hyperscale_core::stats::Recorder;
 use hyperscale_core::wire::PartPhase;
 
 use super::world::*;
@@ -104,4 +105,29 @@ fn a_watcher_of_an_ended_job_hears_its_end_with_the_figures_of_the_result() {
     assert_eq!(again[0].view, all.last().unwrap().view);
     assert_eq!(again[0].view.status, JobStatus::Completed);
     assert_eq!(*again[0].view.workflows[0].totals, totals(100, 1));
+}
+
+#[test]
+fn only_the_newest_kept_update_has_its_histograms() {
+    let mut world = World::led(1);
+    let job = world.submit("k", &plan("p"));
+    world.begin(job);
+    let mut recorder = Recorder::new();
+    recorder.record(7);
+    for seq in 7..10 {
+        let mut figures = totals(seq, 0);
+        figures.iteration_duration = recorder.snapshot();
+        let mut running = world.heard(job, seq, PartPhase::Running);
+        running.workflows.push(live(seq, figures)).unwrap();
+        world.report(EAST, running);
+    }
+    let (updates, _) = watch(&mut world, job, 0);
+    let (newest, older) = updates.split_last().unwrap();
+    let samples = |update: &Update| {
+        let live = update.view.workflows.iter();
+        live.map(|view| view.totals.iteration_duration.count()).sum::<u64>()
+    };
+    assert!(older.len() > 2);
+    assert!(samples(newest) > 0);
+    assert!(older.iter().all(|update| samples(update) == 0));
 }
