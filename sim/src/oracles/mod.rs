@@ -5,14 +5,17 @@
 //! everything else holds there.
 
 mod accounts;
+mod ballots;
 mod cancel;
 mod gate_jobs;
 mod issuance;
 mod leases;
 mod liveness;
 mod loss;
+mod parts;
 mod persist_first;
 mod promises;
+mod replicas;
 mod resources;
 mod resume;
 mod shares;
@@ -36,6 +39,7 @@ use crate::patron::Patron;
 use crate::truth::Truth;
 
 pub use liveness::leftover;
+pub use replicas::disagreement;
 
 /// What an oracle may read.
 pub struct View<'a> {
@@ -109,6 +113,11 @@ pub enum Seen<'a> {
         /// Which node.
         host: u16,
     },
+    /// A node has another disk, which is empty.
+    Wiped {
+        /// Which node.
+        host: u16,
+    },
     /// A process started from its disk.
     Booted {
         /// Which node.
@@ -149,7 +158,7 @@ impl Wants {
     pub const LEFT: Wants = Wants(4);
     /// `Stepped`.
     pub const STEPPED: Wants = Wants(8);
-    /// `Crashed` and `Booted`.
+    /// `Crashed`, `Wiped` and `Booted`.
     pub const LIVES: Wants = Wants(16);
     /// `Looked`.
     pub const LOOKED: Wants = Wants(32);
@@ -173,7 +182,7 @@ impl Seen<'_> {
             Seen::Durable { .. } => 1,
             Seen::Left { .. } => 2,
             Seen::Stepped { .. } => 3,
-            Seen::Crashed { .. } | Seen::Booted { .. } => 4,
+            Seen::Crashed { .. } | Seen::Wiped { .. } | Seen::Booted { .. } => 4,
             Seen::Looked => 5,
             Seen::Over => 6,
             Seen::Committed { .. } => 7,
@@ -237,6 +246,14 @@ impl Panel {
             Box::new(liveness::TerminalEventually::default()),
             Box::new(liveness::CleanSlate::default()),
             Box::new(resume::LoadResumes::default()),
+            Box::new(ballots::LeaderPerTerm::default()),
+            Box::new(ballots::VoteDurable::default()),
+            Box::new(ballots::IdentityOnce::default()),
+            Box::new(ballots::WipedNeverVotes::default()),
+            Box::new(replicas::LedgerEqual::default()),
+            Box::new(replicas::ForwardOnce::default()),
+            Box::new(replicas::Converge::default()),
+            Box::new(parts::PartPlacedOnce::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));

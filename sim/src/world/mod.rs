@@ -9,6 +9,7 @@
 mod clients;
 mod commits;
 mod faults;
+mod formation;
 mod lives;
 mod perform;
 #[cfg(test)]
@@ -83,9 +84,16 @@ impl World {
     /// A world at true time zero, every process about to start. With `traced` it keeps its events.
     pub fn new(case: Case, traced: bool) -> Self {
         let streams = Streams::new(case.seed);
-        let hosts: Vec<Host> = (0..case.hosts())
+        let mut hosts: Vec<Host> = (0..case.hosts())
             .map(|place| Host::new(place, case.layout.role(place), case.clocks[usize::from(place)]))
             .collect();
+        let mut annals = Annals::new(case.layout);
+        let mut failure = None;
+        for host in &mut hosts {
+            if let Err(violation) = formation::found(&case, host, &mut annals) {
+                failure = Some(Failure { violation, at: 0, host: Some(host.place) });
+            }
+        }
         let patrons = (0..case.clients).map(|client| Patron::new(&case, client)).collect();
         let mut queue = Queue::new(streams);
         for (index, (at, _)) in case.faults.iter().enumerate() {
@@ -120,11 +128,11 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
-            annals: Annals::new(case.layout),
+            annals,
             acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
-            failure: None,
+            failure,
             lines: traced.then(Vec::new),
             stepping: None,
             case,
