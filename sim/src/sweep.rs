@@ -170,8 +170,5 @@ fn needs_groups(inv: Inv) -> bool {
             | Inv::WipedNeverVotes
             | Inv::QuorumConfigured
             | Inv::ForwardOnce
-            | Inv::MinorityRefuses
-            | Inv::LeaseExclusive
-            | Inv::OwnerSingle
     )
 }

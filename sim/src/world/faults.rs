@@ -24,10 +24,8 @@ impl World {
                 if self.hosts[usize::from(host)].node.is_none() {
                     return;
                 }
-                if down.is_none() && self.case.layout.group_of(host).is_some() {
-                    if !self.can_lose(host) {
-                        return;
-                    }
+                if down.is_none() && !self.can_lose(host) {
+                    return;
                 }
                 if between {
                     self.hosts[usize::from(host)].armed = Some((down, class));

@@ -28,7 +28,7 @@ use hyperscale_core::time::Instant;
 use crate::annals::Annals;
 use crate::case::Case;
 use crate::engine::Scene;
-use crate::faults::Fault;
+use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
 use crate::host::Host;
 use crate::network::{Cargo, Network};
@@ -101,7 +101,9 @@ impl World {
         }
         let mut network = Network::new(streams, usize::from(case.places()), case.weather);
         for (at, fault) in &case.faults {
-            if let Fault::Crash { host, down: Some(down), .. } = fault {
+            if let Fault::Crash { host, down: Some(down), class, .. } = fault
+                && *class != Class::Blackout
+            {
                 network.restarts(*host, at + down);
             }
         }
