@@ -170,5 +170,6 @@ fn needs_groups(inv: Inv) -> bool {
             | Inv::WipedNeverVotes
             | Inv::QuorumConfigured
             | Inv::ForwardOnce
+            | Inv::MinorityRefuses
     )
 }

@@ -50,6 +50,7 @@ impl World {
                 for (from, to) in &links {
                     self.network.cut(*from, *to);
                 }
+                self.reach.on_links(self.now, &self.network);
                 let index = self.case.faults.len() as u32;
                 self.case.faults.push((self.now + span, Fault::Heal { links }));
                 self.queue.push(self.now + span, Event::Fault { index });
@@ -59,6 +60,7 @@ impl World {
                 for (from, to) in links {
                     self.network.heal(from, to);
                 }
+                self.reach.on_links(self.now, &self.network);
             }
             Fault::SlowSync { host, span } => {
                 self.hosts[usize::from(host)].slow_sync = Some(span);
@@ -135,6 +137,7 @@ impl World {
     pub(super) fn calm_down(&mut self) {
         self.is_calm = true;
         self.network.heal_all();
+        self.reach.on_links(self.now, &self.network);
         let Weather { delay_min, delay_max, wire_ppm, .. } = self.network.weather;
         self.network.weather = Weather { delay_min, delay_max, wire_ppm, ..Weather::default() };
         for host in 0..self.case.hosts() {

@@ -35,6 +35,7 @@ use crate::network::{Cargo, Network};
 use crate::oracles::{Panel, Seen, View};
 use crate::patron::Patron;
 use crate::queue::{Event, Queue};
+use crate::reach::Reach;
 use crate::streams::{Stream, Streams};
 use crate::tally::Tally;
 use crate::truth::Truth;
@@ -71,6 +72,7 @@ pub struct World {
     scratch: Vec<Effect>,
     told: usize,
     annals: Annals,
+    reach: Reach,
     /// How far each node has acted on its group's log.
     acted: Vec<LogIndex>,
     is_calm: bool,
@@ -131,6 +133,7 @@ impl World {
             scratch: Vec::new(),
             told: 0,
             annals,
+            reach: Reach::new(case.layout),
             acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
@@ -187,6 +190,7 @@ impl World {
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));
+                    self.observe(Seen::Called { host: to, call });
                     self.offer(to, Input::Called { call, command }, flight.digest);
                 }
             }
@@ -289,6 +293,7 @@ impl World {
             hosts: &self.hosts,
             truth: &self.truth,
             annals: &self.annals,
+            reach: &self.reach,
             patrons: &self.patrons,
             is_calm: self.is_calm,
         };

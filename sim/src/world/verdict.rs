@@ -76,6 +76,7 @@ impl World {
                 hosts: &self.hosts,
                 truth: &self.truth,
                 annals: &self.annals,
+                reach: &self.reach,
                 patrons: &self.patrons,
                 is_calm: self.is_calm,
             };
