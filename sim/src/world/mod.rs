@@ -17,7 +17,7 @@ mod tests;
 mod trace;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{CallId, LogIndex};
@@ -75,6 +75,10 @@ pub struct World {
     reach: Reach,
     /// How far each node has acted on its group's log.
     acted: Vec<LogIndex>,
+    /// Who led each group last.
+    leaders: Vec<Option<u16>>,
+    /// Questions of clients that have reached a gate.
+    questions: BTreeSet<(u16, u64)>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
@@ -134,6 +138,8 @@ impl World {
             told: 0,
             annals,
             reach: Reach::new(case.layout),
+            leaders: vec![None; case.layout.groups().count()],
+            questions: BTreeSet::new(),
             acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
@@ -187,6 +193,7 @@ impl World {
             Cargo::Call(number, command) => {
                 let host = &self.hosts[usize::from(to)];
                 if host.node.is_some() {
+                    self.tally.echoed_calls += u64::from(!self.questions.insert((from, number)));
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));
