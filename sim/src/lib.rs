@@ -20,6 +20,7 @@ pub mod oracles;
 pub mod patron;
 pub mod plans;
 pub mod queue;
+pub mod scenario;
 pub mod streams;
 pub mod sweep;
 pub mod tally;

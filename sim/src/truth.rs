@@ -78,6 +78,8 @@ pub struct WorkflowTruth {
     pub job: JobId,
     /// The workflow.
     pub workflow: WorkflowIx,
+    /// What the plan calls it.
+    pub name: String,
     /// How its load is planned.
     pub executor: Executor,
     /// Items issued.
@@ -107,6 +109,8 @@ pub struct Truth {
     by_shard: BTreeMap<(usize, u16), Vec<usize>>,
     /// Pairs of runs of one shard that were compared.
     pub compared: u64,
+    /// Every issue, where somebody asks for it: when, the place of its workflow, which index.
+    pub arrivals: Option<Vec<(u64, usize, u64)>>,
 }
 
 impl Truth {
@@ -173,7 +177,11 @@ impl Truth {
         truth.issued += 1;
         truth.issued_span = Some((truth.issued_span.map_or(now, |(first, _)| first), now));
         let run = truth.run;
-        let workflow = &mut self.workflows[truth.workflow];
+        let place = truth.workflow;
+        if let Some(arrivals) = self.arrivals.as_mut() {
+            arrivals.push((now, place, index));
+        }
+        let workflow = &mut self.workflows[place];
         workflow.issued += 1;
         if workflow.buckets.is_empty() {
             workflow.buckets_from = now;
@@ -235,6 +243,7 @@ impl Truth {
         self.workflows.push(WorkflowTruth {
             job: key.0,
             workflow: key.1,
+            name: slice.workflow.name.clone(),
             executor: slice.workflow.executor,
             issued: 0,
             requests: 0,
