@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::consensus::ConsensusConfig;
 use crate::ids::NodeId;
 
 /// How the clocks of the cluster are trusted, and how long a confirmation lasts.
@@ -76,6 +77,12 @@ pub struct GateConfig {
     pub result_grace: Duration,
     /// Entries between snapshots.
     pub checkpoint_entries: u64,
+    /// The gates' group.
+    pub consensus: ConsensusConfig,
+    /// How long a gate's session lasts on its own clock.
+    pub session_ttl: Duration,
+    /// A part that no datacenter has accepted by then fails its job.
+    pub accept_within: Duration,
 }
 
 /// A datacenter as a gate knows it.
@@ -112,6 +119,8 @@ pub struct ManagerConfig {
     pub late_max: Duration,
     /// Entries between snapshots.
     pub checkpoint_entries: u64,
+    /// The datacenter's group.
+    pub consensus: ConsensusConfig,
 }
 
 /// A worker.
@@ -136,6 +145,9 @@ impl GateConfig {
             resend_after: Duration::from_millis(500),
             result_grace: Duration::from_secs(60),
             checkpoint_entries: 10_000,
+            consensus: ConsensusConfig::default(),
+            session_ttl: Duration::from_secs(2),
+            accept_within: Duration::from_secs(30),
         }
     }
 }
@@ -155,6 +167,7 @@ impl ManagerConfig {
             assigns_max: 16,
             late_max: Duration::from_millis(100),
             checkpoint_entries: 10_000,
+            consensus: ConsensusConfig::default(),
         }
     }
 }

@@ -178,4 +178,6 @@ pub struct Boot {
     pub id: BootId,
     /// Entropy from outside; every random stream of this boot derives from it.
     pub entropy: u64,
+    /// The disk it lives on; of a node without one, 0.
+    pub disk: DiskId,
 }

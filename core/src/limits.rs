@@ -45,6 +45,15 @@ pub const HEARTBEATS_MAX: usize = 4096;
 pub const WORKERS_MAX: usize = 10_000;
 /// Fences a worker remembers; the ones of closed jobs go first.
 pub const FENCES_MAX: usize = 100_000;
+/// Voters of a group.
+pub const VOTERS_MAX: usize = 9;
+
+/// Learners of a group.
+pub const LEARNERS_MAX: usize = 8;
+
+/// Disks whose last submission a group remembers; the ones not heard for longest go first.
+pub const ORIGINS_MAX: usize = 256;
+
 /// Parts a manager holds before the gate has acknowledged their results.
 pub const PARTS_MAX: usize = 64;
 /// Ended or never accepted parts a manager remembers so that they do not come back; the oldest

@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 
 use crate::effect::Effects;
-use crate::ids::Boot;
+use crate::ids::{Boot, LogIndex};
 use crate::input::Input;
 use crate::invariant::Violation;
 use crate::journal::{RecoverError, Recovered};
@@ -47,9 +47,15 @@ pub trait Role: Machine<Input = Input, Event = Infallible> + Sized {
     /// Walks every invariant of the whole state.
     fn check_all(&self) -> Result<(), Violation>;
 
-    /// A digest of the state that recovery rebuilds, up to what is committed. Two nodes that folded
-    /// the same records agree.
+    /// A digest of the state that recovery rebuilds. Two nodes that folded the same records agree.
     fn durable_digest(&self) -> u64;
+
+    /// The last applied entry of the group's log, and a digest of the ledger at it: the same on
+    /// every node that has applied that entry. Without a ledger, 0 and 0.
+    fn ledger_digest(&self) -> (LogIndex, u64);
+
+    /// Whether an operator who asked the node to leave may end its process without harm.
+    fn is_drained(&self) -> bool;
 }
 
 /// When and why a machine wants to be woken.

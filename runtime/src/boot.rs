@@ -1,14 +1,14 @@
 //! What a process draws from the system once at its start.
 
-use hyperscale_core::ids::{Boot, BootId};
+use hyperscale_core::ids::{Boot, BootId, DiskId};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// A new life: its id and the entropy of all its random streams.
+/// A new life without a disk: its id and the entropy of all its random streams.
 ///
 /// # Panics
 /// When the kernel gives no entropy, which it does from early boot on.
 pub fn draw() -> Boot {
-    Boot { id: BootId::new(entropy()), entropy: entropy() }
+    Boot { id: BootId::new(entropy()), entropy: entropy(), disk: DiskId::new(0) }
 }
 
 /// 64 random bits from the kernel.

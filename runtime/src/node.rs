@@ -167,11 +167,10 @@ impl<'a> Start<'a> {
     }
 
     fn run<R, W>(
-        self,
+        mut self,
         config: R::Config,
         disk: Disk,
         seat: Seat,
-        drained: fn(&R) -> bool,
         world: impl FnOnce(Peers) -> W,
     ) -> Result<Running, NodeError>
     where
@@ -179,11 +178,12 @@ impl<'a> Start<'a> {
         R::Config: std::fmt::Debug,
         W: World + Send + 'static,
     {
+        self.boot.disk = disk.id;
         let recorder = self.recorder(&config)?;
         let node = Node::<R>::recover(self.node, config, self.boot, disk.recovered)?;
         let Seat { inbox, peers, inputs } = seat;
         let driver = Driver::new(node, world(peers.clone()), disk.journal, inputs);
-        let task = tokio::spawn(driver.recording(recorder).run(drained));
+        let task = tokio::spawn(driver.recording(recorder).run(R::is_drained));
         let hello = Hello {
             cluster: self.cluster,
             role: self.role,
@@ -210,7 +210,7 @@ pub fn start_gate(
     let disk = start.disk(dir)?;
     let gate = calls::Gate::new(seat.inbox.clone());
     let world = |peers| Outside { peers, gate: Some(gate.clone()), engine: None };
-    let running = start.run(config, disk, seat, Gate::is_idle, world)?;
+    let running = start.run::<Gate, _>(config, disk, seat, world)?;
     Ok((running, gate))
 }
 
@@ -228,7 +228,7 @@ pub fn start_manager(
     let start = Start::new(cluster, RoleName::Manager, config.node, options);
     let disk = start.disk(dir)?;
     let world = |peers| Outside { peers, gate: None, engine: None };
-    start.run(config, disk, seat, Manager::is_idle, world)
+    start.run::<Manager, _>(config, disk, seat, world)
 }
 
 /// Starts a worker with its engine.
@@ -243,11 +243,12 @@ pub fn start_worker(
     options: &Options,
 ) -> Result<Running, NodeError> {
     let start = Start::new(cluster, RoleName::Worker, config.node, options);
-    let disk = Disk { recovered: Recovered::default(), journal: Journal::none() };
+    let disk =
+        Disk { id: DiskId::new(0), recovered: Recovered::default(), journal: Journal::none() };
     let engine = engine(seat.inbox.clone())
         .map_err(|error| NodeError::Io { what: "the load engine", error })?;
     let world = |peers| Outside { peers, gate: None, engine: Some(engine) };
-    start.run(config, disk, seat, Worker::is_drained, world)
+    start.run::<Worker, _>(config, disk, seat, world)
 }
 
 /// The outside of a node in this process.

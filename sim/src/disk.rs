@@ -47,7 +47,8 @@ struct Syncing {
 /// One disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    identity: Identity,
+    /// Whose it is.
+    pub identity: Identity,
     segments: Vec<Segment>,
     snapshots: Vec<(String, Vec<u8>)>,
     appended: u64,
@@ -244,7 +245,7 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyperscale_core::ids::{GroupId, Term};
+    use hyperscale_core::ids::Term;
 
     fn open() -> Disk {
         let mut disk = Disk::new(Identity { cluster: 1, node: 2, disk: 3 });
@@ -253,7 +254,7 @@ mod tests {
     }
 
     fn append(disk: &mut Disk, lsn: u64) {
-        disk.append(Lsn::new(lsn), &Record::Termed { term: Term::new(lsn) }).unwrap();
+        disk.append(Lsn::new(lsn), &Record::Ballot { term: Term::new(lsn), vote: None }).unwrap();
     }
 
     #[test]
@@ -301,12 +302,7 @@ mod tests {
             append(&mut disk, lsn);
         }
         let ledger = hyperscale_core::journal::LedgerSnapshot::Manager(Box::default());
-        let state = Snapshot {
-            group: GroupId::new(1),
-            term: Term::new(4),
-            index: Default::default(),
-            ledger,
-        };
+        let state = Snapshot { head: hyperscale_core::consensus::Head::default(), ledger };
         disk.checkpoint(Lsn::new(4), &state).unwrap();
         disk.begin_sync();
         let before = disk.size();

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{Boot, BootId, Lsn};
+use hyperscale_core::ids::{Boot, BootId, DiskId, Lsn};
 use hyperscale_core::input::Input;
 use hyperscale_core::journal::segment::Identity;
 use hyperscale_core::stat::{Counters, Stat};
@@ -77,7 +77,7 @@ impl Host {
             disk: Disk::new(identity),
             node: None,
             life: 0,
-            boot: Boot { id: BootId::new(0), entropy: 0 },
+            boot: Boot { id: BootId::new(0), entropy: 0, disk: DiskId::new(0) },
             engine: Engine::default(),
             held: VecDeque::new(),
             inbox: VecDeque::new(),
@@ -102,7 +102,11 @@ impl Host {
         self.life += 1;
         let (place, life) = (u64::from(self.place), u64::from(self.life));
         let draw = |n| streams.bits(Stream::Boot, place, life * 2 + n);
-        self.boot = Boot { id: BootId::new(draw(0)), entropy: draw(1) };
+        self.boot = Boot {
+            id: BootId::new(draw(0)),
+            entropy: draw(1),
+            disk: DiskId::new(self.disk.identity.disk),
+        };
         self.engine = Engine::new(self.place, self.life);
         self.boot
     }

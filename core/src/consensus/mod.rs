@@ -7,6 +7,16 @@
 //! Inputs: `Start`, `Propose`, `Durable`. Events: `Led`, `Committed`. Does not do: elections,
 //! replication (one voter).
 
+mod config;
+mod entry;
 mod group;
+mod head;
+mod member;
+mod message;
 
-pub use group::{Entry, Event, Group, Input};
+pub use config::ConsensusConfig;
+pub use entry::{Entry, Origin, Payload};
+pub use group::{Event, Group, GroupRecord, Input};
+pub use head::Head;
+pub use member::{Member, Membership};
+pub use message::{Body, Message};

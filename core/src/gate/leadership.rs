@@ -7,7 +7,7 @@ use super::ledger::GateLedger;
 use super::models::GateCommand;
 use crate::consensus::Group;
 use crate::ids::{LogIndex, Lsn};
-use crate::journal::{LedgerSnapshot, Record, RecoverError, Recovered, Snapshot};
+use crate::journal::{LedgerSnapshot, RecoverError, Recovered, Snapshot};
 use crate::machine::{Cx, Wake};
 use crate::stat::Stat;
 use crate::time::Instant;
@@ -38,7 +38,7 @@ impl Leadership {
         &mut self,
         cx: &mut Cx<'_>,
         every: u64,
-        group: &Group<GateCommand>,
+        group: &mut Group<GateCommand>,
         ledger: &GateLedger,
     ) {
         let index = group.committed();
@@ -48,8 +48,8 @@ impl Leadership {
         self.snapshot = index;
         cx.count(Stat::Checkpointed);
         let ledger = LedgerSnapshot::Gate(Box::new(ledger.clone()));
-        let snapshot = Snapshot { group: group.id(), term: group.term(), index, ledger };
-        cx.out.checkpoint(group.committed_lsn(), snapshot);
+        let (upto, head) = group.snapshot();
+        cx.out.checkpoint(upto, Snapshot { head, ledger });
     }
 
     /// A boot that has not begun wants any input.
@@ -58,42 +58,30 @@ impl Leadership {
     }
 }
 
-/// Folds a disk into the group and the ledger.
+/// Folds a disk into the group and the ledger of its snapshot.
 pub(super) fn fold(
+    mut group: Group<GateCommand>,
     disk: Recovered,
-) -> Result<(Group<GateCommand>, GateLedger, LogIndex), RecoverError> {
-    let mut group = Group::default();
+) -> Result<(Group<GateCommand>, GateLedger), RecoverError> {
     let mut ledger = GateLedger::default();
-    let mut above = LogIndex::default();
-    if let Some((lsn, snapshot)) = disk.snapshot {
-        let Snapshot { group: id, term, index, ledger: held } = snapshot;
-        let LedgerSnapshot::Gate(held) = held else { return Err(foreign(lsn)) };
-        (group, ledger, above) = (Group::restore(id, term, index), *held, index);
+    if let Some((lsn, Snapshot { head, ledger: held })) = disk.snapshot {
+        ledger = *of_gates(lsn, held)?;
+        group.replay_snapshot(head);
     }
-    for (lsn, record) in disk.records {
-        apply(&mut group, &mut ledger, lsn, record)?;
+    for (lsn, record) in &disk.records {
+        let record = record.of_gates().ok_or_else(|| foreign(*lsn))?;
+        if let Some(installed) = group.replay(*lsn, record)? {
+            ledger = *of_gates(*lsn, *installed)?;
+        }
     }
-    Ok((group, ledger, above))
+    Ok((group, ledger))
 }
 
-fn apply(
-    group: &mut Group<GateCommand>,
-    ledger: &mut GateLedger,
-    lsn: Lsn,
-    record: Record,
-) -> Result<(), RecoverError> {
-    match record {
-        Record::Formed { group: id } => group.replay_formed(id),
-        Record::Termed { term } => group.replay_term(term),
-        Record::Gate(entry) => {
-            group.replay_entry(lsn, &entry)?;
-            if let Some(command) = &entry.command {
-                let _ = ledger.apply(entry.index, command);
-            }
-        }
-        Record::Manager(_) => return Err(foreign(lsn)),
+fn of_gates(lsn: Lsn, ledger: LedgerSnapshot) -> Result<Box<GateLedger>, RecoverError> {
+    match ledger {
+        LedgerSnapshot::Gate(held) => Ok(held),
+        LedgerSnapshot::Manager(_) => Err(foreign(lsn)),
     }
-    Ok(())
 }
 
 fn foreign(lsn: Lsn) -> RecoverError {

@@ -29,7 +29,7 @@ use std::collections::VecDeque;
 
 use crate::config::GateConfig;
 use crate::consensus::{self, Event, Group};
-use crate::digest::Digest;
+use crate::digest;
 use crate::ensure;
 use crate::ids::{Boot, JobId, LogIndex};
 use crate::input::Input;
@@ -65,6 +65,7 @@ pub struct Gate {
     sync: Sync,
     health: Health,
     watch: Watch,
+    led: bool,
     draining: bool,
     news: VecDeque<Event<GateCommand>>,
     touched: Vec<JobId>,
@@ -83,7 +84,12 @@ impl Gate {
 
     /// Whether this gate commits and answers.
     pub fn leads(&self) -> bool {
-        self.group.leads()
+        self.led && self.group.leads()
+    }
+
+    /// The group, read-only.
+    pub fn group(&self) -> &Group<GateCommand> {
+        &self.group
     }
 
     /// Whether every job has ended and nothing but history is kept about any.
@@ -115,9 +121,16 @@ impl Gate {
             match self.news.pop_front() {
                 None => return self.on_settled(cx),
                 Some(Event::Led { .. }) => self.on_led(cx),
-                Some(Event::Committed { index, command }) => {
+                Some(Event::Committed { index, command, .. }) => {
                     self.on_committed(cx, index, &command);
                 }
+                Some(Event::StoodDown) => self.led = false,
+                Some(
+                    Event::Followed { .. }
+                    | Event::Installed { .. }
+                    | Event::Readable { .. }
+                    | Event::LedgerWanted,
+                ) => {}
             }
         }
         ensure!(cx, self.news.is_empty(), Inv::NodeSettles, "{} events left", self.news.len());
@@ -125,10 +138,12 @@ impl Gate {
 
     fn on_settled(&mut self, cx: &mut Cx<'_>) {
         self.applied = self.group.committed();
-        self.leadership.on_applied(cx, self.config.checkpoint_entries, &self.group, &self.ledger);
+        let every = self.config.checkpoint_entries;
+        self.leadership.on_applied(cx, every, &mut self.group, &self.ledger);
     }
 
     fn on_led(&mut self, cx: &mut Cx<'_>) {
+        self.led = true;
         self.registry.on_keys(cx.now(), &self.ledger, self.group.committed());
         let live: Vec<_> = self.ledger.live().map(|(id, _)| id).collect();
         for job in live {
@@ -139,6 +154,9 @@ impl Gate {
     fn on_committed(&mut self, cx: &mut Cx<'_>, index: LogIndex, command: &GateCommand) {
         let applied = self.ledger.apply(index, command);
         self.applied = index;
+        if !self.led {
+            return;
+        }
         let job = match command {
             GateCommand::Create { key, plan_digest, .. } => {
                 self.registry.on_committed(cx, index, (key, *plan_digest), applied);
@@ -315,19 +333,21 @@ impl Machine for Gate {
 impl Role for Gate {
     type Config = GateConfig;
 
-    fn recover(config: GateConfig, _: Boot, disk: Recovered) -> Result<Self, RecoverError> {
-        let (group, ledger, above) = leadership::fold(disk)?;
+    fn recover(config: GateConfig, boot: Boot, disk: Recovered) -> Result<Self, RecoverError> {
+        let group = Group::new(config.node, config.consensus.clone(), boot);
+        let (group, ledger) = leadership::fold(group, disk)?;
         Ok(Self {
             applied: group.committed(),
+            leadership: Leadership::above(group.committed()),
             group,
             ledger,
-            leadership: Leadership::above(above),
             registry: Registry::default(),
             cancellation: Cancellation::default(),
             dispatch: Dispatch::new(&config),
             sync: Sync::default(),
             health: Health::new(&config.datacenters),
             watch: Watch::default(),
+            led: false,
             draining: false,
             news: VecDeque::new(),
             touched: Vec::new(),
@@ -343,9 +363,14 @@ impl Role for Gate {
     }
 
     fn durable_digest(&self) -> u64 {
-        let mut digest = Digest::new();
-        digest.u64(self.applied.get());
-        digest.value(&self.ledger);
-        digest.finish()
+        self.group.durable_digest()
+    }
+
+    fn ledger_digest(&self) -> (LogIndex, u64) {
+        (self.applied, digest::of(&self.ledger))
+    }
+
+    fn is_drained(&self) -> bool {
+        self.draining && self.is_idle()
     }
 }

@@ -3,26 +3,37 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::consensus::Entry;
+use crate::consensus::{Entry, GroupRecord, Head, Membership};
 use crate::gate::GateCommand;
 use crate::gate::GateLedger;
 use crate::ids::LogIndex;
-use crate::ids::{GroupId, Lsn, Term};
+use crate::ids::{DiskId, GroupId, Lsn, Term};
 use crate::manager::ManagerCommand;
 use crate::manager::ManagerLedger;
 
 /// A journal record.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Record {
-    /// A group was formed. The first record of a gate's or manager's disk.
+    /// A group was formed. The first record of a disk that founded one.
     Formed {
         /// Its random id.
         group: GroupId,
+        /// Its first members.
+        membership: Membership,
     },
-    /// The node is in this term.
-    Termed {
+    /// The disk wants to join a group. The first record of a disk that did not found one.
+    Joining {
+        /// The voter whose place it takes.
+        replaces: Option<DiskId>,
+    },
+    /// The node began a boot.
+    Booted,
+    /// The node is in this term and cast this vote in it.
+    Ballot {
         /// The term.
         term: Term,
+        /// Whom it voted for.
+        vote: Option<DiskId>,
     },
     /// An entry of the gates' log.
     Gate(Entry<GateCommand>),
@@ -42,15 +53,47 @@ impl From<Entry<ManagerCommand>> for Record {
     }
 }
 
+impl Record {
+    /// The record as one of the gates' group.
+    pub fn of_gates(&self) -> Option<GroupRecord<'_, GateCommand>> {
+        match self {
+            Self::Gate(entry) => Some(GroupRecord::Entry(entry)),
+            Self::Manager(_) => None,
+            Self::Formed { .. } | Self::Joining { .. } | Self::Booted | Self::Ballot { .. } => {
+                self.of_any()
+            }
+        }
+    }
+
+    /// The record as one of a datacenter's group.
+    pub fn of_managers(&self) -> Option<GroupRecord<'_, ManagerCommand>> {
+        match self {
+            Self::Manager(entry) => Some(GroupRecord::Entry(entry)),
+            Self::Gate(_) => None,
+            Self::Formed { .. } | Self::Joining { .. } | Self::Booted | Self::Ballot { .. } => {
+                self.of_any()
+            }
+        }
+    }
+
+    fn of_any<C>(&self) -> Option<GroupRecord<'_, C>> {
+        match self {
+            Self::Formed { group, membership } => {
+                Some(GroupRecord::Formed { group: *group, membership })
+            }
+            Self::Joining { replaces } => Some(GroupRecord::Joining { replaces: *replaces }),
+            Self::Booted => Some(GroupRecord::Booted),
+            Self::Ballot { term, vote } => Some(GroupRecord::Ballot { term: *term, vote: *vote }),
+            Self::Gate(_) | Self::Manager(_) => None,
+        }
+    }
+}
+
 /// A node's whole durable state up to a record.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The group the node is in.
-    pub group: GroupId,
-    /// Its term.
-    pub term: Term,
-    /// The last applied entry.
-    pub index: LogIndex,
+    /// The group at the last applied entry.
+    pub head: Head,
     /// The ledger at that entry.
     pub ledger: LedgerSnapshot,
 }

@@ -103,6 +103,7 @@ impl Manager {
 
     /// This life leads: every open run counts as confirmed now, plan time goes on, gates are told.
     pub(super) fn on_led(&mut self, cx: &mut Cx<'_>) {
+        self.led = true;
         let now = cx.now();
         let mut unstarted = Vec::new();
         for part in self.ledger.parts() {
@@ -148,12 +149,8 @@ impl Manager {
         }
         self.applied_since_snapshot = 0;
         cx.count(Stat::Checkpointed);
-        let snapshot = Snapshot {
-            group: self.group.id(),
-            term: self.group.term(),
-            index: self.group.committed(),
-            ledger: LedgerSnapshot::Manager(Box::new(self.ledger.clone())),
-        };
-        cx.out.checkpoint(self.group.committed_lsn(), snapshot);
+        let ledger = LedgerSnapshot::Manager(Box::new(self.ledger.clone()));
+        let (upto, head) = self.group.snapshot();
+        cx.out.checkpoint(upto, Snapshot { head, ledger });
     }
 }

@@ -44,10 +44,10 @@ pub use workflow_lifecycle::may_move;
 use crate::config::ManagerConfig;
 use crate::consensus::{Event, Group, Input as GroupInput};
 use crate::digest;
-use crate::ids::{Boot, JobId, LogIndex, NodeId, PartId, RunId, WorkflowIx};
+use crate::ids::{Boot, JobId, LogIndex, Lsn, NodeId, PartId, RunId, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
-use crate::journal::{LedgerSnapshot, Record, RecoverError, Recovered};
+use crate::journal::{LedgerSnapshot, RecoverError, Recovered, Snapshot};
 use crate::lease::grantor_wait;
 use crate::limits;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
@@ -85,7 +85,10 @@ pub struct Manager {
     /// When the gate wants a job's load to start.
     not_before: BTreeMap<JobId, Instant>,
     applied_since_snapshot: u64,
+    /// The newest entry that the ledger holds.
+    applied: LogIndex,
     has_started: bool,
+    led: bool,
     is_draining: bool,
 }
 
@@ -110,7 +113,7 @@ impl Machine for Manager {
             Input::Called { .. } | Input::Engine(_) => cx.count(Stat::InputForeign),
         }
         self.settle(cx);
-        if self.group.leads() {
+        if self.leads() {
             if self.dispatch.is_waiting() {
                 self.place(cx);
                 self.settle(cx);
@@ -148,7 +151,7 @@ impl Machine for Manager {
 
 impl Manager {
     fn on_wake(&mut self, cx: &mut Cx<'_>) {
-        if !self.group.leads() {
+        if !self.leads() {
             return;
         }
         for (worker, boot) in self.registry.on_wake(cx) {
@@ -170,7 +173,7 @@ impl Manager {
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
-        if !self.group.leads() {
+        if !self.leads() {
             if let Message::Heartbeat(beat) = msg
                 && self.early.len() < limits::WORKERS_MAX
             {
@@ -195,6 +198,13 @@ impl Manager {
             Message::PartReport(_)
             | Message::Capacity(_)
             | Message::Prepare(_)
+            | Message::Gates(_)
+            | Message::Managers(_)
+            | Message::NotLeader(_)
+            | Message::Claim(_)
+            | Message::NotOwner(_)
+            | Message::SessionBeat(_)
+            | Message::SessionAck(_)
             | Message::Confirm(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -211,18 +221,29 @@ impl Manager {
                         self.on_heartbeat(cx, from, &beat);
                     }
                 }
-                Some(Event::Committed { index, command }) => {
+                Some(Event::Committed { index, command, .. }) => {
                     self.on_committed(cx, index, &command);
                 }
+                Some(Event::StoodDown) => self.led = false,
+                Some(
+                    Event::Followed { .. }
+                    | Event::Installed { .. }
+                    | Event::Readable { .. }
+                    | Event::LedgerWanted,
+                ) => {}
             }
         }
         crate::ensure!(cx, self.events.is_empty(), Inv::NodeSettles, "{}", self.events.len());
     }
 
     fn on_committed(&mut self, cx: &mut Cx<'_>, index: LogIndex, command: &ManagerCommand) {
-        self.settle_intent(command);
         self.applied_since_snapshot = self.applied_since_snapshot.saturating_add(1);
+        self.applied = index;
         let applied = self.ledger.apply(index, command);
+        if !self.led {
+            return;
+        }
+        self.settle_intent(command);
         let key = |part: &PartId, ix: &WorkflowIx| WorkflowKey { job: part.job, workflow: *ix };
         match command {
             ManagerCommand::Accept { part, gate, fence, .. }
@@ -298,29 +319,17 @@ impl Manager {
 impl Role for Manager {
     type Config = ManagerConfig;
 
-    fn recover(config: ManagerConfig, _: Boot, disk: Recovered) -> Result<Self, RecoverError> {
-        let foreign = |lsn, found| RecoverError::ForeignRecord { lsn, found, role: "manager" };
-        let (mut group, mut ledger) = (Group::default(), ManagerLedger::default());
-        if let Some((lsn, snapshot)) = disk.snapshot {
-            group = Group::restore(snapshot.group, snapshot.term, snapshot.index);
-            match snapshot.ledger {
-                LedgerSnapshot::Manager(known) => ledger = *known,
-                LedgerSnapshot::Gate(_) => return Err(foreign(lsn, "gate")),
-            }
+    fn recover(config: ManagerConfig, boot: Boot, disk: Recovered) -> Result<Self, RecoverError> {
+        let mut group = Group::new(config.node, config.consensus.clone(), boot);
+        let mut ledger = ManagerLedger::default();
+        if let Some((lsn, Snapshot { head, ledger: held })) = disk.snapshot {
+            ledger = *of_managers(lsn, held)?;
+            group.replay_snapshot(head);
         }
-        let mut applied_since_snapshot = 0u64;
         for (lsn, record) in &disk.records {
-            match record {
-                Record::Formed { group: id } => group.replay_formed(*id),
-                Record::Termed { term } => group.replay_term(*term),
-                Record::Gate(_) => return Err(foreign(*lsn, "gate")),
-                Record::Manager(entry) => {
-                    group.replay_entry(*lsn, entry)?;
-                    if let Some(command) = &entry.command {
-                        let _ = ledger.apply(entry.index, command);
-                    }
-                    applied_since_snapshot = applied_since_snapshot.saturating_add(1);
-                }
+            let record = record.of_managers().ok_or_else(|| foreign(*lsn))?;
+            if let Some(installed) = group.replay(*lsn, record)? {
+                ledger = *of_managers(*lsn, *installed)?;
             }
         }
         let wait = grantor_wait(config.lease.ttl, config.lease.drift_ppm);
@@ -334,8 +343,10 @@ impl Role for Manager {
             events: VecDeque::new(),
             early: BTreeMap::new(),
             not_before: BTreeMap::new(),
-            applied_since_snapshot,
+            applied_since_snapshot: 0,
+            applied: group.committed(),
             has_started: false,
+            led: false,
             is_draining: false,
             config,
             group,
@@ -346,18 +357,31 @@ impl Role for Manager {
     fn check_all(&self) -> Result<(), Violation> {
         self.check()?;
         self.ledger.check_all()?;
-        if self.group.leads() { self.check_leases() } else { Ok(()) }
+        if self.leads() { self.check_leases() } else { Ok(()) }
     }
 
     fn durable_digest(&self) -> u64 {
-        let mut all = digest::Digest::new();
-        if self.group.committed() > LogIndex::new(0) {
-            all.u64(self.group.id().get());
-        }
-        all.u64(self.group.committed().get());
-        all.value(&self.ledger);
-        all.finish()
+        self.group.durable_digest()
     }
+
+    fn ledger_digest(&self) -> (LogIndex, u64) {
+        (self.applied, digest::of(&self.ledger))
+    }
+
+    fn is_drained(&self) -> bool {
+        self.is_draining && self.is_idle()
+    }
+}
+
+fn of_managers(lsn: Lsn, ledger: LedgerSnapshot) -> Result<Box<ManagerLedger>, RecoverError> {
+    match ledger {
+        LedgerSnapshot::Manager(held) => Ok(held),
+        LedgerSnapshot::Gate(_) => Err(foreign(lsn)),
+    }
+}
+
+fn foreign(lsn: Lsn) -> RecoverError {
+    RecoverError::ForeignRecord { lsn, found: "gate", role: "manager" }
 }
 
 /// Read-only views, for oracles.
@@ -398,7 +422,12 @@ impl Manager {
 
     /// Whether an entry of this life's term is committed.
     pub fn leads(&self) -> bool {
-        self.group.leads()
+        self.led && self.group.leads()
+    }
+
+    /// The group, read-only.
+    pub fn group(&self) -> &Group<ManagerCommand> {
+        &self.group
     }
 
     /// Whether nothing of any job is held but tombstones.

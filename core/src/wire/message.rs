@@ -10,16 +10,25 @@
 //! | Confirm | manager -> worker | the committed assignment | Heartbeat |
 //! | Heartbeat, Report | worker -> manager | nothing durable | Confirm |
 //! | Final | worker -> manager | the run has ended | a verdict `Forget` |
+//! | Gates, Managers | within a group | see `consensus` | see `consensus` |
+//! | NotLeader | manager -> gate | nothing | - |
+//! | Claim | gate -> manager | the committed ownership | PartReport |
+//! | NotOwner | gate -> manager | the committed ownership | - |
+//! | SessionBeat | gate -> leader of the gates | nothing | SessionAck |
+//! | SessionAck | leader of the gates -> gate | the committed session | - |
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
+use crate::consensus;
 use crate::effect::Volatile;
-use crate::ids::{BootId, Fence, PartId, RunId, WorkflowIx};
+use crate::gate::GateCommand;
+use crate::ids::{BootId, DiskId, Fence, LogIndex, NodeId, PartId, RunId, Term, WorkflowIx};
 use crate::input::Progress;
 use crate::limits;
+use crate::manager::ManagerCommand;
 use crate::plan::{Plan, PlanTime, Slice};
 use crate::report::{PartResult, WorkflowView};
 use crate::stats::Totals;
@@ -61,6 +70,20 @@ messages! {
     Final(Final),
     /// What have you got?
     Probe(Probe),
+    /// Within the gates' group.
+    Gates(consensus::Message<GateCommand>),
+    /// Within a datacenter's group.
+    Managers(consensus::Message<ManagerCommand>),
+    /// Another manager leads.
+    NotLeader(NotLeader),
+    /// I own the part's job.
+    Claim(Claim),
+    /// Another gate owns the part's job.
+    NotOwner(NotOwner),
+    /// This gate lives.
+    SessionBeat(SessionBeat),
+    /// The gate's session goes on.
+    SessionAck(SessionAck),
 }
 
 /// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher
@@ -322,6 +345,64 @@ pub struct Parked {
     pub dropped: u64,
 }
 
+/// Manager -> whoever spoke to it as to a leader.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotLeader {
+    /// The sender's term.
+    pub term: Term,
+    /// Who leads, as far as the sender knows.
+    pub leader: Option<NodeId>,
+}
+
+/// Gate -> manager: reports of the part go to the sender. Sent again until one does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Claim {
+    /// The part.
+    pub part: PartId,
+    /// The entry in the gate ledger that gave the job to the sender.
+    pub fence: Fence,
+}
+
+/// Gate -> manager: answers a report about a job of another gate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NotOwner {
+    /// The part.
+    pub part: PartId,
+    /// The owner, as far as the sender knows.
+    pub owner: Option<NodeId>,
+    /// The entry in the gate ledger that gave the job to the owner.
+    pub fence: Fence,
+}
+
+/// Gate -> leader of the gates, every sixth of a session's time to live.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionBeat {
+    /// The sender's disk.
+    pub disk: DiskId,
+    /// Counts the boots of that disk.
+    pub boot: u64,
+    /// Counts the beats of this boot.
+    pub seq: u64,
+    /// Takes no new jobs and wants to own none.
+    pub draining: bool,
+}
+
+/// Leader of the gates -> gate: the session of this boot goes on for `ttl` from the send of the
+/// beat.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionAck {
+    /// The boot that sent the beat.
+    pub boot: u64,
+    /// The beat.
+    pub seq: u64,
+    /// The session: its entry in the gate ledger.
+    pub session: LogIndex,
+    /// How long, on the holder's clock.
+    pub ttl: Duration,
+}
+
+impl Volatile for NotLeader {}
+impl Volatile for SessionBeat {}
 impl Volatile for Heartbeat {}
 impl Volatile for Report {}
 impl Volatile for Capacity {}

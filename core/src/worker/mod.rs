@@ -29,7 +29,7 @@ use std::convert::Infallible;
 pub use models::RunView;
 
 use crate::config::WorkerConfig;
-use crate::ids::{Boot, BootId};
+use crate::ids::{Boot, BootId, LogIndex};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{RecoverError, Recovered};
@@ -63,13 +63,6 @@ impl Worker {
     #[must_use]
     pub fn cores_free(&self) -> u16 {
         self.execution.cores.free_count()
-    }
-
-    /// Whether it was asked to leave and may: no run is held but refused ones, and every last word
-    /// was acknowledged.
-    #[must_use]
-    pub fn is_drained(&self) -> bool {
-        self.execution.is_draining() && self.execution.is_idle()
     }
 
     fn execute(&mut self, cx: &mut Cx<'_>, input: execution::Input) {
@@ -172,5 +165,13 @@ impl Role for Worker {
 
     fn durable_digest(&self) -> u64 {
         0
+    }
+
+    fn ledger_digest(&self) -> (LogIndex, u64) {
+        (LogIndex::default(), 0)
+    }
+
+    fn is_drained(&self) -> bool {
+        self.execution.is_draining() && self.execution.is_idle()
     }
 }

@@ -6,7 +6,7 @@ use super::samples::{Bench, MANAGER, config, run, slice};
 use super::*;
 use crate::bounded::BoundedVec;
 use crate::effect::{Effect, Permit};
-use crate::ids::{Fence, GroupId, LogIndex, Lsn, NodeId, RunId, Term};
+use crate::ids::{Fence, GroupId, LogIndex, Lsn, NodeId, RunId};
 use crate::input::{EngineEvent, Progress};
 use crate::journal::Record;
 use crate::limits::RUNS_PER_WORKER_MAX;
@@ -90,7 +90,7 @@ impl Rig {
 }
 
 fn node(cores: u16, disk: Recovered) -> Result<Node<Worker>, RecoverError> {
-    let boot = Boot { id: BOOT, entropy: 1 };
+    let boot = Boot { id: BOOT, entropy: 1, disk: crate::ids::DiskId::new(0) };
     Node::recover(NodeId::new(1), config(cores), boot, disk)
 }
 
@@ -186,7 +186,7 @@ fn beats_at_once_then_every_sixth_of_the_ttl() {
 fn every_manager_hears_every_beat() {
     let mut config = config(1);
     config.managers.push(NodeId::new(3));
-    let boot = Boot { id: BOOT, entropy: 1 };
+    let boot = Boot { id: BOOT, entropy: 1, disk: crate::ids::DiskId::new(0) };
     let mut node: Node<Worker> =
         Node::recover(NodeId::new(1), config, boot, Recovered::default()).unwrap();
     let to: Vec<NodeId> = node
@@ -680,7 +680,7 @@ fn more_cores_than_runs_can_be_held_are_not_offered() {
 
 #[test]
 fn a_disk_with_records_is_another_roles() {
-    let record = Record::Termed { term: Term::new(1) };
+    let record = Record::Booted;
     let disk = Recovered { records: vec![(Lsn::new(4), record)], ..Recovered::default() };
     let refusal = node(1, disk).unwrap_err();
     let lsn = Lsn::new(4);
@@ -690,7 +690,7 @@ fn a_disk_with_records_is_another_roles() {
 
 /// A worker that holds one running run, to be broken.
 fn broken(breaking: impl Fn(&mut Execution)) -> Result<(), Inv> {
-    let boot = Boot { id: BOOT, entropy: 1 };
+    let boot = Boot { id: BOOT, entropy: 1, disk: crate::ids::DiskId::new(0) };
     let mut worker = Worker::recover(config(2), boot, Recovered::default()).unwrap();
     let mut bench = Bench::default();
     let prepare = Prepare { boot: BOOT, run: run(0, 5), slice: slice(0) };

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyperscale_core::bounded::BoundedVec;
-use hyperscale_core::consensus::Entry;
+use hyperscale_core::consensus::{self, Entry, Head, Member, Membership, Origin, Payload};
 use hyperscale_core::ids::{
-    BootId, Fence, GroupId, JobId, LogIndex, NodeId, PartId, PartIx, RunId, ShardId, ShardIx, Term,
-    WorkflowIx,
+    BootId, DiskId, Fence, GroupId, JobId, LogIndex, NodeId, PartId, PartIx, RunId, ShardId,
+    ShardIx, Term, WorkflowIx,
 };
 use hyperscale_core::input::Progress;
 use hyperscale_core::journal::segment::{Header, Identity, write_header, write_record};
@@ -24,9 +24,9 @@ use hyperscale_core::report::{
 use hyperscale_core::stats::{Recorder, StepTotals, Totals};
 use hyperscale_core::wire::frame::{FRAME_MAX, encode_frame};
 use hyperscale_core::wire::{
-    Begin, CancelPart, Capacity, Confirm, Final, Heartbeat, Message, Offer, Parked, PartAck,
-    PartPhase, PartReport, Prepare, Probe, Report, RunBeat, RunEnd, RunState, Verdict, VerdictKind,
-    codec,
+    Begin, CancelPart, Capacity, Claim, Confirm, Final, Heartbeat, Message, NotLeader, NotOwner,
+    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Probe, Report, RunBeat, RunEnd,
+    RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
 };
 use proptest::prelude::*;
 
@@ -190,6 +190,27 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("final", end.into()),
         ("probe", Probe {}.into()),
     ]
+    .into_iter()
+    .chain(replicated())
+    .collect()
+}
+
+fn replicated() -> Vec<(&'static str, Message)> {
+    let body = consensus::Body::Join { replaces: Some(DiskId::new(6)) };
+    let join =
+        consensus::Message { group: GroupId::new(7), from: member(), term: Term::new(2), body };
+    let term = Term::new(2);
+    let (disk, session) = (DiskId::new(5), LogIndex::new(12));
+    let ttl = Duration::from_secs(2);
+    let owner = Some(NodeId::new(2));
+    vec![
+        ("gates-join", Message::Gates(join)),
+        ("not-leader", NotLeader { term, leader: owner }.into()),
+        ("claim", Claim { part: part(), fence: fence(11) }.into()),
+        ("not-owner", NotOwner { part: part(), owner, fence: fence(11) }.into()),
+        ("session-beat", SessionBeat { disk, boot: 3, seq: 8, draining: false }.into()),
+        ("session-ack", SessionAck { boot: 3, seq: 8, session, ttl }.into()),
+    ]
 }
 
 /// Fails to compile when a message is added; give it a sample above.
@@ -206,6 +227,13 @@ fn sampled(message: &Message) {
         | Message::Heartbeat(_)
         | Message::Report(_)
         | Message::Final(_)
+        | Message::Gates(_)
+        | Message::Managers(_)
+        | Message::NotLeader(_)
+        | Message::Claim(_)
+        | Message::NotOwner(_)
+        | Message::SessionBeat(_)
+        | Message::SessionAck(_)
         | Message::Probe(_) => {}
     }
 }
@@ -257,16 +285,23 @@ fn every_message_has_its_golden_bytes_and_survives_a_round_trip() {
     assert_eq!(lines.lines().count(), golden.lines().count());
 }
 
-fn entry<C>(index: u64, command: Option<C>) -> Entry<C> {
-    Entry { term: Term::new(2), index: LogIndex::new(index), command }
+fn entry<C>(index: u64) -> Entry<C> {
+    let origin = Some(Origin { disk: DiskId::new(5), boot: 1, seq: 4 });
+    Entry { term: Term::new(2), index: LogIndex::new(index), origin, payload: Payload::Opened }
+}
+
+fn member() -> Member {
+    Member { node: NodeId::new(4), disk: DiskId::new(5) }
 }
 
 fn records() -> Vec<Record> {
     vec![
-        Record::Formed { group: GroupId::new(7) },
-        Record::Termed { term: Term::new(2) },
-        Record::Manager(entry(1, None)),
-        Record::Gate(entry(2, None)),
+        Record::Formed { group: GroupId::new(7), membership: Membership::of_one(member()) },
+        Record::Joining { replaces: Some(DiskId::new(6)) },
+        Record::Booted,
+        Record::Ballot { term: Term::new(2), vote: Some(DiskId::new(5)) },
+        Record::Manager(entry(1)),
+        Record::Gate(entry(2)),
     ]
 }
 
@@ -274,7 +309,9 @@ fn records() -> Vec<Record> {
 fn records_have_their_golden_bytes() {
     let found: Vec<String> =
         records().iter().map(|record| hex(&codec::encode(record, FRAME_MAX).unwrap())).collect();
-    assert_eq!(found, ["0007", "0102", "03020100", "02020200"]);
+    let golden =
+        ["000701040500", "010106", "02", "03020105", "0502010105010400", "0402020105010400"];
+    assert_eq!(found, golden);
     if bless() {
         let identity = Identity { cluster: 1, node: 2, disk: 3 };
         let header = Header { identity, sequence: 1, first_lsn: 1 };
@@ -286,9 +323,7 @@ fn records_have_their_golden_bytes() {
         }
         corpus("journal_decode", "segment", &[&[0x0f], &segment[..]].concat());
         let state = Snapshot {
-            group: GroupId::new(7),
-            term: Term::new(2),
-            index: LogIndex::new(2),
+            head: Head { group: GroupId::new(7), index: LogIndex::new(2), ..Head::default() },
             ledger: LedgerSnapshot::Manager(Box::default()),
         };
         let payload = codec::encode(&state, FRAME_MAX).unwrap();

@@ -176,7 +176,7 @@ type Judged = Result<(), TestCaseError>;
 impl Life {
     fn new() -> Self {
         let config = WorkerConfig::new(NodeId::new(1), CORES, vec![MANAGER]);
-        let boot = Boot { id: BOOT, entropy: 1 };
+        let boot = Boot { id: BOOT, entropy: 1, disk: hyperscale_core::ids::DiskId::new(0) };
         let node = Node::recover(NodeId::new(1), config, boot, Recovered::default()).unwrap();
         Self {
             node,

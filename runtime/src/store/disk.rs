@@ -38,6 +38,8 @@ impl fmt::Display for Owner {
 /// A node's open directory.
 #[derive(Debug)]
 pub struct Disk {
+    /// Which one it is; 0 without one.
+    pub id: DiskId,
     /// What it held.
     pub recovered: Recovered,
     /// Where further records go.
@@ -83,7 +85,8 @@ impl Disk {
             first_lsn: durable.next_lsn,
         };
         let journal = Journal::open(dir, header, lock)?;
-        Ok(Self { recovered: Recovered { snapshot, records, last }, journal })
+        let id = DiskId::new(identity.disk);
+        Ok(Self { id, recovered: Recovered { snapshot, records, last }, journal })
     }
 }
 

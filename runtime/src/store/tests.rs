@@ -1,5 +1,6 @@
 use std::fs::{self, OpenOptions};
 
+use hyperscale_core::consensus::{Head, Membership};
 use hyperscale_core::ids::{ClusterId, DiskId, GroupId, Lsn, NodeId, Term};
 use hyperscale_core::journal::Record;
 
@@ -12,9 +13,9 @@ fn owner(node: u64) -> Owner {
 
 fn record(n: u64) -> Record {
     if n == 1 {
-        Record::Formed { group: GroupId::new(7) }
+        Record::Formed { group: GroupId::new(7), membership: Membership::default() }
     } else {
-        Record::Termed { term: Term::new(n) }
+        Record::Ballot { term: Term::new(n), vote: None }
     }
 }
 
@@ -96,9 +97,7 @@ fn another_owner_is_refused_with_both_names_and_a_second_process_too() {
 async fn a_checkpoint_replaces_what_it_covers() {
     let dir = tempfile::tempdir().unwrap();
     let snapshot = |index| hyperscale_core::journal::Snapshot {
-        group: GroupId::new(7),
-        term: Term::new(1),
-        index: hyperscale_core::ids::LogIndex::new(index),
+        head: Head { index: hyperscale_core::ids::LogIndex::new(index), ..Head::default() },
         ledger: hyperscale_core::journal::LedgerSnapshot::Manager(Box::default()),
     };
     let mut disk = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap();

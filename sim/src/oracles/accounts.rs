@@ -121,7 +121,7 @@ impl Oracle for TotalsExact {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Appended { lsn, record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::EndRun { run, outcome, totals, .. }) = &entry.command {
+                if let Some(ManagerCommand::EndRun { run, outcome, totals, .. }) = entry.command() {
                     let key = (run.shard, run.fence.index);
                     self.ends.entry(key).or_insert_with(|| (*lsn, (**totals).clone()));
                     self.on_end(view, *run, outcome, totals)?;
@@ -129,7 +129,7 @@ impl Oracle for TotalsExact {
             }
             Seen::Appended { record: Record::Gate(entry), .. } => {
                 if let Some(GateCommand::EndPart { part, result: Some(result), .. }) =
-                    &entry.command
+                    entry.command()
                 {
                     for workflow in &result.workflows {
                         self.on_result(part.job, workflow)?;

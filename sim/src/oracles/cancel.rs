@@ -35,7 +35,7 @@ impl Oracle for CancelBeats {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record: Record::Gate(entry), .. } => match &entry.command {
+            Seen::Appended { lsn, record: Record::Gate(entry), .. } => match entry.command() {
                 Some(GateCommand::Cancel { job, .. }) => self.cancels.write(*lsn, *job),
                 Some(GateCommand::EndJob { job, .. }) => self.ends.write(*lsn, *job),
                 _ => {}
@@ -106,7 +106,7 @@ impl Oracle for CancelBounded {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Appended { lsn, record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::Cancel { part, workflow: None, .. }) = &entry.command {
+                if let Some(ManagerCommand::Cancel { part, workflow: None, .. }) = entry.command() {
                     self.appended.push((*lsn, part.job));
                 }
             }

@@ -39,7 +39,7 @@ impl Oracle for FirstConfirmAlone {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record: Record::Manager(entry), .. } => match &entry.command {
+            Seen::Appended { lsn, record: Record::Manager(entry), .. } => match entry.command() {
                 Some(ManagerCommand::Assign { shard, .. }) => {
                     self.assigned.write(*lsn, (*shard, entry.index));
                 }

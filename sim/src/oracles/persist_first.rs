@@ -76,7 +76,7 @@ impl PersistFirst {
         match record {
             Record::Gate(entry) => {
                 self.gate.write(lsn, Fact::GateEntry(entry.index));
-                match &entry.command {
+                match entry.command() {
                     Some(GateCommand::Create { .. }) => {
                         self.gate.write(lsn, Fact::Created(JobId::new(entry.index.get())));
                     }
@@ -92,7 +92,7 @@ impl PersistFirst {
                     _ => {}
                 }
             }
-            Record::Manager(entry) => self.on_manager(lsn, entry.index, entry.command.as_ref()),
+            Record::Manager(entry) => self.on_manager(lsn, entry.index, entry.command()),
             _ => {}
         }
     }
@@ -151,6 +151,13 @@ impl PersistFirst {
             }
             Message::Capacity(_)
             | Message::Probe(_)
+            | Message::Gates(_)
+            | Message::Managers(_)
+            | Message::NotLeader(_)
+            | Message::Claim(_)
+            | Message::NotOwner(_)
+            | Message::SessionBeat(_)
+            | Message::SessionAck(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_) => Ok(()),

@@ -33,7 +33,7 @@ impl Oracle for SharesExact {
     fn see(&mut self, _: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Appended { record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::Split { part, workflow, shards }) = &entry.command {
+                if let Some(ManagerCommand::Split { part, workflow, shards }) = entry.command() {
                     self.splits.insert((part.job, *workflow), *shards);
                 }
                 Ok(())

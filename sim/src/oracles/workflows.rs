@@ -91,7 +91,7 @@ impl Oracle for DagOrder {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Appended { record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::Accept { part, plan, .. }) = &entry.command {
+                if let Some(ManagerCommand::Accept { part, plan, .. }) = entry.command() {
                     self.plans.entry(part.job).or_insert_with(|| (**plan).clone());
                 }
             }

@@ -99,7 +99,7 @@ impl World {
                     self.fail(Violation::new(Inv::JournalTail, error), Some(host));
                 }
                 if let Record::Manager(entry) = &*record
-                    && let Some(ManagerCommand::Started { part, workflow }) = &entry.command
+                    && let Some(ManagerCommand::Started { part, workflow }) = entry.command()
                 {
                     self.starting.push((lsn, part.job, *workflow, self.now));
                 }

@@ -26,6 +26,13 @@ impl Gate {
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_)
+            | Message::Gates(_)
+            | Message::Managers(_)
+            | Message::NotLeader(_)
+            | Message::Claim(_)
+            | Message::NotOwner(_)
+            | Message::SessionBeat(_)
+            | Message::SessionAck(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -34,7 +41,7 @@ impl Gate {
         let Some(datacenter) = self.health.home(from) else {
             return cx.count(Stat::MessageForeign);
         };
-        if !self.group.leads() {
+        if !self.leads() {
             return cx.count(Stat::MessageStale);
         }
         let id = report.part.job;

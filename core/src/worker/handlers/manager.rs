@@ -29,6 +29,13 @@ impl Worker {
             | Message::Probe(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
+            | Message::Gates(_)
+            | Message::Managers(_)
+            | Message::NotLeader(_)
+            | Message::Claim(_)
+            | Message::NotOwner(_)
+            | Message::SessionBeat(_)
+            | Message::SessionAck(_)
             | Message::Final(_) => cx.count(Stat::MessageForeign),
         }
     }

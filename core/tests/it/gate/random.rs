@@ -257,7 +257,8 @@ impl Run {
         for (job, _) in self.keys.values() {
             assert!(role.ledger().job(*job).is_some(), "{job} was acknowledged and is gone");
         }
-        let boot = Boot { id: BootId::new(0), entropy: 0 };
+        let boot =
+            Boot { id: BootId::new(0), entropy: 0, disk: hyperscale_core::ids::DiskId::new(1) };
         let config = self.world.config.clone();
         let folded: Node<hyperscale_core::gate::Gate> =
             Node::recover(GATE, config, boot, self.world.disk()).unwrap();

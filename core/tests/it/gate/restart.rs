@@ -1,7 +1,7 @@
 //! Whatever is durable when a gate dies, the next boot goes on from there.
 
 use hyperscale_core::api::{Command, Reply};
-use hyperscale_core::ids::{GroupId, JobId, LogIndex, Lsn, Term};
+use hyperscale_core::ids::{JobId, LogIndex, Lsn, Term};
 use hyperscale_core::input::Input;
 use hyperscale_core::journal::{LedgerSnapshot, Record, RecoverError, Recovered, Snapshot};
 use hyperscale_core::machine::Role;
@@ -135,11 +135,16 @@ fn recovery_gives_the_live_state_with_and_without_a_snapshot() {
 
 #[test]
 fn a_managers_disk_is_refused() {
-    let boot = hyperscale_core::ids::Boot { id: hyperscale_core::ids::BootId::new(1), entropy: 1 };
+    let boot = hyperscale_core::ids::Boot {
+        id: hyperscale_core::ids::BootId::new(1),
+        entropy: 1,
+        disk: hyperscale_core::ids::DiskId::new(1),
+    };
     let entry = hyperscale_core::consensus::Entry {
         term: Term::new(1),
         index: LogIndex::new(1),
-        command: None,
+        origin: None,
+        payload: hyperscale_core::consensus::Payload::Opened,
     };
     let records = vec![(Lsn::new(1), Record::Manager(entry))];
     let foreign = RecoverError::ForeignRecord { lsn: Lsn::new(1), found: "manager", role: "gate" };
@@ -147,9 +152,7 @@ fn a_managers_disk_is_refused() {
     let refused = Node::<hyperscale_core::gate::Gate>::recover(GATE, config(1), boot, disk);
     assert_eq!(refused.err(), Some(foreign.clone()));
     let snapshot = Snapshot {
-        group: GroupId::new(1),
-        term: Term::new(1),
-        index: LogIndex::new(1),
+        head: hyperscale_core::consensus::Head::default(),
         ledger: LedgerSnapshot::Manager(Box::default()),
     };
     let disk =

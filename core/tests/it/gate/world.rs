@@ -210,7 +210,7 @@ impl World {
 
     pub(super) fn fence(&self, index: u64) -> Fence {
         let group = self.journal.iter().find_map(|(_, record)| match record {
-            Record::Formed { group } => Some(*group),
+            Record::Formed { group, .. } => Some(*group),
             _ => None,
         });
         Fence { group: group.expect("formed"), index: LogIndex::new(index) }
@@ -243,7 +243,8 @@ impl World {
 }
 
 fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
-    let boot = Boot { id: BootId::new(boot), entropy: 7 };
+    let boot =
+        Boot { id: BootId::new(boot), entropy: 7, disk: hyperscale_core::ids::DiskId::new(1) };
     let node = Node::<Gate>::recover(GATE, config.clone(), boot, disk).expect("recovers");
     node.role().check_all().unwrap();
     node
@@ -361,7 +362,7 @@ pub(super) fn line(effect: &Effect) -> String {
 
 fn record_line(record: &Record) -> String {
     let Record::Gate(entry) = record else { return format!("{record:?}").replace("GroupId", "") };
-    let what = match &entry.command {
+    let what = match entry.command() {
         None => "term".into(),
         Some(GateCommand::Create { key, .. }) => format!("create {key}"),
         Some(GateCommand::Place { part, datacenter }) => format!("place {part:?} {datacenter}"),

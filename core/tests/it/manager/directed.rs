@@ -86,7 +86,7 @@ fn an_offer_is_appended_and_answered_only_when_it_is_durable() {
     let Record::Manager(entry) = record.as_ref() else { panic!("{record:?}") };
     let command =
         ManagerCommand::Accept { part: PART, gate: GATE, fence: gate_fence(1), plan: offer.plan };
-    assert_eq!(entry.command, Some(command));
+    assert_eq!(entry.command(), Some(&command));
     assert_eq!(rig.node.role().parts().count(), 0);
 
     let again = rig.node.step(now, input).collect::<Vec<_>>();

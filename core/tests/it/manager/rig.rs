@@ -449,6 +449,7 @@ impl Rig {
 }
 
 fn recover(config: &ManagerConfig, boot: u64, disk: Recovered) -> Node<Manager> {
-    let boot = Boot { id: BootId::new(boot), entropy: boot };
+    let boot =
+        Boot { id: BootId::new(boot), entropy: boot, disk: hyperscale_core::ids::DiskId::new(1) };
     Node::recover(MANAGER, config.clone(), boot, disk).unwrap()
 }
