@@ -59,7 +59,7 @@ pub fn workers_cut_off(cluster: &mut dyn Cluster) -> Found {
 
 /// A cancel that comes as soon as the job is acknowledged: it is being dispatched.
 pub fn during_dispatch(cluster: &mut dyn Cluster) -> Found {
-    for (n, wait) in [0, 3, 20, 60].into_iter().enumerate() {
+    for (n, wait) in [0, 1, 20, 110, 300].into_iter().enumerate() {
         let key = format!("cancel-dispatch-{n}");
         let job = submitted(cluster, &key, &LOAD)?;
         cluster.pass(Duration::from_millis(wait))?;

@@ -53,7 +53,7 @@ pub fn datacenter_cut_off(cluster: &mut dyn Cluster) -> Found {
     }
     until(cluster, "the whole load is served", LOAD.span() + Duration::from_secs(10), |cluster| {
         let served = cluster.served(key);
-        let last = served.iter().filter(|arrival| LOAD.is_of(0, arrival.index)).next_back()?;
+        let last = served.iter().rfind(|arrival| LOAD.is_of(0, arrival.index))?;
         (last.index + 2 >= LOAD.planned()).then_some(())
     })?;
     cluster.pass(Duration::from_secs(1))?;
