@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::plan::{OnGateLoss, Plan};
 
+use crate::layout::Layout;
 use crate::plans;
 
 /// So many requests per second for so long.
@@ -50,5 +51,5 @@ impl Load {
 
 /// The name of a datacenter.
 pub fn datacenter(dc: u16) -> String {
-    format!("dc{}", dc + 1)
+    Layout::name(dc)
 }

@@ -16,6 +16,7 @@ use super::{
 use crate::case::Case;
 use crate::clock::Clock;
 use crate::engine::Target;
+use crate::layout::Layout;
 use crate::network::Weather;
 use crate::world::World;
 
@@ -91,6 +92,8 @@ impl Simulated {
 fn case(topology: Topology) -> Case {
     let mut case = Case::reference(1);
     let workers = usize::from(topology.datacenters * topology.workers);
+    let each = (topology.managers, topology.workers);
+    case.layout = Layout::new(topology.gates, &vec![each; usize::from(topology.datacenters)]);
     case.classes = Vec::new();
     case.cores = vec![topology.cores; workers];
     case.clients = 0;
