@@ -245,7 +245,7 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyperscale_core::ids::{GroupId, Term};
+    use hyperscale_core::ids::Term;
 
     fn open() -> Disk {
         let mut disk = Disk::new(Identity { cluster: 1, node: 2, disk: 3 });

@@ -3,6 +3,9 @@
 //! Every class draws from its own streams, keyed by node, so that switching one off moves no fault
 //! of another.
 
+use std::ops::Range;
+
+use crate::layout::Layout;
 use crate::streams::{Stream, Streams};
 
 macro_rules! classes {
@@ -41,9 +44,9 @@ classes! {
     Damage = "damage", 450_000;
     /// Links are cut: both ways, one way, flapping, between sets of nodes.
     Partition = "partition", 450_000;
-    /// The gate dies and starts again.
+    /// Gates die and start again.
     CrashGate = "crash-gate", 480_000;
-    /// The manager dies and starts again.
+    /// Managers die and start again.
     CrashManager = "crash-manager", 480_000;
     /// Workers die and start again.
     CrashWorker = "crash-worker", 450_000;
@@ -147,8 +150,8 @@ pub enum Fault {
 /// Who is there and how long faults go on.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground {
-    /// Gate, manager, workers: so many nodes.
-    pub hosts: u16,
+    /// Who stands where.
+    pub layout: Layout,
     /// Nodes and clients.
     pub places: u16,
     /// No fault begins after this true time.
@@ -158,28 +161,23 @@ pub struct Ground {
 }
 
 const MS: u64 = 1_000_000;
-/// The gate's place.
-pub const GATE: u16 = 0;
-/// The manager's place.
-pub const MANAGER: u16 = 1;
-/// The first worker's place.
-pub const WORKERS: u16 = 2;
 
 /// Every fault of a seed, ordered by time.
 pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64, Fault)> {
     let mut list = Vec::new();
     for class in classes {
         match class {
-            Class::CrashGate => crashes(streams, *class, GATE, ground, &mut list),
-            Class::CrashManager => crashes(streams, *class, MANAGER, ground, &mut list),
-            Class::CrashWorker => {
-                for host in WORKERS..ground.hosts {
-                    if host == WORKERS
-                        || streams.draw(Stream::Crash, u64::from(host), 99).chance(400_000)
-                    {
-                        crashes(streams, *class, host, ground, &mut list);
-                    }
+            Class::CrashGate => {
+                deaths(streams, *class, ground.layout.gates(), ground, &mut list);
+            }
+            Class::CrashManager => {
+                for datacenter in ground.layout.datacenters() {
+                    let managers = ground.layout.managers(datacenter);
+                    deaths(streams, *class, managers, ground, &mut list);
                 }
+            }
+            Class::CrashWorker => {
+                deaths(streams, *class, ground.layout.all_workers(), ground, &mut list);
             }
             Class::Gone => gone(streams, ground, &mut list),
             Class::Pause => pauses(streams, ground, &mut list),
@@ -201,6 +199,22 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
     list
 }
 
+/// The first of these dies, of the others some.
+fn deaths(
+    streams: Streams,
+    class: Class,
+    hosts: Range<u16>,
+    ground: Ground,
+    list: &mut Vec<(u64, Fault)>,
+) {
+    let first = hosts.start;
+    for host in hosts {
+        if host == first || streams.draw(Stream::Crash, u64::from(host), 99).chance(400_000) {
+            crashes(streams, class, host, ground, list);
+        }
+    }
+}
+
 fn crashes(
     streams: Streams,
     class: Class,
@@ -219,18 +233,19 @@ fn crashes(
 }
 
 fn gone(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    let workers = ground.hosts - WORKERS;
+    let all = ground.layout.all_workers();
+    let workers = all.len() as u64;
     if workers < 2 {
         return;
     }
     let mut cursor = streams.cursor(Stream::Crash, 1 << 32);
-    let host = WORKERS + cursor.draw().below(u64::from(workers)) as u16;
+    let host = all.start + cursor.draw().below(workers) as u16;
     let at = cursor.within(1_000 * MS, ground.until);
     list.push((at, Fault::Crash { host, between: false, down: None, class: Class::Gone }));
 }
 
 fn pauses(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    for host in 0..ground.hosts {
+    for host in 0..ground.layout.hosts() {
         let mut cursor = streams.cursor(Stream::Pause, u64::from(host));
         if !cursor.chance(450_000) {
             continue;
@@ -249,8 +264,8 @@ fn partitions(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
     for n in 1..=count {
         let mut cursor = streams.cursor(Stream::NetPartition, n);
         let at = cursor.within(300 * MS, ground.until);
-        let side = cursor.draw().bits() & ((1 << ground.hosts) - 1);
-        let alone = cursor.draw().below(u64::from(ground.hosts));
+        let side = cursor.draw().bits() & ((1 << ground.layout.hosts()) - 1);
+        let alone = cursor.draw().below(u64::from(ground.layout.hosts()));
         let side = if cursor.chance(600_000) { 1 << alone } else { side };
         let ways = cursor.draw().below(3);
         let span = cursor.within(50 * MS, 3 * ground.ttl);
@@ -273,7 +288,7 @@ fn partitions(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
 }
 
 fn syncs(streams: Streams, class: Class, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    for host in [GATE, MANAGER] {
+    for host in 0..ground.layout.all_managers().end {
         let entity = u64::from(host) << 8 | class as u64;
         let mut cursor = streams.cursor(Stream::Disk, 1 << 32 | entity);
         for _ in 0..cursor.within(1, 2 + 4 * u64::from(class == Class::SlowSync)) {
@@ -292,7 +307,12 @@ mod tests {
     use super::*;
 
     fn ground() -> Ground {
-        Ground { hosts: 6, places: 8, until: 20_000 * MS, ttl: 3_000 * MS }
+        Ground {
+            layout: Layout::new(3, &[(3, 2), (1, 2)]),
+            places: 13,
+            until: 20_000 * MS,
+            ttl: 3_000 * MS,
+        }
     }
 
     #[test]

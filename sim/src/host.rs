@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::faults::Class;
+use crate::layout::Role;
 use crate::node::AnyNode;
 use crate::streams::{Stream, Streams};
 
@@ -22,6 +23,8 @@ use crate::streams::{Stream, Streams};
 pub struct Host {
     /// Its place.
     pub place: u16,
+    /// What it is.
+    pub role: Role,
     /// Its clock.
     pub clock: Clock,
     /// Its disk; workers write nothing to it.
@@ -68,11 +71,12 @@ pub struct Host {
 
 impl Host {
     /// A machine whose process has not started.
-    pub fn new(place: u16, clock: Clock) -> Self {
+    pub fn new(place: u16, role: Role, clock: Clock) -> Self {
         let node = u64::from(place) + 1;
         let identity = Identity { cluster: 1, node, disk: 1_000 + node };
         Self {
             place,
+            role,
             clock,
             disk: Disk::new(identity),
             node: None,
@@ -107,7 +111,11 @@ impl Host {
             entropy: draw(1),
             disk: DiskId::new(self.disk.identity.disk),
         };
-        self.engine = Engine::new(self.place, self.life);
+        let datacenter = match self.role {
+            Role::Gate => 0,
+            Role::Manager(datacenter) | Role::Worker(datacenter) => datacenter,
+        };
+        self.engine = Engine::new(self.place, datacenter, self.life);
         self.boot
     }
 
@@ -123,7 +131,7 @@ impl Host {
 
     /// Whether it writes a journal.
     pub fn has_journal(&self) -> bool {
-        self.place < crate::faults::WORKERS
+        !matches!(self.role, Role::Worker(_))
     }
 
     /// The newest durable record; workers promise nothing durable.

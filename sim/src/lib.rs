@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annals;
 pub mod card;
 pub mod case;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod engine;
 pub mod faults;
 pub mod hash;
 pub mod host;
+pub mod layout;
 pub mod network;
 pub mod node;
 pub mod oracles;
@@ -24,4 +26,5 @@ pub mod streams;
 pub mod sweep;
 pub mod tally;
 pub mod truth;
+pub mod view;
 pub mod world;

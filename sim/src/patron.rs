@@ -21,6 +21,8 @@ pub struct Patron {
     /// What it is to do.
     pub spec: JobSpec,
     client: Client,
+    gates: u16,
+    number: u64,
     streams: CoreStreams,
     stats: Counters,
     has_started: bool,
@@ -63,6 +65,8 @@ impl Patron {
         Self {
             spec,
             client,
+            gates: case.layout.gates().end,
+            number: u64::from(n),
             streams: CoreStreams::new(entropy, 1 << 20 | u64::from(n), 1),
             stats: Counters::default(),
             has_started: false,
@@ -75,6 +79,11 @@ impl Patron {
             wish: None,
             wishes: 0,
         }
+    }
+
+    /// The gate that this question goes to: another one each time.
+    pub fn gate_of(&self, attempt: u64) -> u16 {
+        ((attempt + self.number) % u64::from(self.gates.max(1))) as u16
     }
 
     /// Whether it has come to an outcome.

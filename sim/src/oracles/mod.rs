@@ -5,7 +5,6 @@
 //! everything else holds there.
 
 mod accounts;
-mod book;
 mod cancel;
 mod gate_jobs;
 mod issuance;
@@ -22,13 +21,17 @@ mod workflows;
 use std::fmt;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::Lsn;
+use hyperscale_core::gate::Gate;
+use hyperscale_core::ids::{LogIndex, Lsn};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
+use hyperscale_core::manager::Manager;
 
+use crate::annals::{Annals, Chosen};
 use crate::case::Case;
 use crate::faults::Class;
 use crate::host::Host;
+use crate::layout::Group;
 use crate::patron::Patron;
 use crate::truth::Truth;
 
@@ -44,10 +47,31 @@ pub struct View<'a> {
     pub hosts: &'a [Host],
     /// What engines really did.
     pub truth: &'a Truth,
+    /// What is in the groups' logs.
+    pub annals: &'a Annals,
     /// Every client.
     pub patrons: &'a [Patron],
     /// Whether faults have stopped.
     pub is_calm: bool,
+}
+
+impl<'a> View<'a> {
+    /// The gate at a place, if one lives there.
+    pub fn gate(&self, host: u16) -> Option<&'a Gate> {
+        self.hosts.get(usize::from(host))?.node.as_ref()?.gate()
+    }
+
+    /// The manager at a place, if one lives there, and its datacenter.
+    pub fn manager(&self, host: u16) -> Option<(u16, &'a Manager)> {
+        let manager = self.hosts.get(usize::from(host))?.node.as_ref()?.manager()?;
+        Some((self.case.layout.datacenter_of(host)?, manager))
+    }
+
+    /// Every living gate, with the last entry it acts on.
+    pub fn gates(&self) -> impl Iterator<Item = (LogIndex, &'a Gate)> {
+        let gates = self.case.layout.gates();
+        gates.filter_map(|host| self.gate(host).map(|gate| (gate.group().committed(), gate)))
+    }
 }
 
 /// What an oracle is shown.
@@ -92,6 +116,20 @@ pub enum Seen<'a> {
         /// The newest record on its disk.
         last: Lsn,
     },
+    /// An entry of a group's log is chosen: a member acts on it for the first time.
+    Committed {
+        /// Which group.
+        group: Group,
+        /// What.
+        chosen: &'a Chosen,
+    },
+    /// A member has acted on its group's log up to here.
+    Applied {
+        /// Which node.
+        host: u16,
+        /// The last entry.
+        index: LogIndex,
+    },
     /// Time passed.
     Looked,
     /// The case is over.
@@ -100,7 +138,7 @@ pub enum Seen<'a> {
 
 /// What kinds of things an oracle wants to be shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wants(u8);
+pub struct Wants(u16);
 
 impl Wants {
     /// `Appended`.
@@ -117,6 +155,10 @@ impl Wants {
     pub const LOOKED: Wants = Wants(32);
     /// `Over`.
     pub const OVER: Wants = Wants(64);
+    /// `Committed`.
+    pub const COMMITTED: Wants = Wants(128);
+    /// `Applied`.
+    pub const APPLIED: Wants = Wants(256);
 
     /// Both.
     pub const fn and(self, other: Wants) -> Wants {
@@ -134,6 +176,8 @@ impl Seen<'_> {
             Seen::Crashed { .. } | Seen::Booted { .. } => 4,
             Seen::Looked => 5,
             Seen::Over => 6,
+            Seen::Committed { .. } => 7,
+            Seen::Applied { .. } => 8,
         }
     }
 }
@@ -161,7 +205,7 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    by_kind: [Vec<usize>; 7],
+    by_kind: [Vec<usize>; 9],
 }
 
 impl Panel {
@@ -196,7 +240,7 @@ impl Panel {
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
-        let mut by_kind: [Vec<usize>; 7] = Default::default();
+        let mut by_kind: [Vec<usize>; 9] = Default::default();
         for (place, oracle) in oracles.iter().enumerate() {
             for (kind, list) in by_kind.iter_mut().enumerate() {
                 if oracle.wants().0 >> kind & 1 == 1 {

@@ -7,6 +7,7 @@
 //! process loses everything that was not written.
 
 mod clients;
+mod commits;
 mod faults;
 mod lives;
 mod perform;
@@ -18,11 +19,12 @@ mod verdict;
 use std::collections::BTreeMap;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{CallId, JobId, Lsn, WorkflowIx};
+use hyperscale_core::ids::{CallId, LogIndex};
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::time::Instant;
 
+use crate::annals::Annals;
 use crate::case::Case;
 use crate::engine::Scene;
 use crate::faults::Fault;
@@ -57,7 +59,8 @@ pub struct World {
     network: Network,
     hosts: Vec<Host>,
     patrons: Vec<Patron>,
-    calls: BTreeMap<CallId, (u16, u64)>,
+    /// Calls in flight: the gate's place, the client's place, the client's number.
+    calls: BTreeMap<CallId, (u16, u16, u64)>,
     next_call: u64,
     truth: Truth,
     panel: Panel,
@@ -66,8 +69,9 @@ pub struct World {
     events: u64,
     scratch: Vec<Effect>,
     told: usize,
-    /// Starts of workflows that are appended and not yet durable: where, which, when.
-    starting: Vec<(Lsn, JobId, WorkflowIx, u64)>,
+    annals: Annals,
+    /// How far each node has acted on its group's log.
+    acted: Vec<LogIndex>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
@@ -80,7 +84,7 @@ impl World {
     pub fn new(case: Case, traced: bool) -> Self {
         let streams = Streams::new(case.seed);
         let hosts: Vec<Host> = (0..case.hosts())
-            .map(|place| Host::new(place, case.clocks[usize::from(place)]))
+            .map(|place| Host::new(place, case.layout.role(place), case.clocks[usize::from(place)]))
             .collect();
         let patrons = (0..case.clients).map(|client| Patron::new(&case, client)).collect();
         let mut queue = Queue::new(streams);
@@ -116,7 +120,8 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
-            starting: Vec::new(),
+            annals: Annals::new(case.layout),
+            acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
             failure: None,
@@ -171,7 +176,7 @@ impl World {
                 if host.node.is_some() {
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
-                    self.calls.insert(call, (from, number));
+                    self.calls.insert(call, (to, from, number));
                     self.offer(to, Input::Called { call, command }, flight.digest);
                 }
             }
@@ -273,6 +278,7 @@ impl World {
             case: &self.case,
             hosts: &self.hosts,
             truth: &self.truth,
+            annals: &self.annals,
             patrons: &self.patrons,
             is_calm: self.is_calm,
         };

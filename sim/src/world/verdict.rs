@@ -5,7 +5,8 @@ use hyperscale_core::report::JobStatus;
 use hyperscale_core::stat::Stat;
 
 use super::{LOOK_NS, Line, World};
-use crate::faults::{Class, WORKERS};
+use crate::faults::Class;
+use crate::layout::Layout;
 use crate::network::Fired;
 use crate::oracles::{Seen, View, leftover};
 use crate::queue::Event;
@@ -27,6 +28,8 @@ pub struct Failure {
 pub struct Verdict {
     /// The seed.
     pub seed: u64,
+    /// Who stood where.
+    pub layout: Layout,
     /// The trace hash.
     pub hash: u64,
     /// Events taken from the queue.
@@ -72,6 +75,7 @@ impl World {
                 case: &self.case,
                 hosts: &self.hosts,
                 truth: &self.truth,
+                annals: &self.annals,
                 patrons: &self.patrons,
                 is_calm: self.is_calm,
             };
@@ -91,6 +95,7 @@ impl World {
         let lives: u32 = self.hosts.iter().map(|host| host.life.saturating_sub(1)).sum();
         Verdict {
             seed: self.case.seed,
+            layout: self.case.layout,
             hash: self.hash.value(),
             events: self.events,
             steps: self.hash.steps(),
@@ -164,5 +169,3 @@ impl Verdict {
         self.failure.is_none()
     }
 }
-
-const _: () = assert!(WORKERS == 2);
