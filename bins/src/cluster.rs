@@ -1,4 +1,5 @@
-//! `cluster init`, `join`, `replace` and `show`: the state directory of one gate or manager, offline.
+//! `cluster init`, `join`, `replace` and `show`: the state directory of one gate or manager,
+//! offline.
 
 use std::path::{Path, PathBuf};
 

@@ -186,14 +186,18 @@ fn invalid(error: &ConfigError) -> Failure {
 /// A node that has peers must not begin a group by itself: after a lost disk there would be two.
 fn unformed(error: NodeError, launch: &Launch) -> Failure {
     let NodeError::Store(StoreError::Unformed { path }) = error else { return refused(error) };
-    let file = launch.config.display();
-    let message = format!(
-        "{} holds no state, and this node has peers. Run one of these, then start it again:\n  \
-         hyperscale cluster init --config {file}                 on the first node of a new group\n  \
-         hyperscale cluster join --config {file}                 on every further one\n  \
-         hyperscale cluster replace --disk OLD --config {file}   if this node had a disk and lost it",
+    let mut message = format!(
+        "{} holds no state, and this node has peers. Run one of these, then start it again:",
         path.display()
     );
+    for (what, when) in [
+        ("init", "the first node of a new group"),
+        ("join", "a further node of the group"),
+        ("replace --disk OLD", "a node that lost the disk OLD, see `hyperscale cluster`"),
+    ] {
+        let file = launch.config.display();
+        message += &format!("\n  hyperscale cluster {what} --config {file}   # {when}");
+    }
     Failure::new(Exit::Invalid, message)
 }
 

@@ -3,8 +3,8 @@
 //! The live channel is subscribed before the kept updates are asked for, and what is in both is
 //! sent once, by sequence number: nothing is lost or doubled in between. A client resumes with
 //! `Last-Event-ID` (or `?after=`). An event `truncated` says that some updates after that number
-//! are gone. A gate that loses the job to another ends the stream, and the client is redirected when
-//! it resumes. The stream ends after the update in which the job is terminal; asked again
+//! are gone. A gate that loses the job to another ends the stream, and the client is redirected
+//! when it resumes. The stream ends after the update in which the job is terminal; asked again
 //! after that one, the answer is 204, which ends an `EventSource`.
 
 use std::collections::VecDeque;
