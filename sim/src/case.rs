@@ -82,8 +82,7 @@ impl Case {
     /// What `seed` draws, without some classes.
     pub fn drawn(seed: u64, without: &[Class]) -> Self {
         let streams = Streams::new(seed);
-        let classes = Class::of_seed(streams, without);
-        let mut top = streams.cursor(Stream::Topology, 0);
+        let mut top = streams.cursor(Stream::Topology, 2);
         let least = 1 + u16::from(Class::is_sparse(streams));
         let workers: &[u16] = match layout::REPLICATED {
             true => &[1, 2, 3, 3, 4, 5, 5, 6, 8, 12, 20],
@@ -94,6 +93,15 @@ impl Case {
             true => Layout::drawn(streams, workers),
             false => Layout::new(1, &[(1, workers)]),
         };
+        Self::of_layout(seed, without, layout)
+    }
+
+    /// What `seed` draws beside its layout.
+    pub fn of_layout(seed: u64, without: &[Class], layout: Layout) -> Self {
+        let streams = Streams::new(seed);
+        let classes = Class::of_seed(streams, without);
+        let mut top = streams.cursor(Stream::Topology, 0);
+        let least = 1 + u16::from(Class::is_sparse(streams));
         let workers = layout.all_workers().len();
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
