@@ -256,6 +256,7 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::NotReady => "not-ready",
         Refusal::Draining => "draining",
         Refusal::OutcomeUnknown => "outcome-unknown",
+        Refusal::Elsewhere { .. } => "elsewhere",
     }
 }
 
