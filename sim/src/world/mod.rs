@@ -9,8 +9,10 @@
 mod clients;
 mod commits;
 mod faults;
+mod formation;
 mod lives;
 mod perform;
+mod script;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -18,6 +20,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{CallId, LogIndex};
 use hyperscale_core::input::Input;
@@ -27,13 +30,14 @@ use hyperscale_core::time::Instant;
 use crate::annals::Annals;
 use crate::case::Case;
 use crate::engine::Scene;
-use crate::faults::Fault;
+use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
 use crate::host::Host;
 use crate::network::{Cargo, Network};
 use crate::oracles::{Panel, Seen, View};
 use crate::patron::Patron;
 use crate::queue::{Event, Queue};
+use crate::reach::Reach;
 use crate::streams::{Stream, Streams};
 use crate::tally::Tally;
 use crate::truth::Truth;
@@ -70,12 +74,15 @@ pub struct World {
     scratch: Vec<Effect>,
     told: usize,
     annals: Annals,
+    reach: Reach,
     /// How far each node has acted on its group's log.
     acted: Vec<LogIndex>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
     lines: Option<Vec<Line>>,
+    /// Answers to a script's calls, in a world that is told what to do.
+    replies: Option<Vec<(u64, Reply)>>,
     stepping: Option<u16>,
 }
 
@@ -83,9 +90,16 @@ impl World {
     /// A world at true time zero, every process about to start. With `traced` it keeps its events.
     pub fn new(case: Case, traced: bool) -> Self {
         let streams = Streams::new(case.seed);
-        let hosts: Vec<Host> = (0..case.hosts())
+        let mut hosts: Vec<Host> = (0..case.hosts())
             .map(|place| Host::new(place, case.layout.role(place), case.clocks[usize::from(place)]))
             .collect();
+        let mut annals = Annals::new(case.layout);
+        let mut failure = None;
+        for host in &mut hosts {
+            if let Err(violation) = formation::found(&case, host, &mut annals) {
+                failure = Some(Failure { violation, at: 0, host: Some(host.place) });
+            }
+        }
         let patrons = (0..case.clients).map(|client| Patron::new(&case, client)).collect();
         let mut queue = Queue::new(streams);
         for (index, (at, _)) in case.faults.iter().enumerate() {
@@ -93,7 +107,9 @@ impl World {
         }
         let mut network = Network::new(streams, usize::from(case.places()), case.weather);
         for (at, fault) in &case.faults {
-            if let Fault::Crash { host, down: Some(down), .. } = fault {
+            if let Fault::Crash { host, down: Some(down), class, .. } = fault
+                && *class != Class::Blackout
+            {
                 network.restarts(*host, at + down);
             }
         }
@@ -120,12 +136,14 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
-            annals: Annals::new(case.layout),
+            annals,
+            reach: Reach::new(case.layout),
             acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
-            failure: None,
+            failure,
             lines: traced.then(Vec::new),
+            replies: None,
             stepping: None,
             case,
         }
@@ -134,19 +152,27 @@ impl World {
     /// Runs to the end of the case or to the first violation.
     pub fn run(&mut self) {
         while self.failure.is_none() && !self.is_over {
-            let Some((at, event)) = self.queue.pop() else { break };
-            self.now = at;
-            self.events += 1;
-            if self.events > EVENTS_MAX {
-                let detail = format!("{EVENTS_MAX} events and no end: something spins");
-                self.fail(Violation::new(Inv::NodeSettles, detail), None);
+            if !self.take_next() {
+                break;
             }
-            self.on_event(event);
-            self.on_truth();
         }
         if self.failure.is_none() {
             self.observe(Seen::Over);
         }
+    }
+
+    /// Takes one event, if there is one.
+    fn take_next(&mut self) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        self.now = at;
+        self.events += 1;
+        if self.events > EVENTS_MAX {
+            let detail = format!("{EVENTS_MAX} events and no end: something spins");
+            self.fail(Violation::new(Inv::NodeSettles, detail), None);
+        }
+        self.on_event(event);
+        self.on_truth();
+        true
     }
 
     fn on_event(&mut self, event: Event) {
@@ -177,6 +203,7 @@ impl World {
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));
+                    self.observe(Seen::Called { host: to, call });
                     self.offer(to, Input::Called { call, command }, flight.digest);
                 }
             }
@@ -279,6 +306,7 @@ impl World {
             hosts: &self.hosts,
             truth: &self.truth,
             annals: &self.annals,
+            reach: &self.reach,
             patrons: &self.patrons,
             is_calm: self.is_calm,
         };
