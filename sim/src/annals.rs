@@ -174,6 +174,22 @@ impl Annals {
         LogIndex::new(self.groups[usize::from(group.0)].chosen.len() as u64)
     }
 
+    /// The members of a group by the newest chosen entry that names some, else the founders.
+    pub fn members(&self, group: Group) -> Membership {
+        let history = &self.groups[usize::from(group.0)];
+        let is_chosen = |(index, term): &(LogIndex, Term)| {
+            let chosen = place(*index).and_then(|at| history.chosen.get(at));
+            index.get() == 0 || chosen.is_some_and(|(chosen, _)| chosen == term)
+        };
+        let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
+        newest.map(|(_, members)| members.clone()).unwrap_or_default()
+    }
+
+    /// Whether some entry, chosen or not, or the founding names this disk a voter.
+    pub fn was_voter(&self, group: Group, disk: DiskId) -> bool {
+        self.groups[usize::from(group.0)].members.values().any(|members| members.is_voter(disk))
+    }
+
     /// The ballots that a disk recorded, oldest first.
     pub fn ballots(&self, host: u16) -> &[Ballot] {
         &self.disks[usize::from(host)].ballots

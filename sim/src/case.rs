@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyperscale_core::config::{
     DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
 };
+use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
@@ -195,7 +196,12 @@ impl Case {
             name: Layout::name(datacenter),
             managers: self.layout.managers(datacenter).map(node_id).collect(),
         });
-        GateConfig { node: node_id(host), datacenters: datacenters.collect(), ..self.gate.clone() }
+        GateConfig {
+            node: node_id(host),
+            datacenters: datacenters.collect(),
+            consensus: self.consensus(host, &self.gate.consensus),
+            ..self.gate.clone()
+        }
     }
 
     /// The configuration of the manager at this place of a datacenter.
@@ -203,8 +209,17 @@ impl Case {
         ManagerConfig {
             node: node_id(host),
             datacenter: Layout::name(datacenter),
+            consensus: self.consensus(host, &self.manager.consensus),
             ..self.manager.clone()
         }
+    }
+
+    /// What a member knows of its group from the start.
+    fn consensus(&self, host: u16, common: &ConsensusConfig) -> ConsensusConfig {
+        let group = self.layout.group_of(host);
+        let members = group.map(|group| self.layout.members(group)).unwrap_or_default();
+        let peers = members.filter(|member| *member != host).map(node_id).collect();
+        ConsensusConfig { peers, drift_ppm: self.lease.drift_ppm, ..common.clone() }
     }
 
     /// The configuration of the worker at this place of a datacenter.
@@ -235,6 +250,15 @@ impl Case {
         }
         let slow = 1_000_000 - u128::from(self.worst_drift_ppm()).min(900_000);
         (bound.as_nanos() * 1_000_000 / slow) as u64
+    }
+
+    /// How long, in true nanoseconds, after the faults stop every group has one leader that all of
+    /// its members know. A member that joins or lost its disk has to catch up first.
+    pub fn agreement_bound(&self) -> u64 {
+        let slowest = |config: &ConsensusConfig| config.election_max * 20 + config.heartbeat * 40;
+        let bound = slowest(&self.gate.consensus).max(slowest(&self.manager.consensus));
+        let delay = Duration::from_nanos(self.weather.delay_max) * 200;
+        (bound + delay).as_nanos() as u64 * 2
     }
 
     /// The largest deviation of a clock of this case or its configuration, millionths.

@@ -24,10 +24,8 @@ pub struct GroupView {
     pub committed: LogIndex,
     /// The last entry of its log.
     pub last: LogIndex,
-    /// Voters, and how many of them make a majority.
-    pub voters: (usize, usize),
-    /// A digest of the members.
-    pub members: u64,
+    /// Members that count and members that do not.
+    pub members: (usize, usize),
 }
 
 macro_rules! view {
@@ -43,8 +41,7 @@ macro_rules! view {
             leads: group.leads(),
             committed: group.committed(),
             last: group.last(),
-            voters: (members.voters.len(), members.quorum()),
-            members: hyperscale_core::digest::of(members),
+            members: (members.voters.len(), members.learners.len()),
         }
     }};
 }

@@ -1,7 +1,7 @@
 //! Calls from clients. Each gets one reply: at once if it only reads, else from the committed
 //! entry.
 
-use crate::api::{ClusterView, Command, Refusal, Reply};
+use crate::api::{ClusterView, Command, MemberView, Refusal, Reply};
 use crate::gate::models::Job;
 use crate::gate::registry::{Admission, count};
 use crate::gate::state::Committed;
@@ -14,10 +14,7 @@ impl Gate {
     pub(in crate::gate) fn on_called(&mut self, cx: &mut Cx<'_>, call: CallId, command: Command) {
         let ready = self.leads();
         let reply = match command {
-            Command::Cluster => Reply::Cluster(Box::new(ClusterView {
-                ready,
-                datacenters: self.health.view(cx.now()),
-            })),
+            Command::Cluster => Reply::Cluster(Box::new(self.view_cluster(cx, ready))),
             Command::Submit { .. }
             | Command::List
             | Command::Status(_)
@@ -43,6 +40,24 @@ impl Gate {
             Command::Watch { job, after } => self.on_watch(job, after),
         };
         cx.out.reply(call, reply);
+    }
+
+    fn view_cluster(&self, cx: &Cx<'_>, ready: bool) -> ClusterView {
+        let membership = self.group.membership();
+        let members = membership.members().map(|member| MemberView {
+            node: member.node,
+            disk: member.disk,
+            votes: membership.is_voter(member.disk),
+        });
+        ClusterView {
+            ready,
+            gate: self.group.me().node,
+            leader: self.group.leader(),
+            term: self.group.term(),
+            members: members.collect(),
+            sessions: Vec::new(),
+            datacenters: self.health.view(cx.now()),
+        }
     }
 
     fn on_submit(&mut self, cx: &mut Cx<'_>, call: CallId, key: String, plan: Box<Plan>) {
