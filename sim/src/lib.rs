@@ -16,6 +16,7 @@ pub mod faults;
 pub mod hash;
 pub mod host;
 pub mod layout;
+pub mod measure;
 pub mod network;
 pub mod node;
 pub mod oracles;
