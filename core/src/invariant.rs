@@ -41,6 +41,7 @@ invariants! {
     CoresConserved = "cores-conserved",
     FirstConfirmAlone = "first-confirm-alone",
     FenceMonotonic = "fence-monotonic",
+    OwnerSingle = "owner-single",
     PersistFirst = "persist-first",
     RecoverEqual = "recover-equal",
     JournalTail = "journal-tail",

@@ -3,7 +3,8 @@
 //! The live channel is subscribed before the kept updates are asked for, and what is in both is
 //! sent once, by sequence number: nothing is lost or doubled in between. A client resumes with
 //! `Last-Event-ID` (or `?after=`). An event `truncated` says that some updates after that number
-//! are gone. The stream ends after the update in which the job is terminal; asked again
+//! are gone. The stream ends when the gate ceases to own the job, so that the client asks again
+//! and is sent to the owner, and after the update in which the job is terminal; asked again
 //! after that one, the answer is 204, which ends an `EventSource`.
 
 use std::collections::VecDeque;
@@ -116,6 +117,11 @@ impl Feed {
     }
 
     fn push(&mut self, update: &Update) {
+        if update.moved {
+            // The client asks again and hears which gate owns the job.
+            self.ended = true;
+            return;
+        }
         if update.seq <= self.last || self.ended {
             return;
         }
