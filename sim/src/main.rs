@@ -119,7 +119,7 @@ fn one(args: &Args, seed: u64) -> bool {
     print!("{}", card::shape(&case));
     let ((verdict, world), wall) = timed(|| run(case.clone(), args.trace));
     for line in world.lines() {
-        let name = card::name(line.host);
+        let name = card::name(&case.layout, line.host);
         println!("{:>12.6} {name:<8} {}", card::seconds(line.at), line.text);
     }
     let same = !args.twice || same_hash(args, &verdict);

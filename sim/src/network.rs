@@ -147,6 +147,11 @@ impl Network {
         self.cuts[link] = self.cuts[link].saturating_sub(1);
     }
 
+    /// Whether a directed link is cut.
+    pub fn is_cut(&self, from: u16, to: u16) -> bool {
+        self.cuts[self.link(from, to)] > 0
+    }
+
     /// Takes every cut back.
     pub fn heal_all(&mut self) {
         self.cuts.fill(0);

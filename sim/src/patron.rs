@@ -13,6 +13,7 @@ use hyperscale_core::stat::Counters;
 use hyperscale_core::time::Instant;
 
 use crate::case::{Case, JobSpec};
+use crate::history::History;
 use crate::streams::{Stream, Streams};
 
 /// A client with its job.
@@ -21,6 +22,8 @@ pub struct Patron {
     /// What it is to do.
     pub spec: JobSpec,
     client: Client,
+    gates: u16,
+    number: u64,
     streams: CoreStreams,
     stats: Counters,
     has_started: bool,
@@ -34,6 +37,8 @@ pub struct Patron {
     pub cancel: Option<Result<JobId, Refusal>>,
     /// The result it got.
     pub result: Option<Box<JobResult>>,
+    /// What it asked and heard.
+    pub history: History,
     /// It was refused for good, or gave up.
     pub refused: Option<Refusal>,
     /// The wish that is scheduled.
@@ -63,6 +68,8 @@ impl Patron {
         Self {
             spec,
             client,
+            gates: case.layout.gates().end,
+            number: u64::from(n),
             streams: CoreStreams::new(entropy, 1 << 20 | u64::from(n), 1),
             stats: Counters::default(),
             has_started: false,
@@ -71,10 +78,16 @@ impl Patron {
             terminal: Vec::new(),
             cancel: None,
             result: None,
+            history: History::default(),
             refused: None,
             wish: None,
             wishes: 0,
         }
+    }
+
+    /// The gate that this question goes to: another one each time.
+    pub fn gate_of(&self, attempt: u64) -> u16 {
+        ((attempt + self.number) % u64::from(self.gates.max(1))) as u16
     }
 
     /// Whether it has come to an outcome.
@@ -99,6 +112,7 @@ impl Patron {
 
     /// An answer arrived.
     pub fn hear(&mut self, now: u64, attempt: u64, reply: Reply) -> Option<Question> {
+        self.history.on_heard(now, attempt, &reply);
         match &reply {
             Reply::Submitted { job, .. } => {
                 self.acknowledged.push(*job);
@@ -122,12 +136,15 @@ impl Patron {
 
     fn take(&mut self, now: u64, input: Input) -> Option<Question> {
         let mut out = Effects::new(Lsn::new(0));
-        let now = Instant::from_nanos(now);
-        let mut cx = Cx::new(now, &mut self.streams, &mut out, &mut self.stats);
+        let mut cx =
+            Cx::new(Instant::from_nanos(now), &mut self.streams, &mut out, &mut self.stats);
         let mut question = None;
         for event in self.client.handle(&mut cx, input) {
             match event {
-                Event::Ask { attempt, command } => question = Some((attempt, command)),
+                Event::Ask { attempt, command } => {
+                    self.history.on_asked(now, attempt, &command);
+                    question = Some((attempt, command));
+                }
                 Event::Done(Outcome::Ended(result)) => self.result = Some(result),
                 Event::Done(Outcome::Refused(refusal)) => self.refused = Some(refusal),
                 Event::Done(Outcome::GaveUp) => {}

@@ -7,6 +7,7 @@ use hyperscale_core::report::JobStatus;
 
 use crate::case::Case;
 use crate::faults::Class;
+use crate::layout;
 use crate::world::{Verdict, World};
 
 /// Below so many seeds the thresholds are printed and not enforced.
@@ -131,14 +132,16 @@ impl Sweep {
             row("seeds with park and resume", self.parked, share(10)),
             row("seeds with a recovery", self.recovered, share(10)),
         ];
-        for class in Class::ALL.iter().filter(|class| !without.contains(class)) {
+        let drawn = |class: &&Class| layout::REPLICATED || !class.needs_groups();
+        for class in Class::ALL.iter().filter(drawn).filter(|class| !without.contains(class)) {
             let fired = self.classes.get(class).map_or(0, |(_, fired)| *fired);
             let what = format!("fault {} fired", class.id());
             rows.push(Row { what, found: fired, least: share(20) });
             let what = format!("fault {} changed a trace", class.id());
             rows.push(Row { what, found: u64::from(self.changes(*class, without)), least: 1 });
         }
-        for (inv, judged) in &self.judged {
+        let able = |inv: &Inv| layout::REPLICATED || !needs_groups(*inv);
+        for (inv, judged) in self.judged.iter().filter(|(inv, _)| able(inv)) {
             let what = format!("oracle {} judged", inv.id());
             rows.push(Row { what, found: *judged, least: self.seeds / 100 });
         }
@@ -155,4 +158,18 @@ impl Sweep {
             world.verdict().hash != *hash
         })
     }
+}
+
+/// Whether only a group of several can break it.
+fn needs_groups(inv: Inv) -> bool {
+    matches!(
+        inv,
+        Inv::LeaderPerTerm
+            | Inv::VoteDurable
+            | Inv::IdentityOnce
+            | Inv::WipedNeverVotes
+            | Inv::QuorumConfigured
+            | Inv::ForwardOnce
+            | Inv::MinorityRefuses
+    )
 }

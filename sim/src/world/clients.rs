@@ -1,7 +1,6 @@
 //! Clients act, and hear.
 
 use super::World;
-use crate::faults::GATE;
 use crate::network::{Cargo, Flight};
 use crate::patron::Question;
 use crate::queue::Event;
@@ -35,8 +34,9 @@ impl World {
         if let Some((number, command)) = question {
             self.trace(place, || format!("asks {command:?}"));
             let digest = hyperscale_core::digest::of(&command);
+            let to = self.patrons[usize::from(client)].gate_of(number);
             let cargo = Cargo::Call(number, command);
-            self.ship(Flight { from: place, to: GATE, cargo, digest });
+            self.ship(Flight { from: place, to, cargo, digest });
         }
         let patron = &mut self.patrons[usize::from(client)];
         let Some(at) = patron.next_wake() else { return };

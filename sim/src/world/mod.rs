@@ -7,7 +7,9 @@
 //! process loses everything that was not written.
 
 mod clients;
+mod commits;
 mod faults;
+mod formation;
 mod lives;
 mod perform;
 #[cfg(test)]
@@ -18,20 +20,22 @@ mod verdict;
 use std::collections::BTreeMap;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{CallId, JobId, Lsn, WorkflowIx};
+use hyperscale_core::ids::{CallId, LogIndex};
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::time::Instant;
 
+use crate::annals::Annals;
 use crate::case::Case;
 use crate::engine::Scene;
-use crate::faults::Fault;
+use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
 use crate::host::Host;
 use crate::network::{Cargo, Network};
 use crate::oracles::{Panel, Seen, View};
 use crate::patron::Patron;
 use crate::queue::{Event, Queue};
+use crate::reach::Reach;
 use crate::streams::{Stream, Streams};
 use crate::tally::Tally;
 use crate::truth::Truth;
@@ -57,7 +61,8 @@ pub struct World {
     network: Network,
     hosts: Vec<Host>,
     patrons: Vec<Patron>,
-    calls: BTreeMap<CallId, (u16, u64)>,
+    /// Calls in flight: the gate's place, the client's place, the client's number.
+    calls: BTreeMap<CallId, (u16, u16, u64)>,
     next_call: u64,
     truth: Truth,
     panel: Panel,
@@ -66,8 +71,10 @@ pub struct World {
     events: u64,
     scratch: Vec<Effect>,
     told: usize,
-    /// Starts of workflows that are appended and not yet durable: where, which, when.
-    starting: Vec<(Lsn, JobId, WorkflowIx, u64)>,
+    annals: Annals,
+    reach: Reach,
+    /// How far each node has acted on its group's log.
+    acted: Vec<LogIndex>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
@@ -79,9 +86,16 @@ impl World {
     /// A world at true time zero, every process about to start. With `traced` it keeps its events.
     pub fn new(case: Case, traced: bool) -> Self {
         let streams = Streams::new(case.seed);
-        let hosts: Vec<Host> = (0..case.hosts())
-            .map(|place| Host::new(place, case.clocks[usize::from(place)]))
+        let mut hosts: Vec<Host> = (0..case.hosts())
+            .map(|place| Host::new(place, case.layout.role(place), case.clocks[usize::from(place)]))
             .collect();
+        let mut annals = Annals::new(case.layout);
+        let mut failure = None;
+        for host in &mut hosts {
+            if let Err(violation) = formation::found(&case, host, &mut annals) {
+                failure = Some(Failure { violation, at: 0, host: Some(host.place) });
+            }
+        }
         let patrons = (0..case.clients).map(|client| Patron::new(&case, client)).collect();
         let mut queue = Queue::new(streams);
         for (index, (at, _)) in case.faults.iter().enumerate() {
@@ -89,7 +103,9 @@ impl World {
         }
         let mut network = Network::new(streams, usize::from(case.places()), case.weather);
         for (at, fault) in &case.faults {
-            if let Fault::Crash { host, down: Some(down), .. } = fault {
+            if let Fault::Crash { host, down: Some(down), class, .. } = fault
+                && *class != Class::Blackout
+            {
                 network.restarts(*host, at + down);
             }
         }
@@ -116,10 +132,12 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
-            starting: Vec::new(),
+            annals,
+            reach: Reach::new(case.layout),
+            acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
-            failure: None,
+            failure,
             lines: traced.then(Vec::new),
             stepping: None,
             case,
@@ -171,7 +189,8 @@ impl World {
                 if host.node.is_some() {
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
-                    self.calls.insert(call, (from, number));
+                    self.calls.insert(call, (to, from, number));
+                    self.observe(Seen::Called { host: to, call });
                     self.offer(to, Input::Called { call, command }, flight.digest);
                 }
             }
@@ -273,6 +292,8 @@ impl World {
             case: &self.case,
             hosts: &self.hosts,
             truth: &self.truth,
+            annals: &self.annals,
+            reach: &self.reach,
             patrons: &self.patrons,
             is_calm: self.is_calm,
         };
