@@ -93,12 +93,7 @@ impl Claims {
         self.open.is_empty()
     }
 
-    fn send(
-        &mut self,
-        cx: &mut Cx<'_>,
-        committed: Committed<'_>,
-        part: PartId,
-    ) -> Option<Claimed> {
+    fn send(&mut self, cx: &mut Cx<'_>, committed: Committed<'_>, part: PartId) -> Option<Claimed> {
         let open = self.open.get_mut(&part)?;
         let job = committed.ledger.job(part.job)?;
         let attempt = open.attempts;

@@ -215,9 +215,9 @@ impl Gate {
             GateCommand::Place { part, .. }
             | GateCommand::Begin { part, .. }
             | GateCommand::EndPart { part, .. } => part.job,
-            GateCommand::Forget { .. }
-            | GateCommand::Enrol { .. }
-            | GateCommand::Expire { .. } => return self.on_session_committed(cx, applied),
+            GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
+                return self.on_session_committed(cx, applied);
+            }
         };
         self.touched.push(job);
         if let Applied::Owned(job) = applied {

@@ -7,11 +7,12 @@
 //! Leader: enrols, expires and repairs; everything is judged again with each of its own beats, so
 //! that a proposal that was lost is made again.
 
+use super::claims::Claimed;
 use super::ledger::Applied;
 use super::models::{GateCommand, Job, Session};
 use super::registry::count;
 use super::sessions::Judged;
-use super::state::{Committed, epoch, part_of};
+use super::state::{Committed, part_of};
 use super::{Gate, stats};
 use crate::api::{Refusal, Reply};
 use crate::consensus::Input;
@@ -21,8 +22,6 @@ use crate::journal::LedgerSnapshot;
 use crate::machine::Cx;
 use crate::stat::Stat;
 use crate::wire::{SessionAck, SessionBeat};
-
-use super::claims::Claimed;
 
 impl Gate {
     /// Whether this gate acts for a job.
@@ -360,5 +359,4 @@ impl Gate {
         let holder = self.ledger.holder(job.owner.session);
         holder.filter(|gate| *gate != self.group.me().node)
     }
-
 }

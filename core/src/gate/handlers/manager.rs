@@ -79,14 +79,7 @@ impl Gate {
         self.fulfil(cx, wishes);
     }
 
-    fn redirect(
-        &self,
-        cx: &mut Cx<'_>,
-        to: NodeId,
-        part: PartId,
-        owner: NodeId,
-        fence: Fence,
-    ) {
+    fn redirect(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId, owner: NodeId, fence: Fence) {
         cx.count(Stat::ReportRedirected);
         let said = NotOwner { part, owner: Some(owner), fence };
         cx.out.send_resting_on(self.group.committed_lsn(), to, said);

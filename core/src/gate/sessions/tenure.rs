@@ -28,13 +28,7 @@ pub(in crate::gate) struct Tenure {
 impl Tenure {
     /// No session; the first beat is due at once.
     pub(in crate::gate) fn new(ttl: Duration) -> Self {
-        Self {
-            every: ttl / 6,
-            seq: 0,
-            sent: BTreeMap::new(),
-            beat_at: Instant::ZERO,
-            held: None,
-        }
+        Self { every: ttl / 6, seq: 0, sent: BTreeMap::new(), beat_at: Instant::ZERO, held: None }
     }
 
     /// Whether a beat is due.
