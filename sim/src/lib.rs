@@ -24,6 +24,7 @@ pub mod patron;
 pub mod plans;
 pub mod queue;
 pub mod reach;
+pub mod scenario;
 pub mod streams;
 pub mod sweep;
 pub mod tally;

@@ -80,6 +80,8 @@ pub struct WorkflowTruth {
     pub job: JobId,
     /// The workflow.
     pub workflow: WorkflowIx,
+    /// What the plan calls it.
+    pub name: String,
     /// How its load is planned.
     pub executor: Executor,
     /// Items issued.
@@ -109,6 +111,8 @@ pub struct Truth {
     by_shard: BTreeMap<(usize, u16, u16), Vec<usize>>,
     /// Pairs of runs of one shard that were compared.
     pub compared: u64,
+    /// Every issue, where somebody asks for it: when, the place of its workflow, which index.
+    pub arrivals: Option<Vec<(u64, usize, u64)>>,
 }
 
 impl Truth {
@@ -177,7 +181,11 @@ impl Truth {
         truth.issued += 1;
         truth.issued_span = Some((truth.issued_span.map_or(now, |(first, _)| first), now));
         let run = truth.run;
-        let workflow = &mut self.workflows[truth.workflow];
+        let place = truth.workflow;
+        if let Some(arrivals) = self.arrivals.as_mut() {
+            arrivals.push((now, place, index));
+        }
+        let workflow = &mut self.workflows[place];
         workflow.issued += 1;
         if workflow.buckets.is_empty() {
             workflow.buckets_from = now;
@@ -248,6 +256,7 @@ impl Truth {
         self.workflows.push(WorkflowTruth {
             job: key.0,
             workflow: key.1,
+            name: slice.workflow.name.clone(),
             executor: slice.workflow.executor,
             issued: 0,
             requests: 0,

@@ -23,6 +23,10 @@ impl World {
     /// A gate's answer arrived at a client's place.
     pub(super) fn on_reply(&mut self, place: u16, number: u64, reply: Reply) {
         let client = place - self.case.hosts();
+        if let Some(replies) = self.replies.as_mut() {
+            replies.push((number, reply));
+            return;
+        }
         let now = self.now;
         self.trace(place, || format!("hears {reply:?}"));
         let question = self.patrons[usize::from(client)].hear(now, number, reply);

@@ -12,6 +12,7 @@ mod faults;
 mod formation;
 mod lives;
 mod perform;
+mod script;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -19,6 +20,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{CallId, LogIndex};
 use hyperscale_core::input::Input;
@@ -79,6 +81,8 @@ pub struct World {
     is_over: bool,
     failure: Option<Failure>,
     lines: Option<Vec<Line>>,
+    /// Answers to a script's calls, in a world that is told what to do.
+    replies: Option<Vec<(u64, Reply)>>,
     stepping: Option<u16>,
 }
 
@@ -139,6 +143,7 @@ impl World {
             is_over: false,
             failure,
             lines: traced.then(Vec::new),
+            replies: None,
             stepping: None,
             case,
         }
@@ -147,19 +152,27 @@ impl World {
     /// Runs to the end of the case or to the first violation.
     pub fn run(&mut self) {
         while self.failure.is_none() && !self.is_over {
-            let Some((at, event)) = self.queue.pop() else { break };
-            self.now = at;
-            self.events += 1;
-            if self.events > EVENTS_MAX {
-                let detail = format!("{EVENTS_MAX} events and no end: something spins");
-                self.fail(Violation::new(Inv::NodeSettles, detail), None);
+            if !self.take_next() {
+                break;
             }
-            self.on_event(event);
-            self.on_truth();
         }
         if self.failure.is_none() {
             self.observe(Seen::Over);
         }
+    }
+
+    /// Takes one event, if there is one.
+    fn take_next(&mut self) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        self.now = at;
+        self.events += 1;
+        if self.events > EVENTS_MAX {
+            let detail = format!("{EVENTS_MAX} events and no end: something spins");
+            self.fail(Violation::new(Inv::NodeSettles, detail), None);
+        }
+        self.on_event(event);
+        self.on_truth();
+        true
     }
 
     fn on_event(&mut self, event: Event) {

@@ -63,6 +63,11 @@ pub struct Verdict {
 impl World {
     /// Looks whether faults should stop, and whether everything is over.
     pub(super) fn on_look(&mut self) {
+        if self.replies.is_some() {
+            self.observe(Seen::Looked);
+            self.queue.push(self.now + LOOK_NS, Event::Look);
+            return;
+        }
         let done = self.patrons.iter().all(|patron| patron.is_done());
         if !self.is_calm && (done || self.now >= self.case.calm_from) {
             self.case.calm_from = self.now;
