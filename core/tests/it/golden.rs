@@ -197,8 +197,13 @@ fn messages() -> Vec<(&'static str, Message)> {
 
 fn replicated() -> Vec<(&'static str, Message)> {
     let body = consensus::Body::Join { replaces: Some(DiskId::new(6)) };
-    let join =
-        consensus::Message { group: GroupId::new(7), from: member(), term: Term::new(2), body };
+    let join = consensus::Message {
+        group: GroupId::new(7),
+        from: member(),
+        to: DiskId::new(0),
+        term: Term::new(2),
+        body,
+    };
     let term = Term::new(2);
     let (disk, session) = (DiskId::new(5), LogIndex::new(12));
     let ttl = Duration::from_secs(2);
