@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod figures;
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -52,6 +54,13 @@ struct Args {
     /// Time the reference cluster: 1 gate, 1 manager, 5 workers, 500 arrivals per second for 60 s.
     #[arg(long)]
     reference: bool,
+    /// Measure calm clusters: what nodes send at rest and under load, and how long a killed leader
+    /// or owner is missed.
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "reference"])]
+    measure: bool,
+    /// Kills of each sort that are measured.
+    #[arg(long, default_value_t = 200, requires = "measure")]
+    kills: u64,
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
@@ -81,7 +90,9 @@ fn main() -> ExitCode {
     // A panic of a machine is reported with its node and seed; the default message would only
     // repeat it.
     std::panic::set_hook(Box::new(|_| {}));
-    let ok = if args.reference {
+    let ok = if args.measure {
+        figures::print(&args)
+    } else if args.reference {
         reference(&args)
     } else if let (Some((from, to)), Some(inv)) = (args.seeds, args.until) {
         hunt(&args, from..to, inv)

@@ -16,6 +16,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod traffic;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +44,7 @@ use crate::tally::Tally;
 use crate::truth::Truth;
 
 pub use trace::Line;
+pub use traffic::Sent;
 pub use verdict::{Failure, Verdict};
 
 /// Inputs that wait for a paused process; what comes beyond is lost, as in the runtime's bounded
@@ -88,6 +90,8 @@ pub struct World {
     /// Answers to a script's calls, in a world that is told what to do.
     replies: Option<Vec<(u64, Reply)>>,
     stepping: Option<u16>,
+    /// What each node has sent, where somebody asks for it.
+    traffic: Option<Vec<Sent>>,
 }
 
 impl World {
@@ -151,6 +155,7 @@ impl World {
             lines: traced.then(Vec::new),
             replies: None,
             stepping: None,
+            traffic: None,
             case,
         }
     }

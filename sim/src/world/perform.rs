@@ -145,6 +145,9 @@ impl World {
         match effect {
             Effect::Send { to, msg, .. } => {
                 self.trace(host, || format!("-> {to} {msg:?}"));
+                if let Some(traffic) = &mut self.traffic {
+                    traffic[usize::from(host)].add(&msg);
+                }
                 let to = host_of(to);
                 if to < self.case.hosts() {
                     let cargo = Cargo::Message(msg);
