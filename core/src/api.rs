@@ -127,13 +127,15 @@ pub struct JobView {
     pub workflows: Vec<WorkflowView>,
 }
 
-/// News about a job, ordered by `seq` within the job; a later gate boot continues above.
+/// News about a job, ordered by `seq` within the job; a later owner of the job continues above.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Update {
     /// Its place.
     pub seq: u64,
     /// The job as of this update.
     pub view: Box<JobView>,
+    /// This gate ceased to own the job: no news, and nothing more comes from here. Ask again.
+    pub moved: bool,
 }
 
 /// What the gate knows of its cluster.

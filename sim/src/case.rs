@@ -82,14 +82,26 @@ impl Case {
     /// What `seed` draws, without some classes.
     pub fn drawn(seed: u64, without: &[Class]) -> Self {
         let streams = Streams::new(seed);
-        let classes = Class::of_seed(streams, without);
-        let mut top = streams.cursor(Stream::Topology, 0);
+        let mut top = streams.cursor(Stream::Topology, 2);
         let least = 1 + u16::from(Class::is_sparse(streams));
-        let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]).max(least);
+        let workers: &[u16] = match layout::REPLICATED {
+            true => &[1, 2, 3, 3, 4, 5, 5, 6, 8, 12, 20],
+            false => &[1, 2, 2, 3, 3, 4, 5, 6, 8],
+        };
+        let workers = top.pick(workers).max(least);
         let layout = match layout::REPLICATED {
             true => Layout::drawn(streams, workers),
             false => Layout::new(1, &[(1, workers)]),
         };
+        Self::of_layout(seed, without, layout)
+    }
+
+    /// What `seed` draws beside its layout.
+    pub fn of_layout(seed: u64, without: &[Class], layout: Layout) -> Self {
+        let streams = Streams::new(seed);
+        let classes = Class::of_seed(streams, without);
+        let mut top = streams.cursor(Stream::Topology, 0);
+        let least = 1 + u16::from(Class::is_sparse(streams));
         let workers = layout.all_workers().len();
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
@@ -273,6 +285,7 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
     gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
+    slow(&mut gate.consensus, top.pick(&[1, 1, 2, 4]));
     let mut manager = ManagerConfig::new(node_id(0), Layout::name(0));
     manager.lease = lease;
     manager.start_delay = ms(top, &[20, 100]);
@@ -281,7 +294,16 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.cores_wait = ms(top, &[20_000, 60_000]);
     manager.resend_after = ms(top, &[200, 500]);
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
+    slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
     (gate, manager)
+}
+
+/// A group whose members are far from each other takes longer timers.
+fn slow(consensus: &mut ConsensusConfig, factor: u32) {
+    consensus.heartbeat *= factor;
+    consensus.silence *= factor;
+    consensus.election_min *= factor;
+    consensus.election_max *= factor;
 }
 
 fn clocks(streams: Streams, classes: &[Class], layout: Layout, lease: LeaseConfig) -> Vec<Clock> {

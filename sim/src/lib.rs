@@ -17,6 +17,7 @@ pub mod hash;
 pub mod history;
 pub mod host;
 pub mod layout;
+pub mod measure;
 pub mod network;
 pub mod node;
 pub mod oracles;

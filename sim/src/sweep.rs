@@ -1,5 +1,7 @@
 //! A sweep of seeds: the table of what it saw, and whether it was vacuous.
 
+mod groups;
+
 use std::collections::BTreeMap;
 
 use hyperscale_core::invariant::Inv;
@@ -8,6 +10,7 @@ use hyperscale_core::report::JobStatus;
 use crate::case::Case;
 use crate::faults::Class;
 use crate::layout;
+use crate::sweep::groups::Groups;
 use crate::world::{Verdict, World};
 
 /// Below so many seeds the thresholds are printed and not enforced.
@@ -28,6 +31,8 @@ pub struct Sweep {
     pub parked: u64,
     /// Seeds in which a node recovered from its disk.
     pub recovered: u64,
+    /// What happened to groups.
+    pub groups: Groups,
     /// Requests in all.
     pub requests: u64,
     /// Events in all.
@@ -71,6 +76,7 @@ impl Sweep {
         self.reassigned += u64::from(verdict.reassigned > 0);
         self.parked += u64::from(verdict.parked.1 > 0);
         self.recovered += u64::from(verdict.recoveries > 0);
+        self.groups.add(verdict);
         self.requests += verdict.requests;
         self.events += verdict.events;
         self.time += verdict.time;
@@ -100,6 +106,7 @@ impl Sweep {
         self.reassigned += other.reassigned;
         self.parked += other.parked;
         self.recovered += other.recovered;
+        self.groups.merge(&other.groups);
         self.requests += other.requests;
         self.events += other.events;
         self.time += other.time;
@@ -133,6 +140,9 @@ impl Sweep {
             row("seeds with a recovery", self.recovered, share(10)),
         ];
         let drawn = |class: &&Class| layout::REPLICATED || !class.needs_groups();
+        if layout::REPLICATED {
+            rows.extend(self.groups.rows());
+        }
         for class in Class::ALL.iter().filter(drawn).filter(|class| !without.contains(class)) {
             let fired = self.classes.get(class).map_or(0, |(_, fired)| *fired);
             let what = format!("fault {} fired", class.id());

@@ -22,8 +22,6 @@ pub struct Tally {
     pub installs: u64,
     /// Changes of members chosen.
     pub changes: u64,
-    /// Submissions that are in a log more than once.
-    pub repeats: u64,
     /// Questions that reached a gate more than once.
     pub echoed_calls: u64,
     /// Crashes between two effects.

@@ -56,6 +56,15 @@ impl AnyNode {
         }
     }
 
+    /// Whether it leads its group.
+    pub fn leads(&self) -> bool {
+        match self {
+            AnyNode::Gate(node) => node.role().group().leads(),
+            AnyNode::Manager(node) => node.role().group().leads(),
+            AnyNode::Worker(_) => false,
+        }
+    }
+
     /// The last entry that it acts on; 0 for a worker.
     pub fn committed(&self) -> LogIndex {
         match self {

@@ -168,11 +168,12 @@ impl Client {
             }
             if after > before {
                 waits = Waits::new(self.patience);
-            }
-            let view = self.job(job).await?;
-            if view.terminal {
-                on_update(&view);
-                return Ok(());
+            } else {
+                let view = self.job(job).await?;
+                if view.terminal {
+                    on_update(&view);
+                    return Ok(());
+                }
             }
             waits.next(None, "the stream of updates ended early").await?;
         }

@@ -6,6 +6,7 @@ use hyperscale_core::ids::NodeId;
 use hyperscale_core::report::JobStatus;
 use hyperscale_runtime::api;
 use hyperscale_runtime::calls::Gate;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -209,7 +210,7 @@ async fn no_quorum_is_waited_out_at_another_gate_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn updates_that_come_again_are_shown_once() {
+async fn a_job_that_moves_is_resumed_where_it_went() {
     let first = fake::gate(|_, command| match command {
         Command::Watch { after: 0, .. } => {
             let updates =
@@ -234,4 +235,33 @@ async fn updates_that_come_again_are_shown_once() {
     let mut client = client(&[a, b], 20);
     client.follow("j17", |view| seen.push(view.status.clone())).await.expect("followed");
     assert_eq!(seen, ["submitted", "running", "running", "completed"]);
+}
+
+/// A server that gives these bytes to every connection.
+async fn speaking(text: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            let _ = stream.read(&mut asked).await;
+            let _ = stream.write_all(text.as_bytes()).await;
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn an_update_that_comes_again_is_shown_once() {
+    const STREAM: &str = "HTTP/1.0 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+        event: update\nid: 5\ndata: {\"id\":\"j1\",\"name\":\"\",\"status\":\"running\",\
+        \"terminal\":false,\"reason\":\"\",\"workflows\":[]}\n\n\
+        event: update\nid: 5\ndata: {\"id\":\"j1\",\"name\":\"\",\"status\":\"again\",\
+        \"terminal\":false,\"reason\":\"\",\"workflows\":[]}\n\n\
+        event: update\nid: 6\ndata: {\"id\":\"j1\",\"name\":\"\",\"status\":\"completed\",\
+        \"terminal\":true,\"reason\":\"\",\"workflows\":[]}\n\n";
+    let mut seen = Vec::new();
+    let mut client = client(&[speaking(STREAM).await], 20);
+    client.follow("j1", |view| seen.push(view.status.clone())).await.expect("followed");
+    assert_eq!(seen, ["running", "completed"]);
 }

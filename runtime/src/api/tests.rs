@@ -108,7 +108,7 @@ fn view(status: JobStatus) -> JobView {
 }
 
 fn update(seq: u64, status: JobStatus) -> Update {
-    Update { seq, view: Box::new(view(status)) }
+    Update { seq, view: Box::new(view(status)), moved: false }
 }
 
 #[tokio::test]

@@ -129,6 +129,10 @@ impl Feed {
     }
 
     fn push(&mut self, update: &Update) {
+        if update.moved {
+            self.ended = true;
+            return;
+        }
         if update.seq <= self.last || self.ended {
             return;
         }

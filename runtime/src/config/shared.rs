@@ -10,8 +10,9 @@ use serde::Deserialize;
 
 use crate::transport::Dial;
 
-/// The most that a worker's plan clock can follow its manager's.
-const DRIFT_PPM_MAX: u32 = 50_000;
+/// Plan time is slewed by 5 % at most: a fast and a slow clock, each off by more than this, would
+/// part faster than that. `(1 + d) / (1 - d) <= 1.05`.
+const DRIFT_PPM_MAX: u32 = 24_000;
 /// Other members that a node may be configured with.
 const PEERS_MAX: usize = 16;
 
@@ -84,7 +85,7 @@ impl LeaseFile {
             return Err(ConfigError {
                 field: "lease.drift_ppm",
                 value: self.drift_ppm.to_string(),
-                range: "0..=50000: plan time is slewed by 5 % at most",
+                range: "0..=24000: plan time is slewed by 5 % at most",
             });
         }
         let ttl = Duration::from_millis(self.ttl_ms);

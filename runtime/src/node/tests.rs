@@ -147,3 +147,24 @@ async fn a_worker_that_cannot_drain_leaves_when_patience_ends() {
     within(rig.beat(holds)).await;
     within(stopped).await.expect("joined").expect("ended all the same");
 }
+
+#[tokio::test]
+async fn a_node_with_peers_begins_no_group_by_itself() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().join("state");
+    let cluster = ClusterId::new(1);
+    let start = |peers: Vec<NodeId>| {
+        let mut config = ManagerConfig::new(MANAGER, "dc");
+        config.consensus.peers = peers;
+        start_manager(Seat::new(MANAGER), cluster, config, &state, &Options::default())
+    };
+    let error = start(vec![WORKER]).expect_err("not formed");
+    assert!(matches!(error, NodeError::Store(StoreError::Unformed { .. })), "{error}");
+    assert!(!state.exists(), "nothing was written");
+    let owner = Owner { cluster, role: RoleName::Manager, node: MANAGER };
+    let founding = crate::formation::Founding::Init;
+    let founded = crate::formation::found(&state, owner, founding).expect("founded");
+    let running = start(vec![WORKER]).expect("formed");
+    assert_eq!(running.hello.disk, founded.disk);
+    assert_eq!(running.hello.datacenter.as_deref(), Some("dc"));
+}

@@ -16,9 +16,10 @@ mod script;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod traffic;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
@@ -43,6 +44,7 @@ use crate::tally::Tally;
 use crate::truth::Truth;
 
 pub use trace::Line;
+pub use traffic::Sent;
 pub use verdict::{Failure, Verdict};
 
 /// Inputs that wait for a paused process; what comes beyond is lost, as in the runtime's bounded
@@ -77,6 +79,10 @@ pub struct World {
     reach: Reach,
     /// How far each node has acted on its group's log.
     acted: Vec<LogIndex>,
+    /// Who led each group last.
+    leaders: Vec<Option<u16>>,
+    /// Questions of clients that have reached a gate.
+    questions: BTreeSet<(u16, u64)>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
@@ -84,6 +90,8 @@ pub struct World {
     /// Answers to a script's calls, in a world that is told what to do.
     replies: Option<Vec<(u64, Reply)>>,
     stepping: Option<u16>,
+    /// What each node has sent, where somebody asks for it.
+    traffic: Option<Vec<Sent>>,
 }
 
 impl World {
@@ -138,6 +146,8 @@ impl World {
             told: 0,
             annals,
             reach: Reach::new(case.layout),
+            leaders: vec![None; case.layout.groups().count()],
+            questions: BTreeSet::new(),
             acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
@@ -145,6 +155,7 @@ impl World {
             lines: traced.then(Vec::new),
             replies: None,
             stepping: None,
+            traffic: None,
             case,
         }
     }
@@ -200,6 +211,7 @@ impl World {
             Cargo::Call(number, command) => {
                 let host = &self.hosts[usize::from(to)];
                 if host.node.is_some() {
+                    self.tally.echoed_calls += u64::from(!self.questions.insert((from, number)));
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));

@@ -79,8 +79,12 @@ impl World {
         let Some(node) = self.hosts[usize::from(host)].node.as_ref() else { return };
         let result =
             if checked { node.check().and_then(|()| node.check_all()) } else { node.check() };
+        let leads = node.leads();
         if let Err(violation) = result {
             self.fail(violation, Some(host));
+        }
+        if leads {
+            self.on_leads(host);
         }
         if checked {
             self.check_recovery(host);
@@ -141,6 +145,9 @@ impl World {
         match effect {
             Effect::Send { to, msg, .. } => {
                 self.trace(host, || format!("-> {to} {msg:?}"));
+                if let Some(traffic) = &mut self.traffic {
+                    traffic[usize::from(host)].add(&msg);
+                }
                 let to = host_of(to);
                 if to < self.case.hosts() {
                     let cargo = Cargo::Message(msg);
