@@ -174,6 +174,22 @@ impl Annals {
         LogIndex::new(self.groups[usize::from(group.0)].chosen.len() as u64)
     }
 
+    /// The members of a group by the newest chosen entry that names some, else the founders.
+    pub fn members(&self, group: Group) -> Membership {
+        let history = &self.groups[usize::from(group.0)];
+        let is_chosen = |(index, term): &(LogIndex, Term)| {
+            let chosen = place(*index).and_then(|at| history.chosen.get(at));
+            index.get() == 0 || chosen.is_some_and(|(chosen, _)| chosen == term)
+        };
+        let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
+        newest.map(|(_, members)| members.clone()).unwrap_or_default()
+    }
+
+    /// Whether some entry, chosen or not, or the founding names this disk a voter.
+    pub fn was_voter(&self, group: Group, disk: DiskId) -> bool {
+        self.groups[usize::from(group.0)].members.values().any(|members| members.is_voter(disk))
+    }
+
     /// The ballots that a disk recorded, oldest first.
     pub fn ballots(&self, host: u16) -> &[Ballot] {
         &self.disks[usize::from(host)].ballots
@@ -269,4 +285,119 @@ impl Annals {
 
 fn place(index: LogIndex) -> Option<usize> {
     index.get().checked_sub(1).map(|at| at as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyperscale_core::bounded::BoundedVec;
+    use hyperscale_core::gate::GateCommand;
+    use hyperscale_core::ids::{GroupId, JobId, NodeId};
+
+    fn member(host: u64) -> Member {
+        Member { node: NodeId::new(host + 1), disk: DiskId::new(host + 100) }
+    }
+
+    fn members(hosts: &[u64]) -> Membership {
+        let voters: Vec<Member> = hosts.iter().map(|host| member(*host)).collect();
+        let voters = BoundedVec::try_from(voters).unwrap_or_default();
+        Membership { voters, ..Membership::default() }
+    }
+
+    fn entry(term: u64, index: u64, says: u64) -> Record {
+        let before = JobId::new(says);
+        let payload = Payload::Command(GateCommand::Forget { before });
+        let (term, index) = (Term::new(term), LogIndex::new(index));
+        Record::Gate(Entry { term, index, origin: None, payload })
+    }
+
+    /// Three gates, the first of which founded the group of all.
+    fn annals() -> Annals {
+        let mut annals = Annals::new(Layout::new(3, &[]));
+        let formed = Record::Formed { group: GroupId::new(1), membership: members(&[0, 1, 2]) };
+        annals.on_append(0, 0, Lsn::new(1), &formed).unwrap();
+        annals
+    }
+
+    fn append(annals: &mut Annals, host: u16, lsn: u64, record: &Record) {
+        annals.on_append(lsn, host, Lsn::new(lsn), record).unwrap();
+    }
+
+    /// Disks are durable up to these records.
+    fn durable(lsns: [u64; 3]) -> impl Fn(Member) -> Option<(u16, Lsn)> {
+        move |member| {
+            let host = member.disk.get().checked_sub(100)?;
+            Some((host as u16, Lsn::new(*lsns.get(host as usize)?)))
+        }
+    }
+
+    #[test]
+    fn an_entry_is_chosen_when_a_majority_holds_it_durably() {
+        let mut annals = annals();
+        append(&mut annals, 0, 2, &entry(1, 1, 7));
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        let early = annals.clone().choose(0, durable([2, 1, 9])).unwrap_err();
+        assert_eq!(early.inv, Inv::QuorumConfigured);
+        let chosen = annals.choose(0, durable([2, 2, 0])).unwrap().unwrap();
+        assert_eq!(
+            (chosen.index, chosen.term, chosen.appended),
+            (LogIndex::new(1), Term::new(1), 2)
+        );
+        assert_eq!(annals.chosen(Group::GATES), LogIndex::new(1));
+        let unheld = annals.choose(0, durable([9, 9, 9])).unwrap_err();
+        assert_eq!(unheld.inv, Inv::LogMatching);
+    }
+
+    #[test]
+    fn a_disk_that_is_gone_counts_for_nothing() {
+        let mut annals = annals();
+        append(&mut annals, 0, 2, &entry(1, 1, 7));
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        let replaced =
+            |member: Member| durable([2, 2, 2])(member).filter(|_| member.disk != DiskId::new(101));
+        assert_eq!(annals.choose(0, replaced).unwrap_err().inv, Inv::QuorumConfigured);
+    }
+
+    #[test]
+    fn an_entry_truncates_what_follows_and_a_crash_brings_it_back() {
+        let mut annals = annals();
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        append(&mut annals, 1, 3, &entry(1, 2, 8));
+        append(&mut annals, 1, 4, &entry(2, 1, 9));
+        let term = |annals: &Annals, index| annals.term_on(1, LogIndex::new(index));
+        assert_eq!((term(&annals, 1), term(&annals, 2)), (Some(Term::new(2)), None));
+        annals.on_booted(1, Lsn::new(3));
+        assert_eq!(term(&annals, 1), Some(Term::new(1)));
+        assert_eq!(term(&annals, 2), Some(Term::new(1)));
+    }
+
+    #[test]
+    fn two_entries_of_one_place_and_term_are_seen_and_so_is_a_lost_one() {
+        let mut annals = annals();
+        append(&mut annals, 0, 2, &entry(1, 1, 7));
+        let other = annals.clone().on_append(3, 1, Lsn::new(2), &entry(1, 1, 8)).unwrap_err();
+        assert_eq!(other.inv, Inv::LogMatching);
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        append(&mut annals, 2, 2, &entry(2, 1, 8));
+        annals.choose(0, durable([2, 2, 2])).unwrap();
+        annals.compare(1, LogIndex::new(1)).unwrap();
+        let lost = annals.compare(2, LogIndex::new(1)).unwrap_err();
+        assert_eq!(lost.inv, Inv::LogMatching);
+    }
+
+    #[test]
+    fn the_newest_members_of_the_own_log_count() {
+        let mut annals = annals();
+        let payload = Payload::Membership(members(&[0]));
+        let (term, index) = (Term::new(1), LogIndex::new(1));
+        let alone = Record::Gate(Entry { term, index, origin: None, payload });
+        append(&mut annals, 0, 2, &alone);
+        assert_eq!(annals.members_on(0, Group::GATES).voters.len(), 1);
+        assert_eq!(annals.members_on(1, Group::GATES).voters.len(), 3);
+        assert_eq!(annals.members(Group::GATES).voters.len(), 3);
+        assert!(annals.choose(0, durable([2, 0, 0])).unwrap().is_some());
+        assert_eq!(annals.members(Group::GATES).voters.len(), 1);
+        assert!(annals.was_voter(Group::GATES, DiskId::new(101)));
+        assert!(!annals.was_voter(Group::GATES, DiskId::new(103)));
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyperscale_core::config::{
     DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
 };
+use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
@@ -81,14 +82,26 @@ impl Case {
     /// What `seed` draws, without some classes.
     pub fn drawn(seed: u64, without: &[Class]) -> Self {
         let streams = Streams::new(seed);
-        let classes = Class::of_seed(streams, without);
-        let mut top = streams.cursor(Stream::Topology, 0);
+        let mut top = streams.cursor(Stream::Topology, 2);
         let least = 1 + u16::from(Class::is_sparse(streams));
-        let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]).max(least);
+        let workers: &[u16] = match layout::REPLICATED {
+            true => &[1, 2, 3, 3, 4, 5, 5, 6, 8, 12, 20],
+            false => &[1, 2, 2, 3, 3, 4, 5, 6, 8],
+        };
+        let workers = top.pick(workers).max(least);
         let layout = match layout::REPLICATED {
             true => Layout::drawn(streams, workers),
             false => Layout::new(1, &[(1, workers)]),
         };
+        Self::of_layout(seed, without, layout)
+    }
+
+    /// What `seed` draws beside its layout.
+    pub fn of_layout(seed: u64, without: &[Class], layout: Layout) -> Self {
+        let streams = Streams::new(seed);
+        let classes = Class::of_seed(streams, without);
+        let mut top = streams.cursor(Stream::Topology, 0);
+        let least = 1 + u16::from(Class::is_sparse(streams));
         let workers = layout.all_workers().len();
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
@@ -195,7 +208,12 @@ impl Case {
             name: Layout::name(datacenter),
             managers: self.layout.managers(datacenter).map(node_id).collect(),
         });
-        GateConfig { node: node_id(host), datacenters: datacenters.collect(), ..self.gate.clone() }
+        GateConfig {
+            node: node_id(host),
+            datacenters: datacenters.collect(),
+            consensus: self.consensus(host, &self.gate.consensus),
+            ..self.gate.clone()
+        }
     }
 
     /// The configuration of the manager at this place of a datacenter.
@@ -203,8 +221,17 @@ impl Case {
         ManagerConfig {
             node: node_id(host),
             datacenter: Layout::name(datacenter),
+            consensus: self.consensus(host, &self.manager.consensus),
             ..self.manager.clone()
         }
+    }
+
+    /// What a member knows of its group from the start.
+    fn consensus(&self, host: u16, common: &ConsensusConfig) -> ConsensusConfig {
+        let group = self.layout.group_of(host);
+        let members = group.map(|group| self.layout.members(group)).unwrap_or_default();
+        let peers = members.filter(|member| *member != host).map(node_id).collect();
+        ConsensusConfig { peers, drift_ppm: self.lease.drift_ppm, ..common.clone() }
     }
 
     /// The configuration of the worker at this place of a datacenter.
@@ -237,6 +264,15 @@ impl Case {
         (bound.as_nanos() * 1_000_000 / slow) as u64
     }
 
+    /// How long, in true nanoseconds, after the faults stop every group has one leader that all of
+    /// its members know. A member that joins or lost its disk has to catch up first.
+    pub fn agreement_bound(&self) -> u64 {
+        let slowest = |config: &ConsensusConfig| config.election_max * 20 + config.heartbeat * 40;
+        let bound = slowest(&self.gate.consensus).max(slowest(&self.manager.consensus));
+        let delay = Duration::from_nanos(self.weather.delay_max) * 200;
+        (bound + delay).as_nanos() as u64 * 2
+    }
+
     /// The largest deviation of a clock of this case or its configuration, millionths.
     pub fn worst_drift_ppm(&self) -> u32 {
         let clocks = self.clocks.iter().map(|clock| clock.drift_ppm.unsigned_abs()).max();
@@ -249,6 +285,7 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
     gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
+    slow(&mut gate.consensus, top.pick(&[1, 1, 2, 4]));
     let mut manager = ManagerConfig::new(node_id(0), Layout::name(0));
     manager.lease = lease;
     manager.start_delay = ms(top, &[20, 100]);
@@ -257,7 +294,16 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.cores_wait = ms(top, &[20_000, 60_000]);
     manager.resend_after = ms(top, &[200, 500]);
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
+    slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
     (gate, manager)
+}
+
+/// A group whose members are far from each other takes longer timers.
+fn slow(consensus: &mut ConsensusConfig, factor: u32) {
+    consensus.heartbeat *= factor;
+    consensus.silence *= factor;
+    consensus.election_min *= factor;
+    consensus.election_max *= factor;
 }
 
 fn clocks(streams: Streams, classes: &[Class], layout: Layout, lease: LeaseConfig) -> Vec<Clock> {

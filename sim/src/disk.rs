@@ -71,6 +71,19 @@ impl Disk {
         }
     }
 
+    /// Writes the first record of an empty disk, as an operator does before the first start.
+    ///
+    /// # Errors
+    /// In words; the disk is of no use then.
+    pub fn format(&mut self, record: &Record) -> Result<(), String> {
+        let last = self.open()?.last;
+        self.append(last.next(), record)?;
+        self.begin_sync();
+        self.end_sync();
+        self.crash(Fate::Kept);
+        Ok(())
+    }
+
     /// Reads what is durable, changes nothing.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! Who stands where: gates first, then the managers of every datacenter, then the workers of every
 //! datacenter.
 //!
-//! A place is an index over all nodes; node ids follow from it (`case::node_id`). A replicated group
-//! is the gates, or the managers of one datacenter.
+//! A place is an index over all nodes; node ids follow from it (`case::node_id`). A replicated
+//! group is the gates, or the managers of one datacenter.
 
 use std::ops::Range;
 

@@ -41,6 +41,10 @@ struct Args {
     /// before it. With seed-determinism every seed runs twice.
     #[arg(long, value_name = "ORACLE", value_parser = promise, requires = "seeds")]
     until: Option<Inv>,
+    /// Print the trace hash of every seed of a sweep and nothing else, so that two builds can be
+    /// compared.
+    #[arg(long, requires = "seeds", conflicts_with = "until")]
+    hash_only: bool,
     /// Print every event.
     #[arg(long)]
     trace: bool,
@@ -92,6 +96,8 @@ fn main() -> ExitCode {
         reference(&args)
     } else if let (Some((from, to)), Some(inv)) = (args.seeds, args.until) {
         hunt(&args, from..to, inv)
+    } else if let (Some((from, to)), true) = (args.seeds, args.hash_only) {
+        hashes(&args, from..to)
     } else if let Some((from, to)) = args.seeds {
         sweep(&args, from, to)
     } else {
@@ -149,6 +155,15 @@ fn one(args: &Args, seed: u64) -> bool {
         );
     }
     verdict.is_ok() && same
+}
+
+/// One line per seed: its number and its hash.
+fn hashes(args: &Args, seeds: Range<u64>) -> bool {
+    for seed in seeds {
+        let (verdict, _) = run(Case::drawn(seed, &args.without), false);
+        println!("{seed} {:016x}", verdict.hash);
+    }
+    true
 }
 
 /// Prints the card of a failure, after replaying the seed with its trace.

@@ -97,6 +97,11 @@ impl AnyNode {
         each!(self, node => node.role().ledger_digest())
     }
 
+    /// Whether it may be ended without harm after `Input::Drain`.
+    pub fn is_drained(&self) -> bool {
+        each!(self, node => node.role().is_drained())
+    }
+
     /// The newest append.
     pub fn appended(&self) -> Lsn {
         each!(self, node => node.appended())

@@ -24,10 +24,8 @@ pub struct GroupView {
     pub committed: LogIndex,
     /// The last entry of its log.
     pub last: LogIndex,
-    /// Voters, and how many of them make a majority.
-    pub voters: (usize, usize),
-    /// A digest of the members.
-    pub members: u64,
+    /// Members that count and members that do not.
+    pub members: (usize, usize),
 }
 
 macro_rules! view {
@@ -43,8 +41,7 @@ macro_rules! view {
             leads: group.leads(),
             committed: group.committed(),
             last: group.last(),
-            voters: (members.voters.len(), members.quorum()),
-            members: hyperscale_core::digest::of(members),
+            members: (members.voters.len(), members.learners.len()),
         }
     }};
 }
@@ -56,6 +53,15 @@ impl AnyNode {
             AnyNode::Gate(node) => Some(view!(node.role().group())),
             AnyNode::Manager(node) => Some(view!(node.role().group())),
             AnyNode::Worker(_) => None,
+        }
+    }
+
+    /// Whether it leads its group.
+    pub fn leads(&self) -> bool {
+        match self {
+            AnyNode::Gate(node) => node.role().group().leads(),
+            AnyNode::Manager(node) => node.role().group().leads(),
+            AnyNode::Worker(_) => false,
         }
     }
 

@@ -33,9 +33,9 @@ impl Api {
         &self.handle
     }
 
-    /// A document, if it is to be had.
+    /// A document, if it is to be had soon.
     pub(crate) fn document(&self, url: &str) -> Option<Value> {
-        let request = self.client.get(url);
+        let request = self.client.get(url).timeout(Duration::from_millis(500));
         let (tell, told) = std::sync::mpsc::channel();
         self.handle.spawn(async move {
             let found = async { request.send().await.ok()?.json().await.ok() }.await;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use sim::scenario::load::datacenter;
-use sim::scenario::{DRIFT_PPM, Load, Node, REPLACE_WAIT, RESULT_GRACE, TTL, Topology};
+use sim::scenario::{DRIFT_PPM, Group, Load, Node, REPLACE_WAIT, RESULT_GRACE, TTL, Topology};
 
 /// The number of a node in every file.
 pub(crate) fn number(node: Node) -> u64 {
@@ -17,8 +17,19 @@ pub(crate) fn number(node: Node) -> u64 {
     }
 }
 
-/// Where everybody listens: gates for clients, managers for gates and workers.
-pub(crate) type Places = BTreeMap<Node, SocketAddr>;
+/// Where everybody listens.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Gates for clients.
+    pub(crate) api: BTreeMap<Node, SocketAddr>,
+    /// Gates for gates; managers for managers, gates and workers.
+    pub(crate) nodes: BTreeMap<Node, SocketAddr>,
+}
+
+/// The node of this number among these.
+pub(crate) fn numbered(topology: Topology, wanted: u64) -> Option<Node> {
+    topology.nodes().into_iter().find(|node| number(*node) == wanted)
+}
 
 /// A node's file.
 pub(crate) fn config(topology: Topology, node: Node, places: &Places, dir: &Path) -> String {
@@ -30,9 +41,16 @@ pub(crate) fn config(topology: Topology, node: Node, places: &Places, dir: &Path
             let _ = write!(
                 text,
                 "state_dir = {state:?}\napi = \"{}\"\nresult_grace_ms = {}\n",
-                places[&node],
+                places.api[&node],
                 RESULT_GRACE.as_millis()
             );
+            if topology.gates > 1 {
+                let listen = places.nodes[&node];
+                let gates = topology.members(Group::Gates).into_iter();
+                let gates: Vec<String> = gates.map(|gate| gate_peer(gate, places)).collect();
+                let gates = gates.join(", ");
+                let _ = write!(text, "listen = \"{listen}\"\npeers = [{gates}]\n");
+            }
             for dc in 0..topology.datacenters {
                 let managers = peers(topology.managers_of(dc), places);
                 let name = datacenter(dc);
@@ -45,9 +63,13 @@ pub(crate) fn config(topology: Topology, node: Node, places: &Places, dir: &Path
                 "state_dir = {state:?}\ndatacenter = {:?}\nlisten = \"{}\"\n\
                  replace_wait_ms = {}\n{lease}",
                 datacenter(dc),
-                places[&node],
+                places.nodes[&node],
                 REPLACE_WAIT.as_millis()
             );
+            if topology.managers > 1 {
+                let managers = peers(topology.managers_of(dc), places);
+                let _ = writeln!(text, "peers = {managers}");
+            }
         }
         Node::Worker(dc, _) => {
             let managers = peers(topology.managers_of(dc), places);
@@ -59,8 +81,13 @@ pub(crate) fn config(topology: Topology, node: Node, places: &Places, dir: &Path
 }
 
 fn peers(nodes: impl Iterator<Item = Node>, places: &Places) -> String {
-    let peer = |node| format!("{{node = {}, addr = \"{}\"}}", number(node), places[&node]);
+    let peer = |node| format!("{{node = {}, addr = \"{}\"}}", number(node), places.nodes[&node]);
     format!("[{}]", nodes.map(peer).collect::<Vec<_>>().join(", "))
+}
+
+fn gate_peer(gate: Node, places: &Places) -> String {
+    let (addr, api) = (places.nodes[&gate], places.api[&gate]);
+    format!("{{node = {}, addr = \"{addr}\", api = \"{api}\"}}", number(gate))
 }
 
 /// A load as the text of a plan whose workflow is called like the key.

@@ -1,18 +1,18 @@
 //! Scenarios on real processes: the production binaries, killed, stopped and cut off by the means
 //! of the operating system, and a target server that writes down what reaches it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sim::scenario::{
-    Answer, Arrival, Cluster, Found, Group, JobNumber, Node, Question, Ticket, Topology,
+    Answer, Arrival, Cluster, Found, Group, JobNumber, Node, Question, Ticket, Topology, ensure,
 };
 use tokio::runtime::Runtime;
 
@@ -49,9 +49,7 @@ impl Real {
         let network = Network::new(topology);
         let runtime = runtime_in(&network);
         let target = Target::start(runtime.handle(), network.hub());
-        let listening = topology.nodes().into_iter();
-        let listening = listening.filter(|node| !matches!(node, Node::Worker(..)));
-        let places = listening.map(|node| (node, place(&network, node))).collect();
+        let places = places(&network, topology);
         let mut cluster = Self {
             topology,
             processes: BTreeMap::new(),
@@ -69,11 +67,52 @@ impl Real {
             let text = files::config(topology, node, &cluster.places, cluster.dir.path());
             fs::write(cluster.file(node, "toml"), text).unwrap();
         }
+        let datacenters = (0..topology.datacenters).map(Group::Managers);
+        for group in datacenters.chain([Group::Gates]) {
+            cluster.form(group);
+        }
         for node in topology.nodes() {
             cluster.start(node);
         }
         cluster.ready();
         cluster
+    }
+
+    /// A group of one forms by itself.
+    fn form(&self, group: Group) {
+        let members = self.topology.members(group);
+        for (n, node) in members.iter().enumerate().filter(|_| members.len() > 1) {
+            self.founded(*node, &[if n == 0 { "init" } else { "join" }]).unwrap();
+        }
+    }
+
+    /// Writes the first record of a node that does not run.
+    fn founded(&self, node: Node, how: &[&str]) -> Found {
+        let mut command = Command::new(CLI);
+        command.arg("cluster").args(how).arg("--config").arg(self.file(node, "toml"));
+        let output = command.output().unwrap();
+        ensure(output.status.success(), || format!("cluster {how:?} of {node}: {output:?}"))
+    }
+
+    /// The disk that a node's journal names.
+    fn disk(&self, node: Node) -> Option<String> {
+        let mut command = Command::new(CLI);
+        command.args(["cluster", "show", "--config"]).arg(self.file(node, "toml"));
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let (_, after) = text.lines().next()?.split_once(", disk ")?;
+        after.split(',').next().map(str::to_owned)
+    }
+
+    /// Whether every member of a group votes, as its journals say.
+    fn is_whole(&self, group: Group) -> bool {
+        let members = self.topology.members(group);
+        let votes = |node: &Node| {
+            let mut command = Command::new(CLI);
+            command.args(["cluster", "show", "--config"]).arg(self.file(*node, "toml"));
+            let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+            text.lines().filter(|line| line.starts_with("voter ")).count() == members.len()
+        };
+        members.len() == 1 || members.iter().all(votes)
     }
 
     /// Whether links can be cut.
@@ -110,6 +149,12 @@ impl Real {
 
     fn ready(&self) {
         let limit = Duration::from_secs(20);
+        let datacenters = (0..self.topology.datacenters).map(Group::Managers);
+        for group in datacenters.chain([Group::Gates]) {
+            until(&format!("every member of {group:?} votes"), limit, || {
+                self.is_whole(group).then_some(())
+            });
+        }
         for gate in self.topology.members(Group::Gates) {
             let wanted = u64::from(self.topology.workers);
             until(&format!("{gate} knows every worker\n{}", self.logs()), limit, || {
@@ -126,8 +171,15 @@ impl Real {
         self.api.document(&format!("{}/v1/cluster", self.url(gate)))
     }
 
+    /// The cluster as every gate that answers sees it.
+    fn views(&mut self) -> Vec<Value> {
+        let gates = self.topology.members(Group::Gates).into_iter();
+        let up: Vec<Node> = gates.filter(|gate| self.is_up(*gate)).collect();
+        up.into_iter().filter_map(|gate| self.view(gate)).collect()
+    }
+
     fn url(&self, gate: Node) -> String {
-        format!("http://{}", self.places[&gate])
+        format!("http://{}", self.places.api[&gate])
     }
 
     fn file(&self, node: Node, kind: &str) -> PathBuf {
@@ -178,12 +230,30 @@ impl Cluster for Real {
 
     fn leader_of(&mut self, group: Group) -> Option<Node> {
         let members = self.topology.members(group);
-        let [only] = members.as_slice() else { return None };
-        self.is_up(*only).then_some(*only)
+        if let [only] = members.as_slice() {
+            return self.is_up(*only).then_some(*only);
+        }
+        let views = self.views();
+        let leaders = views.iter().filter_map(|view| match group {
+            Group::Gates => view["leader"].as_u64(),
+            Group::Managers(dc) => view["datacenters"][usize::from(dc)]["leader"].as_u64(),
+        });
+        let leaders: BTreeSet<u64> = leaders.collect();
+        let leader = files::numbered(self.topology, *leaders.first()?)?;
+        (leaders.len() == 1 && self.is_up(leader)).then_some(leader)
     }
 
+    /// The gate whose session has live jobs: scenarios ask while there is one job.
     fn owner_of(&mut self, _job: JobNumber) -> Option<Node> {
-        (self.topology.gates == 1).then_some(Node::Gate(0))
+        if self.topology.gates == 1 {
+            return Some(Node::Gate(0));
+        }
+        let views = self.views();
+        let sessions = views.iter().filter_map(|view| view["sessions"].as_array()).flatten();
+        let owners = sessions.filter(|session| session["jobs"].as_u64() > Some(0));
+        let owners: BTreeSet<u64> = owners.filter_map(|one| one["gate"].as_u64()).collect();
+        let owner = files::numbered(self.topology, *owners.first()?)?;
+        (owners.len() == 1 && self.is_up(owner)).then_some(owner)
     }
 
     fn is_up(&mut self, node: Node) -> bool {
@@ -225,7 +295,11 @@ impl Cluster for Real {
     }
 
     fn replace(&mut self, node: Node) -> Found {
-        Err(format!("{node} cannot be replaced"))
+        let Some(old) = self.disk(node) else { return Err(format!("{node} has no disk")) };
+        fs::remove_dir_all(self.dir.path().join(node.to_string())).unwrap();
+        self.founded(node, &["replace", "--disk", &old])?;
+        self.start(node);
+        Ok(())
     }
 
     fn cut(&mut self, from: Node, to: Node) {
@@ -266,9 +340,24 @@ fn runtime_in(network: &Network) -> Runtime {
     std::thread::scope(|scope| scope.spawn(build).join().unwrap())
 }
 
-/// Where a node listens. In a namespace of its own every port is free.
-fn place(network: &Network, node: Node) -> SocketAddr {
-    let addr = network.addr(node);
-    let port = if network.has_cuts() { 7_400 } else { free_port_of(addr) };
-    SocketAddr::new(addr, port)
+/// Where nodes listen. In a namespace of its own a node has every port to itself.
+fn places(network: &Network, topology: Topology) -> Places {
+    let place = |node: Node, own: u16| {
+        let addr = network.addr(node);
+        SocketAddr::new(addr, if network.has_cuts() { own } else { free_port_of(addr) })
+    };
+    let mut places = Places::default();
+    for node in topology.nodes() {
+        match node {
+            Node::Gate(_) => {
+                places.api.insert(node, place(node, 7_400));
+                places.nodes.insert(node, place(node, 7_401));
+            }
+            Node::Manager(..) => {
+                places.nodes.insert(node, place(node, 7_401));
+            }
+            Node::Worker(..) => {}
+        }
+    }
+    places
 }

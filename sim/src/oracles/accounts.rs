@@ -131,7 +131,7 @@ impl Oracle for TotalsExact {
                 }
             }
             (Record::Gate(entry), None) => match entry.command() {
-                Some(GateCommand::Place { part, datacenter }) => {
+                Some(GateCommand::Place { part, datacenter, .. }) => {
                     if let Some(datacenter) = view.case.layout.named(datacenter) {
                         self.offers.insert((*part, entry.index), datacenter);
                     }

@@ -117,8 +117,8 @@ impl FirstConfirmAlone {
         Ok(())
     }
 
-    /// A confirmation of `run` that may not have expired. One of the same manager is judged by that
-    /// manager's clock, with the wait computed here, too; one of another manager by true time,
+    /// A confirmation of `run` that may not have expired. One of the same manager is judged by its
+    /// clock, with the wait computed here, too; one of another manager by true time,
     /// which is only of use while clocks keep their bound.
     fn unexpired(&self, view: &View<'_>, own: (u16, Instant), run: &Assigned) -> Option<Grant> {
         let lease = view.case.lease;
@@ -134,7 +134,8 @@ impl FirstConfirmAlone {
     }
 }
 
-/// Fences of a shard that a manager names rise, and no worker's life obeys a lower one than it has seen.
+/// Fences of a shard that a manager names rise, and no worker's life obeys a lower one than it
+/// has seen.
 #[derive(Debug, Default)]
 pub(super) struct FenceMonotonic {
     /// By life of a manager: another may not have heard of the newest yet.

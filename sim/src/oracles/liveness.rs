@@ -102,15 +102,6 @@ pub fn leftover(view: &View<'_>) -> Option<String> {
             return Some(format!("manager {host} is not idle"));
         }
     }
-    for group in layout.groups() {
-        let leads = |host: u16| {
-            let node = view.hosts[usize::from(host)].node.as_ref();
-            node.and_then(|node| node.group()).is_some_and(|group| group.leads)
-        };
-        if !layout.members(group).any(leads) {
-            return Some(format!("{group:?} has no leader"));
-        }
-    }
     for host in layout.all_workers() {
         let place = &view.hosts[usize::from(host)];
         let Some(worker) = place.node.as_ref().and_then(|node| node.worker()) else { continue };

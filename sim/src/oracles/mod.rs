@@ -5,14 +5,19 @@
 //! everything else holds there.
 
 mod accounts;
+mod ballots;
 mod cancel;
 mod gate_jobs;
 mod issuance;
 mod leases;
+mod linear;
 mod liveness;
 mod loss;
+mod minority;
+mod parts;
 mod persist_first;
 mod promises;
+mod replicas;
 mod resources;
 mod resume;
 mod shares;
@@ -22,7 +27,7 @@ use std::fmt;
 
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
-use hyperscale_core::ids::{LogIndex, Lsn};
+use hyperscale_core::ids::{CallId, LogIndex, Lsn};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::Manager;
@@ -33,9 +38,11 @@ use crate::faults::Class;
 use crate::host::Host;
 use crate::layout::Group;
 use crate::patron::Patron;
+use crate::reach::Reach;
 use crate::truth::Truth;
 
 pub use liveness::leftover;
+pub use replicas::disagreement;
 
 /// What an oracle may read.
 pub struct View<'a> {
@@ -47,6 +54,8 @@ pub struct View<'a> {
     pub hosts: &'a [Host],
     /// What engines really did.
     pub truth: &'a Truth,
+    /// Which gates are cut off.
+    pub reach: &'a Reach,
     /// What is in the groups' logs.
     pub annals: &'a Annals,
     /// Every client.
@@ -109,6 +118,11 @@ pub enum Seen<'a> {
         /// Which node.
         host: u16,
     },
+    /// A node has another disk, which is empty.
+    Wiped {
+        /// Which node.
+        host: u16,
+    },
     /// A process started from its disk.
     Booted {
         /// Which node.
@@ -130,6 +144,13 @@ pub enum Seen<'a> {
         /// The last entry.
         index: LogIndex,
     },
+    /// A client's question reached a gate.
+    Called {
+        /// Which gate.
+        host: u16,
+        /// The question.
+        call: CallId,
+    },
     /// Time passed.
     Looked,
     /// The case is over.
@@ -149,7 +170,7 @@ impl Wants {
     pub const LEFT: Wants = Wants(4);
     /// `Stepped`.
     pub const STEPPED: Wants = Wants(8);
-    /// `Crashed` and `Booted`.
+    /// `Crashed`, `Wiped` and `Booted`.
     pub const LIVES: Wants = Wants(16);
     /// `Looked`.
     pub const LOOKED: Wants = Wants(32);
@@ -159,6 +180,8 @@ impl Wants {
     pub const COMMITTED: Wants = Wants(128);
     /// `Applied`.
     pub const APPLIED: Wants = Wants(256);
+    /// `Called`.
+    pub const CALLED: Wants = Wants(512);
 
     /// Both.
     pub const fn and(self, other: Wants) -> Wants {
@@ -173,11 +196,12 @@ impl Seen<'_> {
             Seen::Durable { .. } => 1,
             Seen::Left { .. } => 2,
             Seen::Stepped { .. } => 3,
-            Seen::Crashed { .. } | Seen::Booted { .. } => 4,
+            Seen::Crashed { .. } | Seen::Wiped { .. } | Seen::Booted { .. } => 4,
             Seen::Looked => 5,
             Seen::Over => 6,
             Seen::Committed { .. } => 7,
             Seen::Applied { .. } => 8,
+            Seen::Called { .. } => 9,
         }
     }
 }
@@ -205,7 +229,7 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    by_kind: [Vec<usize>; 9],
+    by_kind: [Vec<usize>; 10],
 }
 
 impl Panel {
@@ -237,10 +261,20 @@ impl Panel {
             Box::new(liveness::TerminalEventually::default()),
             Box::new(liveness::CleanSlate::default()),
             Box::new(resume::LoadResumes::default()),
+            Box::new(ballots::LeaderPerTerm::default()),
+            Box::new(ballots::VoteDurable::default()),
+            Box::new(ballots::IdentityOnce::default()),
+            Box::new(ballots::WipedNeverVotes::default()),
+            Box::new(replicas::LedgerEqual::default()),
+            Box::new(replicas::ForwardOnce::default()),
+            Box::new(replicas::Converge::default()),
+            Box::new(parts::PartPlacedOnce::default()),
+            Box::new(linear::LedgerLinear::default()),
+            Box::new(minority::MinorityRefuses::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
-        let mut by_kind: [Vec<usize>; 9] = Default::default();
+        let mut by_kind: [Vec<usize>; 10] = Default::default();
         for (place, oracle) in oracles.iter().enumerate() {
             for (kind, list) in by_kind.iter_mut().enumerate() {
                 if oracle.wants().0 >> kind & 1 == 1 {

@@ -30,6 +30,9 @@ impl Oracle for JournalTail {
             Seen::Durable { host, lsn } => {
                 self.durable.insert(*host, *lsn);
             }
+            Seen::Wiped { host } => {
+                self.durable.remove(host);
+            }
             Seen::Booted { host, last } => {
                 let durable = self.durable.entry(*host).or_default();
                 self.judged += u64::from(durable.get() > 0);

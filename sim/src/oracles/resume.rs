@@ -138,7 +138,10 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
         }
         Fault::Pause { host, .. } if layout.is_gate(*host) => true,
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
-        Fault::Heal { .. } => true,
+        Fault::Behead { group, down, .. } => group.datacenter().is_none() || !touches(*at, *down),
+        Fault::Replace { down, .. } => !touches(*at, *down),
+        Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
+        Fault::Heal { .. } | Fault::Leave { .. } => true,
         // A slow or failing sync strikes at the next sync, whenever that is.
         Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => {
             !layout.is_manager(*host) || *at > until

@@ -29,6 +29,19 @@ pub fn running_job(cluster: &mut dyn Cluster) -> Found {
     ensure(refused, || format!("a cancel after the end is answered by {again:?}"))
 }
 
+/// A job that runs in two datacenters is cancelled in both.
+pub fn two_datacenters(cluster: &mut dyn Cluster) -> Found {
+    let key = "cancel-two";
+    let load = Load { datacenters: 2, ..LOAD };
+    let job = submitted(cluster, key, &load)?;
+    running(cluster, key, 400)?;
+    cancelled(cluster, job)?;
+    let outcome = ended(cluster, job, LIMIT)?;
+    judge(cluster, key, &load, &outcome)?;
+    ensure(outcome.status == JobStatus::Cancelled, || format!("not cancelled: {outcome:?}"))?;
+    silent_after(cluster, key)
+}
+
 /// No worker hears its managers or is heard: the load ends by itself when confirmations do.
 pub fn workers_cut_off(cluster: &mut dyn Cluster) -> Found {
     let key = "cancel-cut-off";

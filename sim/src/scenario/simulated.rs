@@ -11,7 +11,7 @@ use hyperscale_core::report::{JobResult, LossKind};
 
 use super::{
     Answer, Arrival, Cluster, DRIFT_PPM, Found, Group, JobNumber, Node, Outcome, Question,
-    REPLACE_WAIT, RESULT_GRACE, Scenario, TTL, Ticket, Topology,
+    REPLACE_WAIT, RESULT_GRACE, Scenario, TTL, Ticket, Topology, ensure,
 };
 use crate::case::Case;
 use crate::clock::Clock;
@@ -22,6 +22,8 @@ use crate::world::World;
 
 /// How long a gate may take to answer.
 const SILENT_AFTER: Duration = Duration::from_secs(5);
+/// How long groups may take to form.
+const FORMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// A simulated cluster.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ pub struct Simulated {
 /// What it found wrong, with the last events before that.
 pub fn simulate(scenario: &Scenario) -> Found<Vec<String>> {
     let mut cluster = Simulated::new(scenario.topology);
-    match (scenario.run)(&mut cluster) {
+    match cluster.formed().and_then(|()| (scenario.run)(&mut cluster)) {
         Ok(()) => Ok(cluster.notes),
         Err(wrong) => Err(format!("{wrong}\n{}", cluster.last_events())),
     }
@@ -59,6 +61,32 @@ impl Simulated {
         }
     }
 
+    /// Waits until every member of every group votes.
+    ///
+    /// # Errors
+    /// That takes too long, or a promise was broken.
+    pub fn formed(&mut self) -> Found {
+        let deadline = self.now() + FORMED_WITHIN;
+        let topology = self.topology;
+        let groups = || (0..topology.datacenters).map(Group::Managers).chain([Group::Gates]);
+        while !groups().all(|group| self.is_whole(group)) {
+            ensure(self.now() < deadline, || "the groups do not form".to_owned())?;
+            self.pass(Duration::from_millis(100))?;
+        }
+        Ok(())
+    }
+
+    fn is_whole(&self, group: Group) -> bool {
+        let members = self.topology.members(group);
+        let votes = |node: &Node| {
+            let Some(process) = &self.world.host(self.place(*node)).node else { return false };
+            let gate = process.gate().map(|gate| gate.group().membership());
+            let manager = process.manager().map(|manager| manager.group().membership());
+            gate.or(manager).is_some_and(|known| known.voters.len() == members.len())
+        };
+        members.iter().all(votes) && members.iter().any(|node| self.leads(*node))
+    }
+
     fn place(&self, node: Node) -> u16 {
         let nodes = self.topology.nodes();
         nodes.iter().position(|other| *other == node).unwrap_or(nodes.len()) as u16
@@ -69,9 +97,8 @@ impl Simulated {
     }
 
     fn leads(&self, node: Node) -> bool {
-        let Some(process) = &self.world.host(self.place(node)).node else { return false };
-        process.gate().is_some_and(|gate| gate.leads())
-            || process.manager().is_some_and(|manager| manager.leads())
+        let process = self.world.host(self.place(node)).node.as_ref();
+        process.and_then(|process| process.group()).is_some_and(|view| view.leads)
     }
 
     fn last_events(&self) -> String {
@@ -198,11 +225,11 @@ impl Cluster for Simulated {
     }
 
     fn drain(&mut self, node: Node) {
-        self.kill(node);
+        self.world.ask_to_leave(self.place(node));
     }
 
     fn replace(&mut self, node: Node) -> Found {
-        Err(format!("{node} cannot be replaced"))
+        self.world.replace_disk(self.place(node))
     }
 
     fn cut(&mut self, from: Node, to: Node) {
@@ -256,6 +283,7 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::NotReady => "not-ready",
         Refusal::Draining => "draining",
         Refusal::OutcomeUnknown => "outcome-unknown",
+        Refusal::Elsewhere { .. } => "elsewhere",
     }
 }
 

@@ -38,7 +38,7 @@ impl World {
         if let Some((number, command)) = question {
             self.trace(place, || format!("asks {command:?}"));
             let digest = hyperscale_core::digest::of(&command);
-            let to = self.patrons[usize::from(client)].gate_of(number);
+            let to = self.patrons[usize::from(client)].gate;
             let cargo = Cargo::Call(number, command);
             self.ship(Flight { from: place, to, cargo, digest });
         }

@@ -1,6 +1,6 @@
 //! What nodes append and act on, written into the annals and shown to the oracles.
 
-use hyperscale_core::consensus::Member;
+use hyperscale_core::consensus::{Member, Payload};
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::LogIndex;
 use hyperscale_core::journal::Record;
@@ -55,6 +55,20 @@ impl World {
         self.observe(Seen::Applied { host, index: acts_on });
     }
 
+    /// A node leads its group.
+    pub(super) fn on_leads(&mut self, host: u16) {
+        let Some(group) = self.case.layout.group_of(host) else { return };
+        let leader = &mut self.leaders[usize::from(group.0)];
+        let before = leader.replace(host);
+        if before.is_some_and(|before| before != host) {
+            match group.datacenter() {
+                None => self.tally.failovers.0 += 1,
+                Some(_) => self.tally.failovers.1 += 1,
+            }
+            self.trace(host, || format!("leads {group:?} after {before:?}"));
+        }
+    }
+
     fn on_chosen(&mut self, group: Group, chosen: &Chosen) {
         if let Record::Manager(entry) = &chosen.record
             && let Some(ManagerCommand::Started { part, workflow }) = entry.command()
@@ -62,6 +76,18 @@ impl World {
         {
             self.truth.on_started(datacenter, (part.job, *workflow), chosen.appended);
         }
+        if names_members(&chosen.record) {
+            self.tally.changes += 1;
+        }
         self.observe(Seen::Committed { group, chosen });
+    }
+}
+
+/// Whether it is an entry that changes who is in the group.
+fn names_members(record: &Record) -> bool {
+    match record {
+        Record::Gate(entry) => matches!(entry.payload, Payload::Membership(_)),
+        Record::Manager(entry) => matches!(entry.payload, Payload::Membership(_)),
+        _ => false,
     }
 }

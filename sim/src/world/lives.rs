@@ -69,8 +69,7 @@ impl World {
         let life = u64::from(self.hosts[usize::from(host)].life);
         let entity = 1 << 41 | u64::from(host);
         let draw = |n| self.streams.draw(Stream::Crash, entity, life * 4 + n);
-        let torn = self.case.has(Class::Torn)
-            && draw(0).chance(if self.case.has(Class::LostWrites) { 500_000 } else { 850_000 });
+        let torn = self.case.has(Class::Torn) && draw(0).chance(600_000);
         if torn {
             let damage = draw(2).chance(400_000).then(|| draw(3).bits());
             return Fate::Torn { keep: draw(1).bits(), damage };

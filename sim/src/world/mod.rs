@@ -9,6 +9,7 @@
 mod clients;
 mod commits;
 mod faults;
+mod formation;
 mod lives;
 mod perform;
 mod script;
@@ -18,7 +19,7 @@ mod trace;
 mod traffic;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
@@ -30,13 +31,14 @@ use hyperscale_core::time::Instant;
 use crate::annals::Annals;
 use crate::case::Case;
 use crate::engine::Scene;
-use crate::faults::Fault;
+use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
 use crate::host::Host;
 use crate::network::{Cargo, Network};
 use crate::oracles::{Panel, Seen, View};
 use crate::patron::Patron;
 use crate::queue::{Event, Queue};
+use crate::reach::Reach;
 use crate::streams::{Stream, Streams};
 use crate::tally::Tally;
 use crate::truth::Truth;
@@ -74,8 +76,13 @@ pub struct World {
     scratch: Vec<Effect>,
     told: usize,
     annals: Annals,
+    reach: Reach,
     /// How far each node has acted on its group's log.
     acted: Vec<LogIndex>,
+    /// Who led each group last.
+    leaders: Vec<Option<u16>>,
+    /// Questions of clients that have reached a gate.
+    questions: BTreeSet<(u16, u64)>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
@@ -91,9 +98,16 @@ impl World {
     /// A world at true time zero, every process about to start. With `traced` it keeps its events.
     pub fn new(case: Case, traced: bool) -> Self {
         let streams = Streams::new(case.seed);
-        let hosts: Vec<Host> = (0..case.hosts())
+        let mut hosts: Vec<Host> = (0..case.hosts())
             .map(|place| Host::new(place, case.layout.role(place), case.clocks[usize::from(place)]))
             .collect();
+        let mut annals = Annals::new(case.layout);
+        let mut failure = None;
+        for host in &mut hosts {
+            if let Err(violation) = formation::found(&case, host, &mut annals) {
+                failure = Some(Failure { violation, at: 0, host: Some(host.place) });
+            }
+        }
         let patrons = (0..case.clients).map(|client| Patron::new(&case, client)).collect();
         let mut queue = Queue::new(streams);
         for (index, (at, _)) in case.faults.iter().enumerate() {
@@ -101,7 +115,9 @@ impl World {
         }
         let mut network = Network::new(streams, usize::from(case.places()), case.weather);
         for (at, fault) in &case.faults {
-            if let Fault::Crash { host, down: Some(down), .. } = fault {
+            if let Fault::Crash { host, down: Some(down), class, .. } = fault
+                && *class != Class::Blackout
+            {
                 network.restarts(*host, at + down);
             }
         }
@@ -128,11 +144,14 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
-            annals: Annals::new(case.layout),
+            annals,
+            reach: Reach::new(case.layout),
+            leaders: vec![None; case.layout.groups().count()],
+            questions: BTreeSet::new(),
             acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
-            failure: None,
+            failure,
             lines: traced.then(Vec::new),
             replies: None,
             stepping: None,
@@ -192,9 +211,11 @@ impl World {
             Cargo::Call(number, command) => {
                 let host = &self.hosts[usize::from(to)];
                 if host.node.is_some() {
+                    self.tally.echoed_calls += u64::from(!self.questions.insert((from, number)));
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));
+                    self.observe(Seen::Called { host: to, call });
                     self.offer(to, Input::Called { call, command }, flight.digest);
                 }
             }
@@ -297,6 +318,7 @@ impl World {
             hosts: &self.hosts,
             truth: &self.truth,
             annals: &self.annals,
+            reach: &self.reach,
             patrons: &self.patrons,
             is_calm: self.is_calm,
         };

@@ -79,8 +79,12 @@ impl World {
         let Some(node) = self.hosts[usize::from(host)].node.as_ref() else { return };
         let result =
             if checked { node.check().and_then(|()| node.check_all()) } else { node.check() };
+        let leads = node.leads();
         if let Err(violation) = result {
             self.fail(violation, Some(host));
+        }
+        if leads {
+            self.on_leads(host);
         }
         if checked {
             self.check_recovery(host);

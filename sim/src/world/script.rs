@@ -2,11 +2,13 @@
 //! clients of its own, and ends when nobody tells it to go on; the oracles watch as in every world.
 
 use hyperscale_core::api::{Command, Reply};
+use hyperscale_core::input::Input;
 
 use super::{Failure, World};
 use crate::case::Case;
 use crate::host::Host;
 use crate::network::{Cargo, Flight, Network};
+use crate::oracles::Seen;
 use crate::queue::Event;
 use crate::truth::Truth;
 
@@ -32,6 +34,7 @@ impl World {
         while let Some(next) = self.queue.next_at().filter(|next| *next <= at) {
             self.now = next;
             self.take_next();
+            self.end_drained();
             if let Some(failure) = &self.failure {
                 return Err(failure.clone());
             }
@@ -77,15 +80,47 @@ impl World {
         }
     }
 
+    /// Asks a process to leave; it ends once it has.
+    pub fn ask_to_leave(&mut self, host: u16) {
+        self.hosts[usize::from(host)].is_leaving = true;
+        self.trace(host, || "is asked to leave".to_owned());
+        self.offer(host, Input::Drain, 2);
+        self.end_drained();
+    }
+
+    fn end_drained(&mut self) {
+        for host in 0..self.case.hosts() {
+            let place = self.host(host);
+            let is_drained = place.node.as_ref().is_some_and(|node| node.is_drained());
+            if place.is_leaving && is_drained {
+                self.kill(host);
+            }
+        }
+    }
+
+    /// A dead member gets an empty disk and starts in the place of the old one.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn replace_disk(&mut self, host: u16) -> Result<(), String> {
+        self.annals.on_wiped(host);
+        self.hosts[usize::from(host)].replace_disk()?;
+        self.observe(Seen::Wiped { host });
+        self.start(host);
+        Ok(())
+    }
+
     /// Cuts a directed link.
     pub fn cut(&mut self, from: u16, to: u16) {
         self.trace(to, || format!("hears nothing of node {from} from here on"));
         self.network.cut(from, to);
+        self.reach.on_links(self.now, &self.network);
     }
 
     /// Takes every cut back.
     pub fn heal(&mut self) {
         self.network.heal_all();
+        self.reach.on_links(self.now, &self.network);
     }
 
     /// True time.
