@@ -1,12 +1,12 @@
 //! Committed submissions per second, on real files with their syncs and real connections on
 //! 127.0.0.1: `cargo bench -p hyperscale-runtime --bench submissions -- [seconds] [folder]`.
 //!
-//! Starts 1 gate and then 3 in this process, and has 1, 8 and 64 clients submit plans with fresh
-//! keys, each client one at a time and to its own gate. A gate holds 64 live jobs at most, so the
-//! jobs must end: these gates know no datacenter, and a job without one is aborted and ended as
-//! soon as it is created. A submission hence stands for three committed entries: `Create`,
-//! `Cancel` and `EndJob`, the first of which is what the client waits for. What is refused because
-//! 64 jobs live is sent again and counted apart.
+//! Starts 1 gate and then 3 in this process, and has 1, 8, 32 and 64 clients submit plans with fresh
+//! keys, each client one at a time and to its own gate. Gates hold 64 live jobs at most, so the
+//! jobs must end: a stand-in for the only datacenter refuses every offer, and a job that nobody
+//! takes is aborted and ended. A submission hence stands for four committed entries (`Create`,
+//! `Place`, `Cancel`, `EndJob`), each proposed when the one before is committed; the client waits
+//! for the first. What is refused because 64 jobs live is sent again and counted apart.
 //!
 //! The last column compares with what a single writer gets from the same folder: above 1, one sync
 //! has committed several submissions. Nothing is asserted.
@@ -18,18 +18,22 @@ use std::time::{Duration, Instant};
 
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::bounded::BoundedVec;
-use hyperscale_core::config::GateConfig;
+use hyperscale_core::config::{DatacenterConfig, GateConfig};
 use hyperscale_core::ids::{ClusterId, NodeId};
+use hyperscale_core::input::Input;
 use hyperscale_core::plan::{
     Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, RequestStep, Step, Template, When, Workflow,
 };
+use hyperscale_core::wire::{Message, PartPhase, PartReport};
 use hyperscale_runtime::calls::Gate;
 use hyperscale_runtime::formation::{Founding, found};
 use hyperscale_runtime::node::{Options, Running, Seat, start_gate};
 use hyperscale_runtime::store::Owner;
 use hyperscale_runtime::transport::{Dial, Listener, RoleName, dial, listen};
+use tokio::sync::mpsc;
 
 const CLUSTER: ClusterId = ClusterId::new(1);
+const MANAGER: NodeId = NodeId::new(90);
 const READY_WITHIN: Duration = Duration::from_secs(20);
 
 /// One short workflow of one request.
@@ -68,6 +72,35 @@ fn plan() -> Plan {
     }
 }
 
+/// Answers every offer with a refusal.
+fn datacenter(ids: &[NodeId], seats: &[Seat]) {
+    let (inbox, mut inputs) = mpsc::channel(8_192);
+    let gates: BTreeMap<NodeId, mpsc::Sender<Input>> =
+        ids.iter().copied().zip(seats.iter().map(|seat| seat.inbox.clone())).collect();
+    for seat in seats {
+        seat.peers.connect_inbox(MANAGER, inbox.clone());
+    }
+    tokio::spawn(async move {
+        let mut seq = 0;
+        while let Some(input) = inputs.recv().await {
+            let Input::Received { from, msg } = input else { continue };
+            let (Message::Offer(offer), Some(gate)) = (*msg, gates.get(&from)) else { continue };
+            seq += 1;
+            let report = PartReport {
+                part: offer.part,
+                fence: offer.fence,
+                seq: (1, seq),
+                phase: PartPhase::Refused { reason: "a stand-in".to_owned() },
+                workflows: BoundedVec::default(),
+            };
+            let input = Input::Received { from: MANAGER, msg: Box::new(report.into()) };
+            if gate.send(input).await.is_err() {
+                return;
+            }
+        }
+    });
+}
+
 /// Gates that run, and what must live as long as they.
 struct Gates {
     calls: Vec<Gate>,
@@ -77,16 +110,18 @@ struct Gates {
 async fn start(count: u64, dir: &Path) -> Gates {
     let ids: Vec<NodeId> = (1..=count).map(NodeId::new).collect();
     let (mut calls, mut nodes) = (Vec::new(), Vec::new());
-    for node in &ids {
+    let seats: Vec<Seat> = ids.iter().copied().map(Seat::new).collect();
+    datacenter(&ids, &seats);
+    for (node, seat) in ids.iter().zip(seats) {
         let dir = dir.join(format!("{count}-gates-{node}"));
-        let mut config = GateConfig::new(*node, Vec::new());
+        let nowhere = DatacenterConfig { name: "nowhere".to_owned(), managers: vec![MANAGER] };
+        let mut config = GateConfig::new(*node, vec![nowhere]);
         config.consensus.peers = ids.iter().copied().filter(|peer| peer != node).collect();
         if count > 1 {
             let owner = Owner { cluster: CLUSTER, role: RoleName::Gate, node: *node };
             let how = if *node == ids[0] { Founding::Init } else { Founding::Join };
             found(&dir, owner, how).expect("a fresh folder");
         }
-        let seat = Seat::new(*node);
         let started = start_gate(seat, CLUSTER, config, &dir, &Options::default());
         let (running, gate) = started.expect("a gate");
         let (hello, peers) = (running.hello.clone(), running.peers.clone());
@@ -227,7 +262,7 @@ fn main() {
             if !is_ready(&gates).await {
                 return;
             }
-            for clients in [1, 8, 64] {
+            for clients in [1, 8, 32, 64] {
                 run(&gates, clients, span, syncs).await;
             }
         });
