@@ -282,6 +282,9 @@ impl Manager {
     }
 
     fn send_prepare(&mut self, cx: &mut Cx<'_>, shard: ShardId) {
+        if !self.may_speak(cx) {
+            return;
+        }
         let Some(lease) = self.leases.lease(shard) else { return };
         let Some(part) = self.ledger.of_job(shard.job) else { return };
         let Some(workflow) = part.planned(shard.workflow) else { return };

@@ -222,20 +222,20 @@ impl Leases {
         self.runs.range(shards).map(|(_, lease)| lease)
     }
 
-    /// A fresh heartbeat of the run's worker lists it.
-    pub(super) fn on_listed(&mut self, cx: &Cx<'_>, beat: &RunBeat) {
+    /// A heartbeat of the run's worker that arrived at `at`, the newest, lists it.
+    pub(super) fn on_listed(&mut self, now: Instant, at: Instant, beat: &RunBeat) {
         let Some(lease) = self.runs.get_mut(&beat.run.shard) else { return };
         let before = lease.listed;
         if let Some(before) = before {
             let items = beat.progress.next.saturating_sub(before.progress.next);
-            lease.rate = ceilings::rate_between(lease.rate, items, cx.now().since(before.at));
+            lease.rate = ceilings::rate_between(lease.rate, items, at.since(before.at));
         }
         if beat.state == RunState::Running {
             lease.seen_from = lease.seen_from.or(beat.plan_time);
         }
         let is_first = beat.plan_time.is_some() && before.is_none_or(|last| !last.has_plan_time);
         lease.listed = Some(Listed {
-            at: cx.now(),
+            at,
             state: beat.state,
             progress: beat.progress,
             has_plan_time: beat.plan_time.is_some(),
@@ -243,7 +243,7 @@ impl Leases {
         let is_original = lease.is_original;
         let clock = self.clocks.get_mut(&WorkflowKey::of(beat.run.shard));
         if let (true, Some(clock), Some(reported)) = (is_first, clock, beat.plan_time) {
-            clock.on_first_reported(cx.now(), reported, is_original);
+            clock.on_first_reported(now, reported.after(now.since(at)), is_original);
         }
     }
 
