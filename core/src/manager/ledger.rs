@@ -12,6 +12,8 @@
 
 mod wishes;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::models::{
@@ -25,6 +27,9 @@ use crate::invariant::{Inv, Violation};
 use crate::limits;
 use crate::plan::{Executor, Plan, PlanTime};
 use crate::report::{Loss, LossKind, WorkflowStatus};
+
+/// A shard that was without a run for longer was not handed over: the gap is declared.
+const HANDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The ledger.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -65,6 +70,7 @@ impl ManagerLedger {
                     first: *first,
                     reserved: *first,
                     joined: PlanTime::ZERO,
+                    is_handed: false,
                     ended: None,
                 };
                 self.assign(*shard, run)
@@ -244,7 +250,14 @@ impl ManagerLedger {
             return None;
         }
         let mut gap = None;
-        if running {
+        let stopped = shard.ended().filter(|ended| ended.outcome == RunOutcome::Stopped);
+        let handed = stopped.filter(|ended| {
+            ended.ceiling == run.first && plan_time <= ended.until.after(HANDED_WITHIN)
+        });
+        if let Some(ended) = handed {
+            run.joined = ended.until;
+            run.is_handed = true;
+        } else if running {
             run.joined = plan_time;
             gap = shard.run.as_ref().and_then(|before| gap_between(id, before, &run));
         }
@@ -282,7 +295,7 @@ impl ManagerLedger {
             {
                 // The first reservation goes before the first confirmation: until then the shard
                 // stood still.
-                if !run.may_have_issued() {
+                if !run.may_have_issued() && !run.is_handed {
                     run.joined = run.joined.max(*plan_time);
                 }
                 run.reserved = run.reserved.max(*ceiling);

@@ -15,6 +15,7 @@
 //! | `dispatch` | which worker runs which shard |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
 //! | `registry` | who lives |
+//! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
 //! | `sync` | what gates are told |
 //! | `cancellation` | ending runs |
@@ -31,6 +32,7 @@ mod endings;
 mod expiry;
 mod gate_loss;
 mod handlers;
+mod handover;
 mod leadership;
 mod leases;
 mod ledger;

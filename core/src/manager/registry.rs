@@ -151,6 +151,16 @@ impl Registry {
         self.workers.get(&node).filter(|worker| worker.boot == boot).map(|worker| worker.seq)
     }
 
+    /// Whether the worker leaves.
+    pub(super) fn is_draining(&self, node: NodeId) -> bool {
+        self.workers.get(&node).is_some_and(|worker| worker.draining)
+    }
+
+    /// Whether this life of a worker is heard of and stays.
+    pub(super) fn is_fit(&self, node: NodeId, boot: BootId) -> bool {
+        self.workers.get(&node).is_some_and(|worker| worker.boot == boot && !worker.draining)
+    }
+
     /// A core of the worker goes to a shard.
     pub(super) fn promise(&mut self, node: NodeId, shard: ShardId) {
         if let Some(worker) = self.workers.get_mut(&node) {

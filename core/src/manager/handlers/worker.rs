@@ -11,7 +11,7 @@ use crate::machine::Cx;
 use crate::manager::Manager;
 use crate::manager::leadership::Intent;
 use crate::manager::ledger::Applied;
-use crate::manager::models::{Run, RunOutcome, WorkflowKey};
+use crate::manager::models::{ManagerCommand, Run, RunOutcome, WorkflowKey};
 use crate::manager::registry::Heard;
 use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
@@ -88,7 +88,11 @@ impl Manager {
         if self.pending.ends(part.id, beat.run) {
             return None;
         }
-        match part.status(shard.workflow)? {
+        let status = part.status(shard.workflow)?;
+        if let Some(kind) = self.hand_over(cx, holder.0, beat) {
+            return Some(kind);
+        }
+        match status {
             WorkflowStatus::Cancelling => (beat.state != RunState::Ended).then(|| {
                 cx.count(Stat::RunRevoked);
                 VerdictKind::Stop
@@ -164,8 +168,14 @@ impl Manager {
         }
         let state = self.ledger.workflow(WorkflowKey::of(run.shard));
         let wanted = state.is_some_and(|state| state.status != WorkflowStatus::Cancelling);
-        if let Some(command) = self.open_run(run.shard, |open| Some(open.finished(end, wanted))) {
-            self.propose(cx, command);
+        let end = self.open_run(run.shard, |open| Some(open.finished(end, wanted)));
+        let Some(command) = end else { return };
+        let reached = match &command {
+            ManagerCommand::EndRun { outcome: RunOutcome::Stopped, ceiling, .. } => Some(*ceiling),
+            _ => None,
+        };
+        if self.propose(cx, command) {
+            self.inherit(cx, run.shard, reached);
         }
     }
 
@@ -198,6 +208,7 @@ impl Manager {
         let shard = id.shard;
         self.sync.close_run(shard);
         self.dispatch.close_run(shard);
+        self.disinherit(shard);
         let Some(lease) = self.leases.close(shard) else { return };
         self.registry.settle(lease.worker, shard);
         match outcome {

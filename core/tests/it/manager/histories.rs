@@ -29,6 +29,8 @@ enum Action {
     Double(prop::sample::Index),
     CrashWorker(usize),
     CrashManager,
+    /// The first worker leaves.
+    Drain,
     Sync,
     SyncHalf,
     Pass(u64),
@@ -55,6 +57,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => index().prop_map(A::Double),
         1 => who.prop_map(A::CrashWorker),
         1 => Just(A::CrashManager),
+        1 => Just(A::Drain),
         6 => Just(A::Sync),
         2 => Just(A::SyncHalf),
         4 => (1u64..2000).prop_map(A::Pass),
@@ -179,6 +182,7 @@ impl World {
                 self.rig.restart();
                 self.rig.check_recover_equal();
             }
+            Action::Drain => self.workers[0].is_draining = true,
             Action::Sync => self.sync(self.rig.node.appended()),
             Action::SyncHalf => {
                 let (low, high) = (self.rig.durable().get(), self.rig.node.appended().get());

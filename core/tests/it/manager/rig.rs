@@ -121,11 +121,13 @@ pub(super) struct Hand {
     pub(super) seq: u64,
     pub(super) cores: u16,
     pub(super) runs: Vec<RunBeat>,
+    pub(super) draining: bool,
 }
 
 impl Hand {
     pub(super) fn new(ix: u64, cores: u16) -> Self {
-        Self { node: worker(ix), boot: boot_of(ix), seq: 0, cores, runs: Vec::new() }
+        let (node, boot, runs) = (worker(ix), boot_of(ix), Vec::new());
+        Self { node, boot, seq: 0, cores, runs, draining: false }
     }
 
     pub(super) fn list(&mut self, run: RunId, state: RunState) -> &mut RunBeat {
@@ -146,7 +148,7 @@ impl Hand {
             seq: self.seq,
             cores: self.cores,
             free: self.cores.saturating_sub(held),
-            draining: false,
+            draining: self.draining,
             runs: self.runs.clone().try_into().unwrap(),
         }
     }
