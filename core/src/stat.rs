@@ -139,6 +139,8 @@ stats! {
     ShardAssigned = "shard_assigned",
     /// Shards assigned again after a loss.
     ShardReassigned = "shard_reassigned",
+    /// Runs of a worker that leaves, given to a peer.
+    RunHandedOver = "run_handed_over",
     /// Runs declared lost after their last confirmation expired.
     RunLost = "run_lost",
     /// Runs confirmed.
