@@ -155,9 +155,12 @@ fn cluster_lines(cluster: &view::Cluster) -> Vec<String> {
         lines.push(format!("  {:<16} {votes:<12} {session}, disk {disk}", format!("gate n{node}")));
     }
     for datacenter in &cluster.datacenters {
-        let view::Datacenter { name, reachable, workers, cores, free } = datacenter;
+        let view::Datacenter { name, reachable, workers, cores, free, leader } = datacenter;
         let reachable = if *reachable { "reachable" } else { "unreachable" };
-        lines.push(format!("  {name:<16} {reachable:<12} {workers} workers, {free}/{cores} free"));
+        let leader = leader.map_or(String::new(), |leader| format!(", led by n{leader}"));
+        lines.push(format!(
+            "  {name:<16} {reachable:<12} {workers} workers, {free}/{cores} free{leader}"
+        ));
     }
     lines
 }
@@ -184,13 +187,14 @@ mod tests {
                 workers: 3,
                 cores: 6,
                 free: 5,
+                leader: Some(11),
             }],
         };
         let expected = [
             "gate n1 ready, leader n2, term 7",
             "  gate n1          voter        session 9, 2 jobs, disk d5",
             "  gate n3          learner      no session, disk d6",
-            "  dc1              reachable    3 workers, 5/6 free",
+            "  dc1              reachable    3 workers, 5/6 free, led by n11",
         ];
         assert_eq!(cluster_lines(&cluster), expected);
     }

@@ -192,4 +192,6 @@ pub struct DatacenterView {
     pub cores: u32,
     /// Of those, free.
     pub free: u32,
+    /// The manager that leads it, as far as the gate knows.
+    pub leader: Option<NodeId>,
 }

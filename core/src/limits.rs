@@ -54,8 +54,29 @@ pub const LEARNERS_MAX: usize = 8;
 /// Sessions of gates: one per member.
 pub const SESSIONS_MAX: usize = VOTERS_MAX + LEARNERS_MAX;
 
-/// Disks whose last submission a group remembers; the ones not heard for longest go first.
+/// Disks whose last submission a group remembers; those that are no members go first.
 pub const ORIGINS_MAX: usize = 256;
+
+/// Entries in one message between members.
+pub const BATCH_ENTRIES_MAX: usize = 1024;
+/// Bytes of entries in one message between members; one entry may have more.
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a snapshot in one message between members.
+pub const CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Committed entries that a member keeps for those that lag.
+pub const RETAINED_ENTRIES_MAX: usize = 4096;
+/// Their bytes.
+pub const RETAINED_BYTES_MAX: usize = 16 << 20;
+/// Entries of a leader's log that are not committed, above which it takes no forwarded ones.
+pub const UNCOMMITTED_MAX: u64 = 8192;
+/// Submissions of a node that are not committed.
+pub const SUBMISSIONS_MAX: usize = 1024;
+/// Their bytes.
+pub const SUBMISSIONS_BYTES_MAX: usize = 32 << 20;
+/// Submissions in one message, and on their way to the leader at a time.
+pub const FORWARDED_MAX: usize = 128;
+/// Reads of a node that wait for the leader.
+pub const READS_MAX: usize = 4096;
 
 /// Parts a manager holds before the gate has acknowledged their results.
 pub const PARTS_MAX: usize = 64;
@@ -102,5 +123,8 @@ pub const SETTLE_MAX: usize = 10_000;
 
 const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < RECORD_MAX);
+const _: () = assert!(BATCH_BYTES_MAX * 2 <= FRAME_MAX);
+const _: () = assert!(CHUNK_BYTES_MAX * 2 < RECORD_MAX);
+const _: () = assert!(VOTERS_MAX + LEARNERS_MAX < ORIGINS_MAX);
 const _: () = assert!(UPDATES_MAX <= UPDATES_ALL_MAX);
 const _: () = assert!(JOBS_LIVE_MAX + JOB_HISTORY_MAX < UPDATES_ALL_MAX);

@@ -41,6 +41,53 @@ stats! {
     /// Snapshots taken.
     Checkpointed = "checkpointed",
 
+    /// Elections this node stood in.
+    ElectionStarted = "election_started",
+    /// Elections this node won.
+    ElectionWon = "election_won",
+    /// Votes cast for another member.
+    VoteGranted = "vote_granted",
+    /// Votes, and promises of votes, refused.
+    VoteRefused = "vote_refused",
+    /// Votes cast early because the leader handed over.
+    VoteHanded = "vote_handed",
+    /// Times this node led no more.
+    StoodDown = "stood_down",
+    /// Times a leader gave up because no quorum answered.
+    QuorumLost = "quorum_lost",
+    /// Entries of the log replaced by the leader's.
+    LogTruncated = "log_truncated",
+    /// Entries a follower did not take because those before differ.
+    LogRejected = "log_rejected",
+    /// Proposals dropped because this node does not lead.
+    ProposalDropped = "proposal_dropped",
+    /// Submissions of other members taken into the log.
+    Forwarded = "forwarded",
+    /// Submissions of other members that the log has, or that are out of order.
+    ForwardRepeated = "forward_repeated",
+    /// Committed submissions that had been committed before.
+    OriginRepeated = "origin_repeated",
+    /// Reads that waited for the leader and may be served.
+    ReadServed = "read_served",
+    /// Reads given up because no leader answered.
+    ReadDropped = "read_dropped",
+    /// Snapshots made for members that lag.
+    SnapshotSent = "snapshot_sent",
+    /// Snapshots of a leader installed.
+    SnapshotInstalled = "snapshot_installed",
+    /// Leaderships this node began to hand over.
+    TransferStarted = "transfer_started",
+    /// Leaderships handed over that nobody took in time.
+    TransferFailed = "transfer_failed",
+    /// Learners added to a group.
+    MemberAdded = "member_added",
+    /// Learners that became voters.
+    MemberPromoted = "member_promoted",
+    /// Members removed from a group.
+    MemberRemoved = "member_removed",
+    /// Nodes that asked to join and may not.
+    JoinRefused = "join_refused",
+
     /// Jobs created.
     JobCreated = "job_created",
     /// Submissions answered from their idempotency key.

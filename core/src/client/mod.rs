@@ -229,17 +229,13 @@ impl Client {
     }
 
     fn choose_gate(&mut self, reply: &Reply) {
-        match reply {
-            Reply::Refused(Refusal::Elsewhere { gate }) => {
-                match self.config.gates.iter().position(|one| one == gate) {
-                    Some(at) => self.gate = u16::try_from(at).unwrap_or(0),
-                    None => self.next_gate(),
-                }
-            }
-            Reply::Refused(Refusal::NotReady | Refusal::Draining | Refusal::OutcomeUnknown) => {
-                self.next_gate()
-            }
-            _ => {}
+        let Reply::Refused(refusal) = reply else { return };
+        if let Refusal::Elsewhere { gate } = refusal
+            && let Some(at) = self.config.gates.iter().position(|one| one == gate)
+        {
+            self.gate = u16::try_from(at).unwrap_or(0);
+        } else if *refusal != Refusal::Full {
+            self.next_gate();
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::ids::NodeId;
+use crate::limits::{BATCH_BYTES_MAX, CHUNK_BYTES_MAX};
 
 /// Timers of a group; the same on every member. The defaults keep a run going over the loss of a
 /// leader within one datacenter; a group over several datacenters takes longer ones.
@@ -83,6 +84,16 @@ impl ConsensusConfig {
                 value: self.drift_ppm.to_string(),
                 range: "0..=200000",
             });
+        }
+        let sizes = [
+            ("consensus.batch_bytes", self.batch_bytes, BATCH_BYTES_MAX, "1..=4194304"),
+            ("consensus.in_flight_max", self.in_flight_max, 256, "1..=256"),
+            ("consensus.chunk_bytes", self.chunk_bytes, CHUNK_BYTES_MAX, "1..=1048576"),
+        ];
+        for (field, value, max, range) in sizes {
+            if value == 0 || value > max {
+                return Err(ConfigError { field, value: value.to_string(), range });
+            }
         }
         Ok(())
     }

@@ -28,6 +28,18 @@ impl<C> Entry<C> {
     }
 }
 
+/// A place in a log with the term of its entry. Of two logs, the one whose last position is higher
+/// is newer.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+pub struct Position {
+    /// The term of the entry there.
+    pub term: Term,
+    /// The place.
+    pub index: LogIndex,
+}
+
 /// What an entry holds.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum Payload<C> {

@@ -1,170 +1,79 @@
-//! A group of one voter.
+//! The router of a group: inputs to handlers, and what follows from any of them.
+//!
+//! After every input: a leader counts its quorum, submissions move, entries are sent, reads are
+//! served. Events leave in the order in which they came to be.
 
-use std::collections::VecDeque;
-
+use super::ballot::Ballot;
+use super::command::Command;
+use super::election::Stance;
+use super::forward::Submissions;
+use super::leading::Leading;
+use super::log::Log;
+use super::post::Post;
+use super::read::Reads;
+use super::replication::Source;
+use super::snapshot::Assembly;
 use super::{
-    ConsensusConfig, Entry, Head, Member, Membership, Message as GroupMessage, Origin, Payload,
+    Body, ConsensusConfig, Entry, Event, Head, Input, Member, Membership, Message as GroupMessage,
+    Origin, Payload,
 };
-use crate::digest::{self, Digest};
+use crate::digest::Digest;
 use crate::ids::{Boot, DiskId, Fence, GroupId, LogIndex, Lsn, NodeId, Term};
 use crate::invariant::{Inv, Violation};
-use crate::journal::{LedgerSnapshot, Record, RecoverError};
+use crate::journal::Record;
+use crate::limits;
 use crate::machine::{Cx, Events, Machine, Wake};
 use crate::rng::Stream;
 use crate::stat::Stat;
 use crate::time::Instant;
-use crate::wire::Message;
 
-/// What can happen to a group.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Input<C> {
-    /// The node runs. Sent once, with the first input of a boot.
-    Start,
-    /// A deadline passed.
-    Wake,
-    /// The journal is durable up to here.
-    Durable(Lsn),
-    /// A member, or one that wants to be, says something.
-    Received {
-        /// The node it came from.
-        from: NodeId,
-        /// What it says.
-        msg: Box<GroupMessage<C>>,
-    },
-    /// A decision of the leader: into the log at `Group::next_index`, or nowhere. It is gone when
-    /// leadership is lost before it is committed.
-    Propose(C),
-    /// A command of any member, numbered `Group::next_seq`: it is committed once, whoever leads,
-    /// if this boot lives to see a quorum.
-    Submit(C),
-    /// Everything committed before this is wanted: answered by `Event::Readable`, or never.
-    Read(u64),
-    /// The ledger as of `Group::committed`, for `Event::LedgerWanted`.
-    Ledger(Box<LedgerSnapshot>),
-    /// Hand leadership to another voter.
-    Transfer,
-}
-
-/// What a group tells its role.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Event<C> {
-    /// An entry of this node's term is committed: it may confirm, read and answer.
-    Led {
-        /// The term.
-        term: Term,
-    },
-    /// This node leads no more: whatever it decided as leader and is not committed is void.
-    StoodDown,
-    /// Somebody leads, or nobody is known to.
-    Followed {
-        /// Who.
-        leader: Option<NodeId>,
-    },
-    /// A command is committed: apply it.
-    Committed {
-        /// Its place; a fence if it grants something.
-        index: LogIndex,
-        /// What to apply.
-        command: C,
-        /// Its number, if this boot submitted it.
-        seq: Option<u64>,
-    },
-    /// A snapshot replaces the ledger.
-    Installed {
-        /// The last entry it contains.
-        index: LogIndex,
-        /// The ledger.
-        ledger: Box<LedgerSnapshot>,
-    },
-    /// Everything that was committed before the read is applied.
-    Readable {
-        /// The read.
-        ticket: u64,
-    },
-    /// A member is so far behind that it needs the ledger: give it with `Input::Ledger`.
-    LedgerWanted,
-}
-
-/// The log of a group with one voter.
+/// One member of a group.
 #[derive(Clone, Debug)]
 pub struct Group<C> {
-    config: ConsensusConfig,
-    me: Member,
-    head: Head,
-    log: VecDeque<(Lsn, Entry<C>)>,
-    /// The digest of the log up to its end.
-    chain: u64,
-    last: LogIndex,
-    committed: LogIndex,
-    committed_lsn: Lsn,
-    leads: bool,
-    seq: u64,
+    pub(super) config: ConsensusConfig,
+    pub(super) me: Member,
+    /// The group at the last committed entry; its term, vote and members are kept elsewhere.
+    pub(super) head: Head,
+    pub(super) committed_lsn: Lsn,
+    pub(super) ballot: Ballot,
+    pub(super) log: Log<C>,
+    pub(super) stance: Stance,
+    /// Who leads the present term, if that is somebody else and known.
+    pub(super) leader: Option<Member>,
+    /// Whether an entry of this leader's term is committed and leadership is not being handed over.
+    pub(super) leads: bool,
+    pub(super) has_started: bool,
+    /// When a voter that heard of no leader stands.
+    pub(super) election_at: Instant,
+    /// When a disk that wants in asks again.
+    pub(super) join_at: Instant,
+    pub(super) submissions: Submissions<C>,
+    pub(super) reads: Reads,
+    pub(super) assembly: Option<Assembly>,
+    pub(super) news: Vec<Event<C>>,
 }
 
-impl<C: Clone + serde::Serialize> Group<C>
-where
-    Record: From<Entry<C>>,
-    Message: From<GroupMessage<C>>,
-{
+impl<C: Command> Group<C> {
     /// A group that nothing is known of.
     pub fn new(node: NodeId, config: ConsensusConfig, boot: Boot) -> Self {
         Self {
             config,
             me: Member { node, disk: boot.disk },
             head: Head::default(),
-            log: VecDeque::new(),
-            chain: 0,
-            last: LogIndex::new(0),
-            committed: LogIndex::new(0),
             committed_lsn: Lsn::new(0),
+            ballot: Ballot::default(),
+            log: Log::new(),
+            stance: Stance::Follower,
+            leader: None,
             leads: false,
-            seq: 0,
+            has_started: false,
+            election_at: Instant::ZERO,
+            join_at: Instant::ZERO,
+            submissions: Submissions::new(),
+            reads: Reads::default(),
+            assembly: None,
+            news: Vec::new(),
         }
-    }
-
-    /// Continues from a snapshot.
-    pub fn replay_snapshot(&mut self, head: Head) {
-        self.last = head.index;
-        self.committed = head.index;
-        self.chain = head.chain;
-        self.head = head;
-    }
-
-    /// Folds a record. Gives the ledger if the record completes a snapshot from the leader.
-    ///
-    /// # Errors
-    /// When it does not follow what was folded before; nothing changed.
-    pub fn replay(
-        &mut self,
-        lsn: Lsn,
-        record: GroupRecord<'_, C>,
-    ) -> Result<Option<Box<LedgerSnapshot>>, RecoverError> {
-        match record {
-            GroupRecord::Formed { group, membership } => {
-                self.head.group = group;
-                self.head.membership = membership.clone();
-            }
-            GroupRecord::Joining { .. } => {}
-            GroupRecord::Booted => self.head.boots = self.head.boots.saturating_add(1),
-            GroupRecord::Ballot { term, vote } => {
-                self.head.term = self.head.term.max(term);
-                self.head.vote = vote;
-            }
-            GroupRecord::Entry(entry) => {
-                if entry.index != self.last.next() {
-                    return Err(RecoverError::LogGap { lsn, last: self.last, found: entry.index });
-                }
-                self.push(lsn, entry.clone());
-            }
-        }
-        Ok(None)
-    }
-
-    /// The state of the group for a snapshot of the ledger as of `committed`, and the journal
-    /// record up to which the snapshot stands for everything. Entries that it contains are
-    /// dropped from memory.
-    pub fn snapshot(&mut self) -> (Lsn, Head) {
-        (self.committed_lsn, self.head.clone())
     }
 
     /// The group; 0 before it is known.
@@ -179,12 +88,12 @@ where
 
     /// The current term.
     pub fn term(&self) -> Term {
-        self.head.term
+        self.ballot.term
     }
 
     /// Whom the node voted for in the current term.
     pub fn vote(&self) -> Option<DiskId> {
-        self.head.vote
+        self.ballot.vote
     }
 
     /// Boots of this disk, with this one.
@@ -194,12 +103,12 @@ where
 
     /// The members by the newest entry that names them.
     pub fn membership(&self) -> &Membership {
-        &self.head.membership
+        self.log.membership()
     }
 
     /// Who leads, as far as known.
     pub fn leader(&self) -> Option<NodeId> {
-        self.leads.then_some(self.me.node)
+        if self.leads { Some(self.me.node) } else { self.leader.map(|leader| leader.node) }
     }
 
     /// Whether this node leads and an entry of its term is committed and applied.
@@ -209,28 +118,43 @@ where
 
     /// Whether this node leads and nobody else can at this instant: what it knows to be committed
     /// is all that is.
-    pub fn leads_at(&self, _now: Instant) -> bool {
-        self.leads
+    pub fn leads_at(&self, now: Instant) -> bool {
+        let Some(leading) = self.leading().filter(|_| self.leads) else { return false };
+        if self.is_alone() {
+            return true;
+        }
+        let answered = leading.rounds.quorum(now, self.me, self.log.membership());
+        answered.is_some_and(|sent| now < sent.after(self.config.lease()))
     }
 
     /// Where the next proposal will stand, if this node leads.
     pub fn next_index(&self) -> LogIndex {
-        self.last.next()
+        self.log.last().index.next()
     }
 
     /// The number of the next submission.
     pub fn next_seq(&self) -> u64 {
-        self.seq.saturating_add(1)
+        self.submissions.next_seq()
+    }
+
+    /// The submissions of this boot up to this number are committed.
+    pub fn settled_seq(&self) -> u64 {
+        self.submissions.settled()
+    }
+
+    /// Whether one more submission or read is taken; otherwise the node is not ready.
+    pub fn has_room(&self) -> bool {
+        self.submissions.has_room() && self.reads.len() < limits::READS_MAX
     }
 
     /// The last entry of the log, committed or not.
     pub fn last(&self) -> LogIndex {
-        self.last
+        self.log.last().index
     }
 
     /// The last committed entry.
     pub fn committed(&self) -> LogIndex {
-        self.committed
+        self.head.index
     }
 
     /// The journal record of the last committed entry: what a promise about committed state rests
@@ -244,153 +168,275 @@ where
         Fence { group: self.id(), index }
     }
 
+    /// The digest of the log up to an entry: equal on all members that hold the same entry of the
+    /// same term there. `None` for one that is not in memory.
+    pub fn chain(&self, index: LogIndex) -> Option<u64> {
+        self.log.chain(index)
+    }
+
+    /// The digest of the whole log.
+    pub fn chain_last(&self) -> u64 {
+        self.log.chain_last()
+    }
+
     /// A digest of what recovery rebuilds.
     pub fn durable_digest(&self) -> u64 {
         let mut all = Digest::new();
         all.u64(self.head.group.get());
-        all.u64(self.head.term.get());
-        all.value(&self.head.vote);
-        all.u64(self.last.get());
-        all.u64(self.chain);
+        all.u64(self.ballot.term.get());
+        all.value(&self.ballot.vote);
+        all.value(self.log.membership());
+        all.u64(self.log.last().index.get());
+        all.u64(self.log.chain_last());
         all.finish()
     }
 
-    fn push(&mut self, lsn: Lsn, entry: Entry<C>) {
-        self.last = entry.index;
-        self.chain = digest::of(&(self.chain, &entry));
-        self.log.push_back((lsn, entry));
+    pub(super) fn leading(&self) -> Option<&Leading> {
+        match &self.stance {
+            Stance::Leader(leading) => Some(leading),
+            Stance::Follower | Stance::PreCandidate(_) | Stance::Candidate(_) => None,
+        }
+    }
+
+    pub(super) fn leading_mut(&mut self) -> Option<&mut Leading> {
+        match &mut self.stance {
+            Stance::Leader(leading) => Some(leading),
+            Stance::Follower | Stance::PreCandidate(_) | Stance::Candidate(_) => None,
+        }
+    }
+
+    /// Who leads, if that is another.
+    pub(super) fn following(&self) -> Option<Member> {
+        self.leader
+    }
+
+    /// Whether this node is a group's only voter.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(&*self.log.membership().voters, [one] if *one == self.me)
+    }
+
+    pub(super) fn is_voter(&self) -> bool {
+        self.log.membership().is_voter(self.me.disk)
+    }
+
+    pub(super) fn post(&self) -> Post {
+        Post {
+            group: self.head.group,
+            from: self.me,
+            term: self.ballot.term,
+            ballot: self.ballot.lsn,
+        }
+    }
+
+    /// Enters into term `term` with this vote, durably.
+    pub(super) fn adopt(&mut self, cx: &mut Cx<'_>, term: Term, vote: Option<DiskId>) {
+        if term > self.ballot.term {
+            self.stand_down(cx);
+            self.unfollow();
+        }
+        (self.ballot.term, self.ballot.vote) = (term, vote);
+        self.ballot.lsn = cx.out.append(Record::Ballot { term, vote });
+    }
+
+    /// Ends whatever this node was beside a follower.
+    pub(super) fn stand_down(&mut self, cx: &mut Cx<'_>) {
+        self.stance = Stance::Follower;
+        if std::mem::take(&mut self.leads) {
+            cx.count(Stat::StoodDown);
+            self.news.push(Event::StoodDown);
+        }
+    }
+
+    /// Appends an entry of the leader.
+    pub(super) fn enter(&mut self, cx: &mut Cx<'_>, origin: Option<Origin>, payload: Payload<C>) {
+        let entry = Entry { term: self.ballot.term, index: self.next_index(), origin, payload };
+        cx.count(Stat::Proposed);
+        let is_membership = matches!(entry.payload, Payload::Membership(_));
+        let lsn = cx.out.append(C::record(entry.clone()));
+        let last = self.log.last().index;
+        self.log.push(lsn, entry);
+        let Self { stance: Stance::Leader(leading), log, me, .. } = self else { return };
+        if let Some(origin) = origin {
+            leading.origins.insert(origin.disk, (origin.boot, origin.seq));
+        }
+        if is_membership {
+            leading.on_members(*me, log.membership(), last);
+        }
     }
 
     fn on_start(&mut self, cx: &mut Cx<'_>) {
-        if self.head.group == GroupId::default() {
+        self.has_started = true;
+        let is_new = self.head.group == GroupId::default() && self.head.joining.is_none();
+        if is_new {
             if !self.config.peers.is_empty() {
                 return;
             }
-            let group = GroupId::new(cx.rng(Stream::Ids).next_u64());
+            let group = GroupId::new(cx.rng(Stream::Ids).next_u64().max(1));
             let membership = Membership::of_one(self.me);
             cx.out.append(Record::Formed { group, membership: membership.clone() });
-            self.head.group = group;
-            self.head.membership = membership;
+            self.form(group, membership);
         }
-        cx.out.append(Record::Booted);
+        self.head.booted = cx.out.append(Record::Booted);
         self.head.boots = self.head.boots.saturating_add(1);
-        self.head.term = self.head.term.next();
-        self.head.vote = Some(self.me.disk);
-        cx.out.append(Record::Ballot { term: self.head.term, vote: self.head.vote });
-        self.enter(cx, None, Payload::Opened);
+        self.begin_elections(cx);
     }
 
-    fn enter(&mut self, cx: &mut Cx<'_>, origin: Option<Origin>, payload: Payload<C>) {
-        let entry = Entry { term: self.head.term, index: self.last.next(), origin, payload };
-        cx.count(Stat::Proposed);
-        let lsn = cx.out.append(entry.clone());
-        self.push(lsn, entry);
+    fn on_durable(&mut self, durable: Lsn) {
+        self.log.on_durable(durable);
     }
 
-    fn on_submit(&mut self, cx: &mut Cx<'_>, command: C) {
-        self.seq = self.seq.saturating_add(1);
-        let origin = Origin { disk: self.me.disk, boot: self.head.boots, seq: self.seq };
-        self.enter(cx, Some(origin), Payload::Command(command));
+    fn on_propose(&mut self, cx: &mut Cx<'_>, command: C) {
+        if self.leads {
+            self.enter(cx, None, Payload::Command(command));
+        } else {
+            cx.count(Stat::ProposalDropped);
+        }
     }
 
-    fn on_durable(&mut self, cx: &mut Cx<'_>, durable: Lsn) -> Events<Event<C>> {
-        let mut events = Events::none();
-        while self.log.front().is_some_and(|(lsn, _)| *lsn <= durable) {
-            let Some((lsn, entry)) = self.log.pop_front() else { break };
-            self.committed_lsn = lsn;
-            cx.count(Stat::Committed);
-            self.committed = entry.index;
-            self.head.index = entry.index;
-            self.head.index_term = entry.term;
-            self.head.chain = digest::of(&(self.head.chain, &entry));
-            match entry.payload {
-                Payload::Opened if entry.term == self.head.term => {
-                    self.leads = true;
-                    events.push(Event::Led { term: entry.term });
-                }
-                Payload::Opened | Payload::Membership(_) => {}
-                Payload::Command(command) => {
-                    let mine = entry.origin.filter(|origin| {
-                        (origin.disk, origin.boot) == (self.me.disk, self.head.boots)
-                    });
-                    let seq = mine.map(|origin| origin.seq);
-                    events.push(Event::Committed { index: entry.index, command, seq });
+    fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: GroupMessage<C>) {
+        let is_mine = msg.to == self.me.disk || msg.to == DiskId::default();
+        if msg.from.node != from || !is_mine || msg.from == self.me || !self.has_started {
+            return cx.count(Stat::MessageForeign);
+        }
+        let is_join = matches!(msg.body, Body::Join { .. });
+        if msg.group != self.head.group && !is_join && !self.let_in(cx, &msg) {
+            return cx.count(Stat::MessageForeign);
+        }
+        let (from, term) = (msg.from, msg.term);
+        match msg.body {
+            Body::Join { replaces } => self.on_join(cx, from, replaces),
+            Body::Forward { boot, first, commands } => {
+                self.on_forward(cx, from, (boot, first), commands);
+            }
+            Body::PreVote { wish, last } => self.on_pre_vote(cx, from, wish, last),
+            Body::PreVoted { wish, granted } => self.on_pre_voted(cx, from, term, wish, granted),
+            Body::Vote { last, handed } => self.on_vote(cx, from, term, last, handed),
+            Body::Voted { granted } => self.on_voted(cx, from, term, granted),
+            Body::Append { round, prev, commit, entries } => {
+                if self.follow(cx, from, term, round) {
+                    self.on_append(cx, (round, commit), prev, entries);
                 }
             }
+            Body::Appended { round, matched } => {
+                if self.is_answered(cx, from, term, round) {
+                    self.on_appended(from, matched);
+                }
+            }
+            Body::Rejected { round, prev, hint } => {
+                if self.is_answered(cx, from, term, round) {
+                    self.on_rejected(from, prev, hint);
+                }
+            }
+            Body::Chunk { round, chunk } => {
+                if self.follow(cx, from, term, round) {
+                    self.on_chunk(cx, round, chunk);
+                }
+            }
+            Body::Chunked { round, index, wanted } => {
+                if self.is_answered(cx, from, term, round) {
+                    self.on_chunked(cx, from, index, wanted);
+                }
+            }
+            Body::TransferNow => self.on_transfer_now(cx, from, term),
+            Body::Read { boot, number } => self.on_read_asked(cx, from, boot, number),
+            Body::ReadAt { boot, number, index } => self.on_read_at(cx, boot, number, index),
         }
-        events
+    }
+
+    fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        if !self.has_started {
+            return;
+        }
+        let now = cx.now();
+        match &self.stance {
+            Stance::Leader(leading) if leading.beat_at <= now => self.beat(cx),
+            Stance::Leader(_) => {}
+            Stance::Follower | Stance::PreCandidate(_) | Stance::Candidate(_) => {
+                self.on_election_wake(cx);
+            }
+        }
+        self.ask_to_join(cx);
+    }
+
+    /// What may follow from any input.
+    fn advance(&mut self, cx: &mut Cx<'_>) {
+        self.count_quorum(cx);
+        self.reconfigure(cx);
+        self.pump(cx);
+        self.feed(cx);
+        self.hand_over(cx);
+        self.serve_reads(cx);
+    }
+
+    fn feed(&mut self, cx: &mut Cx<'_>) {
+        let post = self.post();
+        let Self { stance: Stance::Leader(leading), log, config, head, .. } = self else { return };
+        let round = leading.rounds.last();
+        let source = Source { post, log, committed: head.index, round, config };
+        leading.feed(cx, &source);
+        self.feed_snapshots(cx);
     }
 }
 
-/// A journal record of a group.
-#[derive(Clone, Copy, Debug)]
-pub enum GroupRecord<'a, C> {
-    /// See `Record::Formed`.
-    Formed {
-        /// The group.
-        group: GroupId,
-        /// Its first members.
-        membership: &'a Membership,
-    },
-    /// See `Record::Joining`.
-    Joining {
-        /// The voter whose place is taken.
-        replaces: Option<DiskId>,
-    },
-    /// See `Record::Booted`.
-    Booted,
-    /// See `Record::Ballot`.
-    Ballot {
-        /// The term.
-        term: Term,
-        /// The vote in it.
-        vote: Option<DiskId>,
-    },
-    /// An entry.
-    Entry(&'a Entry<C>),
-}
-
-impl<C: Clone + serde::Serialize> Machine for Group<C>
-where
-    Record: From<Entry<C>>,
-    Message: From<GroupMessage<C>>,
-{
+impl<C: Command> Machine for Group<C> {
     type Input = Input<C>;
     type Event = Event<C>;
 
     fn handle(&mut self, cx: &mut Cx<'_>, input: Input<C>) -> Events<Event<C>> {
         match input {
             Input::Start => self.on_start(cx),
-            Input::Durable(lsn) => return self.on_durable(cx, lsn),
-            Input::Propose(command) if self.leads => {
-                self.enter(cx, None, Payload::Command(command));
-            }
+            Input::Wake => self.on_wake(cx),
+            Input::Durable(lsn) => self.on_durable(lsn),
+            Input::Received { from, msg } => self.on_received(cx, from, *msg),
+            Input::Propose(command) => self.on_propose(cx, command),
             Input::Submit(command) => self.on_submit(cx, command),
-            Input::Read(ticket) if self.leads => return Events::one(Event::Readable { ticket }),
-            Input::Received { .. } => cx.count(Stat::MessageForeign),
-            Input::Propose(_)
-            | Input::Wake
-            | Input::Read(_)
-            | Input::Ledger(_)
-            | Input::Transfer => {}
+            Input::Read(ticket) => self.on_read(cx, ticket),
+            Input::Ledger(ledger) => self.on_ledger(cx, *ledger),
+            Input::Transfer => self.on_transfer(cx),
         }
-        Events::none()
+        if self.has_started {
+            self.advance(cx);
+        }
+        let mut events = Events::none();
+        self.news.drain(..).for_each(|event| events.push(event));
+        events
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        None
+        if !self.has_started {
+            return None;
+        }
+        let wakes = [
+            self.election_wake(),
+            self.join_wake(),
+            self.submissions.next_wake(),
+            self.reads.next_wake(),
+        ];
+        wakes.into_iter().fold(None, Wake::earliest)
     }
 
     fn check(&self) -> Result<(), Violation> {
-        let pending = u64::try_from(self.log.len()).unwrap_or(u64::MAX);
-        if self.committed.get().saturating_add(pending) == self.last.get() {
-            Ok(())
-        } else {
-            Err(Violation::new(
-                Inv::PersistFirst,
-                format!("{:?} committed, {pending} pending, last {:?}", self.committed, self.last),
-            ))
+        let (base, last) = (self.log.base().index, self.log.last().index);
+        let committed = self.head.index;
+        if base > committed || committed > last {
+            let detail = format!("{base:?} in the base, {committed:?} committed, last {last:?}");
+            return Err(Violation::new(Inv::PersistFirst, detail));
         }
+        let above = self.log.slot(committed.next());
+        if above.is_some_and(|slot| slot.lsn <= self.committed_lsn) {
+            let detail = format!("{:?} follows {:?}", above.map(|slot| slot.lsn), committed);
+            return Err(Violation::new(Inv::RecoverEqual, detail));
+        }
+        let bounds = [
+            ("submissions", self.submissions.len(), limits::SUBMISSIONS_MAX),
+            ("reads", self.reads.len(), limits::READS_MAX),
+        ];
+        for (what, found, max) in bounds {
+            if found > max {
+                return Err(Violation::new(Inv::Bounded, format!("{found} {what}, {max} at most")));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Membership;
 use crate::bounded::BoundedMap;
-use crate::ids::{DiskId, GroupId, LogIndex, Term};
+use crate::ids::{DiskId, GroupId, LogIndex, Lsn, Term};
 use crate::limits::ORIGINS_MAX;
 
 /// The state of a group at an entry of its log.
@@ -18,6 +18,10 @@ pub struct Head {
     pub vote: Option<DiskId>,
     /// Boots of the disk so far.
     pub boots: u64,
+    /// The journal record of the last of them.
+    pub booted: Lsn,
+    /// Whether the disk still asks to be let in, and the voter whose place it takes.
+    pub joining: Option<Option<DiskId>>,
     /// The last entry contained.
     pub index: LogIndex,
     /// Its term.

@@ -21,18 +21,12 @@ const READ_WITHIN: Duration = Duration::from_secs(2);
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The open calls of a gate.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Calls {
     ticket: u64,
     reads: BTreeMap<u64, (CallId, Command)>,
     open: BTreeMap<CallId, Option<u64>>,
     timers: Timers<CallId>,
-}
-
-impl Default for Calls {
-    fn default() -> Self {
-        Self { ticket: 0, reads: BTreeMap::new(), open: BTreeMap::new(), timers: Timers::new() }
-    }
 }
 
 impl Calls {

@@ -137,6 +137,6 @@ impl Datacenter {
         };
         let reachable = now.since(at) <= SILENCE;
         let Capacity { workers, cores, free } = capacity;
-        DatacenterView { name, reachable, workers, cores, free }
+        DatacenterView { name, reachable, workers, cores, free, leader: self.leader }
     }
 }

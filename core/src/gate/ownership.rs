@@ -222,15 +222,13 @@ impl Gate {
 
     /// An entry about sessions or keys is applied.
     pub(super) fn on_session_committed(&mut self, cx: &mut Cx<'_>, applied: Applied) {
-        match applied {
-            Applied::Enrolled(gate) => {
-                cx.count(Stat::SessionEnrolled);
-                if gate == self.group.me().node {
-                    self.beat(cx);
-                }
+        if let Applied::Enrolled(gate) = applied {
+            cx.count(Stat::SessionEnrolled);
+            if gate == self.group.me().node {
+                self.beat(cx);
             }
-            Applied::Expired(_) => cx.count(Stat::SessionExpired),
-            _ => {}
+        } else if let Applied::Expired(_) = applied {
+            cx.count(Stat::SessionExpired);
         }
         // Entries that follow in this step find the session as it is by this one.
         self.judge_tenure(cx);
@@ -292,16 +290,13 @@ impl Gate {
         command: &GateCommand,
         applied: Applied,
     ) {
-        let answers = match command {
-            GateCommand::Create { key, plan_digest, .. } => {
-                self.registry.on_committed(seq, (key, *plan_digest), applied)
-            }
-            GateCommand::Cancel { job, .. } => {
-                self.cancellation.on_committed(cx, seq, *job, applied)
-            }
-            _ => return,
-        };
-        self.answer(cx, answers);
+        if let GateCommand::Create { key, plan_digest, .. } = command {
+            let answers = self.registry.on_committed(seq, (key, *plan_digest), applied);
+            self.answer(cx, answers);
+        } else if let GateCommand::Cancel { job, .. } = command {
+            let answers = self.cancellation.on_committed(cx, seq, *job, applied);
+            self.answer(cx, answers);
+        }
     }
 
     fn answer(&mut self, cx: &mut Cx<'_>, answers: Vec<(CallId, Reply)>) {

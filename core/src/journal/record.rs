@@ -3,13 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::consensus::{Entry, GroupRecord, Head, Membership};
+use crate::consensus::{Chunk, Entry, GroupRecord, Head, Membership};
 use crate::gate::GateCommand;
 use crate::gate::GateLedger;
 use crate::ids::LogIndex;
 use crate::ids::{DiskId, GroupId, Lsn, Term};
 use crate::manager::ManagerCommand;
 use crate::manager::ManagerLedger;
+use crate::wire::codec::CodecError;
 
 /// A journal record.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -39,6 +40,14 @@ pub enum Record {
     Gate(Entry<GateCommand>),
     /// An entry of a datacenter's log.
     Manager(Entry<ManagerCommand>),
+    /// The disk that wanted to join was let into this group.
+    Joined {
+        /// The group.
+        group: GroupId,
+    },
+    /// A piece of a snapshot from the leader. The last one puts the snapshot in the place of the
+    /// log and the ledger.
+    Chunk(Chunk),
 }
 
 impl From<Entry<GateCommand>> for Record {
@@ -59,9 +68,12 @@ impl Record {
         match self {
             Self::Gate(entry) => Some(GroupRecord::Entry(entry)),
             Self::Manager(_) => None,
-            Self::Formed { .. } | Self::Joining { .. } | Self::Booted | Self::Ballot { .. } => {
-                self.of_any()
-            }
+            Self::Formed { .. }
+            | Self::Joining { .. }
+            | Self::Booted
+            | Self::Ballot { .. }
+            | Self::Joined { .. }
+            | Self::Chunk(_) => self.of_any(),
         }
     }
 
@@ -70,9 +82,12 @@ impl Record {
         match self {
             Self::Manager(entry) => Some(GroupRecord::Entry(entry)),
             Self::Gate(_) => None,
-            Self::Formed { .. } | Self::Joining { .. } | Self::Booted | Self::Ballot { .. } => {
-                self.of_any()
-            }
+            Self::Formed { .. }
+            | Self::Joining { .. }
+            | Self::Booted
+            | Self::Ballot { .. }
+            | Self::Joined { .. }
+            | Self::Chunk(_) => self.of_any(),
         }
     }
 
@@ -84,6 +99,8 @@ impl Record {
             Self::Joining { replaces } => Some(GroupRecord::Joining { replaces: *replaces }),
             Self::Booted => Some(GroupRecord::Booted),
             Self::Ballot { term, vote } => Some(GroupRecord::Ballot { term: *term, vote: *vote }),
+            Self::Joined { group } => Some(GroupRecord::Joined { group: *group }),
+            Self::Chunk(chunk) => Some(GroupRecord::Chunk(chunk)),
             Self::Gate(_) | Self::Manager(_) => None,
         }
     }
@@ -130,6 +147,14 @@ pub enum RecoverError {
         found: &'static str,
         /// What this node is.
         role: &'static str,
+    },
+    /// A snapshot from the leader that was written whole does not decode.
+    #[error("the snapshot that ends at {lsn:?} does not decode: {error}")]
+    Chunk {
+        /// The record of its last piece.
+        lsn: Lsn,
+        /// What the codec said.
+        error: CodecError,
     },
     /// Log entries are not consecutive.
     #[error("log entry {found:?} at {lsn:?} follows entry {last:?}")]

@@ -75,6 +75,15 @@ pub fn encode_into<T: Serialize + ?Sized>(
     })
 }
 
+/// How many bytes the encoding of `value` has; [`usize::MAX`] of one that cannot be encoded.
+pub fn length<T: Serialize + ?Sized>(value: &T) -> usize {
+    let mut counted = Counted(0);
+    match bincode::serde::encode_into_writer(value, &mut counted, config::standard()) {
+        Ok(()) => counted.0,
+        Err(_) => usize::MAX,
+    }
+}
+
 /// The value that exactly `bytes` stands for.
 ///
 /// # Errors
@@ -142,6 +151,15 @@ impl Writer for Capped<'_> {
     }
 }
 
+struct Counted(usize);
+
+impl Writer for Counted {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +216,7 @@ mod tests {
         assert_eq!(refused, Err(CodecError::TooLarge { max: exact - 1 }));
         assert_eq!(out, [7]);
         assert_eq!(encode_into(&sample(), &mut out, exact), Ok(()));
+        assert_eq!(length(&sample()), exact);
         assert_eq!(out.len(), exact + 1);
         let above = vec![0_u8; MAX + 1];
         assert_eq!(encode(&above, usize::MAX), Err(CodecError::TooLarge { max: MAX }));

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hyperscale_core::bounded::BoundedVec;
-use hyperscale_core::consensus::{self, Entry, Head, Member, Membership, Origin, Payload};
+use hyperscale_core::consensus::{
+    self, Chunk, Entry, Head, Member, Membership, Origin, Payload, Position,
+};
 use hyperscale_core::ids::{
     BootId, DiskId, Fence, GroupId, JobId, LogIndex, NodeId, PartId, PartIx, RunId, ShardId,
     ShardIx, Term, WorkflowIx,
@@ -16,6 +18,7 @@ use hyperscale_core::ids::{
 use hyperscale_core::input::Progress;
 use hyperscale_core::journal::segment::{Header, Identity, write_header, write_record};
 use hyperscale_core::journal::{LedgerSnapshot, Record, Snapshot, snapshot};
+use hyperscale_core::manager::ManagerCommand;
 use hyperscale_core::plan::raw::RawPlan;
 use hyperscale_core::plan::{Plan, PlanTime, Share, Slice, Stripe, check};
 use hyperscale_core::report::{
@@ -191,26 +194,85 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("probe", Probe {}.into()),
     ]
     .into_iter()
+    .chain(grouped())
     .chain(replicated())
     .collect()
 }
 
 fn replicated() -> Vec<(&'static str, Message)> {
-    let body = consensus::Body::Join { replaces: Some(DiskId::new(6)) };
-    let join =
-        consensus::Message { group: GroupId::new(7), from: member(), term: Term::new(2), body };
     let term = Term::new(2);
     let (disk, session) = (DiskId::new(5), LogIndex::new(12));
     let ttl = Duration::from_secs(2);
     let owner = Some(NodeId::new(2));
     vec![
-        ("gates-join", Message::Gates(join)),
         ("not-leader", NotLeader { term, leader: owner }.into()),
         ("claim", Claim { part: part(), fence: fence(11) }.into()),
         ("not-owner", NotOwner { part: part(), owner, fence: fence(11) }.into()),
         ("session-beat", SessionBeat { disk, boot: 3, seq: 8, draining: false }.into()),
         ("session-ack", SessionAck { boot: 3, seq: 8, session, ttl }.into()),
     ]
+}
+
+fn chunk() -> Chunk {
+    let at = Position { term: Term::new(2), index: LogIndex::new(9) };
+    Chunk { at, total: 300, offset: 128, bytes: list(vec![1, 200, 0]) }
+}
+
+/// One message within a group for every body.
+fn grouped() -> Vec<(&'static str, Message)> {
+    use consensus::Body;
+    let last = Position { term: Term::new(2), index: LogIndex::new(9) };
+    let (round, index, wish) = (300, LogIndex::new(9), Term::new(3));
+    let close = ManagerCommand::Close { part: part() };
+    let membership = Payload::Membership(Membership::of_one(member()));
+    let entries = [Payload::Opened, membership, Payload::Command(close.clone())];
+    let entries = entries.map(|payload| Entry { payload, ..entry(10) }).to_vec();
+    let commands = list(vec![close.clone(), close]);
+    let bodies = [
+        ("group-join", Body::Join { replaces: Some(DiskId::new(6)) }),
+        ("group-forward", Body::Forward { boot: 2, first: 7, commands }),
+        ("group-pre-vote", Body::PreVote { wish, last }),
+        ("group-pre-voted", Body::PreVoted { wish, granted: true }),
+        ("group-vote", Body::Vote { last, handed: None }),
+        ("group-vote-handed", Body::Vote { last, handed: Some(Term::new(2)) }),
+        ("group-voted", Body::Voted { granted: false }),
+        ("group-append", Body::Append { round, prev: last, commit: index, entries: list(entries) }),
+        ("group-appended", Body::Appended { round, matched: index }),
+        ("group-rejected", Body::Rejected { round, prev: index, hint: last }),
+        ("group-chunk", Body::Chunk { round, chunk: chunk() }),
+        ("group-chunked", Body::Chunked { round, index, wanted: 131 }),
+        ("group-transfer-now", Body::TransferNow),
+        ("group-read", Body::Read { boot: 2, number: 4 }),
+        ("group-read-at", Body::ReadAt { boot: 2, number: 4, index }),
+    ];
+    let (group, from, to, term) = (GroupId::new(7), member(), DiskId::new(8), Term::new(2));
+    let message = |(name, body)| {
+        bodied(&body);
+        (name, consensus::Message { group, from, to, term, body }.into())
+    };
+    let gates = consensus::Message { group, from, to, term, body: Body::TransferNow };
+    bodies.into_iter().map(message).chain([("gates", Message::Gates(gates))]).collect()
+}
+
+/// Fails to compile when a body is added; give it a sample above.
+fn bodied<C>(body: &consensus::Body<C>) {
+    use consensus::Body;
+    match body {
+        Body::Join { .. }
+        | Body::Forward { .. }
+        | Body::PreVote { .. }
+        | Body::PreVoted { .. }
+        | Body::Vote { .. }
+        | Body::Voted { .. }
+        | Body::Append { .. }
+        | Body::Appended { .. }
+        | Body::Rejected { .. }
+        | Body::Chunk { .. }
+        | Body::Chunked { .. }
+        | Body::TransferNow
+        | Body::Read { .. }
+        | Body::ReadAt { .. } => {}
+    }
 }
 
 /// Fails to compile when a message is added; give it a sample above.
@@ -302,6 +364,8 @@ fn records() -> Vec<Record> {
         Record::Ballot { term: Term::new(2), vote: Some(DiskId::new(5)) },
         Record::Manager(entry(1)),
         Record::Gate(entry(2)),
+        Record::Joined { group: GroupId::new(7) },
+        Record::Chunk(chunk()),
     ]
 }
 
@@ -309,8 +373,16 @@ fn records() -> Vec<Record> {
 fn records_have_their_golden_bytes() {
     let found: Vec<String> =
         records().iter().map(|record| hex(&codec::encode(record, FRAME_MAX).unwrap())).collect();
-    let golden =
-        ["000701040500", "010106", "02", "03020105", "0502010105010400", "0402020105010400"];
+    let golden = [
+        "000701040500",
+        "010106",
+        "02",
+        "03020105",
+        "0502010105010400",
+        "0402020105010400",
+        "0607",
+        "070209fb2c01800301c800",
+    ];
     assert_eq!(found, golden);
     if bless() {
         let identity = Identity { cluster: 1, node: 2, disk: 3 };
@@ -337,7 +409,7 @@ fn records_have_their_golden_bytes() {
 proptest! {
     /// Damaged messages either do not decode or are messages again.
     #[test]
-    fn hostile_harmless(which in 0usize..16, byte: u8, places: [prop::sample::Index; 2]) {
+    fn hostile_harmless(which in 0..messages().len(), byte: u8, places: [prop::sample::Index; 2]) {
         let [at, cut] = places;
         let (_, message) = messages().swap_remove(which);
         let mut bytes = codec::encode(&message, FRAME_MAX).unwrap();

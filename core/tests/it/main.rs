@@ -14,6 +14,7 @@ mod journal;
 mod manager;
 mod pacer;
 mod plan_shares;
+mod raft;
 mod stats;
 mod timers;
 mod worker;

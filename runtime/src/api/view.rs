@@ -141,6 +141,8 @@ pub struct Datacenter {
     pub cores: u32,
     /// Of those, free.
     pub free: u32,
+    /// The manager that leads it; absent while the gate knows of none.
+    pub leader: Option<u64>,
 }
 
 impl From<&api::JobSummary> for JobLine {
@@ -172,6 +174,7 @@ impl From<&api::ClusterView> for Cluster {
             workers: one.workers,
             cores: one.cores,
             free: one.free,
+            leader: one.leader.map(NodeId::get),
         });
         let members = view.members.iter().map(|member| Member {
             node: member.node.get(),

@@ -228,3 +228,127 @@ impl Grants {
         self.draining.retain(|gate| ledger.session(*gate).is_some());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::Effects;
+    use crate::ids::{DiskId, Lsn};
+    use crate::rng::Streams;
+    use crate::stat::Counters;
+
+    const TTL: Duration = Duration::from_secs(2);
+    const DRIFT: u32 = 10_000;
+
+    fn at(millis: u64) -> Instant {
+        Instant::ZERO.after(Duration::from_millis(millis))
+    }
+
+    fn beat(gate: u64, boot: u64, draining: bool) -> SessionBeat {
+        SessionBeat { disk: DiskId::new(gate), boot, seq: 5, draining }
+    }
+
+    fn hear(
+        grants: &mut Grants,
+        now: u64,
+        ledger: &GateLedger,
+        gate: u64,
+        b: SessionBeat,
+    ) -> Judged {
+        let (mut out, mut stats) = (Effects::new(Lsn::new(0)), Counters::default());
+        let mut streams = Streams::new(1, 1, 1);
+        let mut cx = Cx::new(at(now), &mut streams, &mut out, &mut stats);
+        grants.on_beat(&mut cx, ledger, NodeId::new(gate), &b)
+    }
+
+    /// Gates 1 and 2 with sessions 1 and 2.
+    fn ledger() -> GateLedger {
+        let mut ledger = GateLedger::default();
+        for gate in [1, 2] {
+            let (node, disk) = (NodeId::new(gate), DiskId::new(gate));
+            ledger.apply(LogIndex::new(gate), &GateCommand::Enrol { gate: node, disk, boot: 1 });
+        }
+        ledger
+    }
+
+    fn expire(session: u64) -> GateCommand {
+        GateCommand::Expire { session: LogIndex::new(session) }
+    }
+
+    #[test]
+    fn a_session_ends_a_grantors_wait_after_the_last_answer_or_after_being_led() {
+        let (mut grants, ledger) = (Grants::new(TTL, DRIFT), ledger());
+        grants.on_led(at(0), &ledger);
+        let Judged::Renewed(ack) = hear(&mut grants, 1_000, &ledger, 1, beat(1, 1, false)) else {
+            panic!("renewed")
+        };
+        assert_eq!((ack.boot, ack.seq, ack.session, ack.ttl), (1, 5, LogIndex::new(1), TTL));
+        let wait = grantor_wait(TTL, DRIFT);
+        assert!(wait > TTL + TTL / 50);
+        let before = Instant::from_nanos(Instant::ZERO.after(wait).as_nanos() - 1);
+        assert_eq!(grants.on_wake(before), []);
+        assert_eq!(grants.on_wake(Instant::ZERO.after(wait)), [expire(2)]);
+        assert_eq!(grants.on_wake(at(1_000).after(wait)), [expire(2), expire(1)]);
+    }
+
+    #[test]
+    fn a_session_whose_end_is_in_the_log_is_not_answered() {
+        let (mut grants, mut ledger) = (Grants::new(TTL, DRIFT), ledger());
+        grants.on_led(at(0), &ledger);
+        assert_eq!(grants.on_wake(at(10_000)).len(), 2);
+        grants.on_proposed(&expire(1));
+        assert_eq!(hear(&mut grants, 10_001, &ledger, 1, beat(1, 1, false)), Judged::Nothing);
+        assert!(matches!(
+            hear(&mut grants, 10_001, &ledger, 2, beat(2, 1, false)),
+            Judged::Renewed(_)
+        ));
+        ledger.apply(LogIndex::new(3), &expire(1));
+        grants.on_committed(at(10_002), &ledger, &expire(1));
+        assert!(matches!(
+            hear(&mut grants, 10_003, &ledger, 1, beat(1, 1, false)),
+            Judged::Enrol(_)
+        ));
+    }
+
+    #[test]
+    fn boots_and_disks_are_told_apart() {
+        let (mut grants, ledger) = (Grants::new(TTL, DRIFT), ledger());
+        grants.on_led(at(0), &ledger);
+        assert_eq!(hear(&mut grants, 1, &ledger, 1, beat(1, 0, false)), Judged::Nothing);
+        assert_eq!(hear(&mut grants, 1, &ledger, 1, beat(9, 2, false)), Judged::Nothing);
+        let Judged::Enrol(command) = hear(&mut grants, 1, &ledger, 1, beat(1, 2, false)) else {
+            panic!("a newer boot")
+        };
+        grants.on_proposed(&command);
+        assert_eq!(hear(&mut grants, 2, &ledger, 1, beat(1, 2, false)), Judged::Nothing);
+    }
+
+    fn owner(gate: u64, session: u64) -> Owner {
+        let fence = LogIndex::new(9);
+        Owner { gate: NodeId::new(gate), session: LogIndex::new(session), fence }
+    }
+
+    #[test]
+    fn the_heir_is_the_same_gate_else_the_one_with_the_fewest_jobs() {
+        let (mut grants, mut ledger) = (Grants::new(TTL, DRIFT), ledger());
+        let third = GateCommand::Enrol { gate: NodeId::new(3), disk: DiskId::new(3), boot: 1 };
+        ledger.apply(LogIndex::new(3), &third);
+        grants.on_led(at(0), &ledger);
+        let load = BTreeMap::from([(NodeId::new(1), 2), (NodeId::new(2), 1)]);
+        let heir = |grants: &Grants, owner| {
+            grants.heir(&ledger, &owner, &load).map(|(gate, _)| gate.get())
+        };
+        assert_eq!(heir(&grants, owner(1, 1)), None, "its owner lives");
+        assert_eq!(heir(&grants, owner(1, 0)), Some(1), "the same gate's newer session");
+        assert_eq!(heir(&grants, owner(7, 0)), Some(3));
+        hear(&mut grants, 1, &ledger, 3, beat(3, 1, true));
+        assert_eq!(heir(&grants, owner(7, 0)), Some(2), "one that does not drain");
+        assert_eq!(heir(&grants, owner(3, 3)), Some(2), "a draining gate's jobs move");
+        hear(&mut grants, 1, &ledger, 1, beat(1, 1, true));
+        hear(&mut grants, 1, &ledger, 2, beat(2, 1, true));
+        assert_eq!(heir(&grants, owner(3, 3)), None, "nobody else is left");
+        assert_eq!(heir(&grants, owner(7, 0)), Some(3), "better than nobody");
+        grants.on_proposed(&expire(3));
+        assert_eq!(heir(&grants, owner(7, 0)), Some(2));
+    }
+}

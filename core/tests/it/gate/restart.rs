@@ -102,7 +102,7 @@ fn claims_are_sent_until_a_report_arrives() {
     world.crash();
     assert_eq!(world.run(Input::Wake).len(), 2);
     let claim = |(_, line): &(u64, String)| line == "n10 claim j3/p0 f8 @l13";
-    assert_eq!(world.wake_until(4 * S).iter().filter(|sent| claim(sent)).count(), 3);
+    assert_eq!(world.wake_until(5 * S).iter().filter(|sent| claim(sent)).count(), 3);
     let running = world.heard(job, 9, PartPhase::Running);
     world.report(EAST, running);
     assert_eq!(world.wake_until(20 * S), []);

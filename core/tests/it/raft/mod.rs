@@ -1,0 +1,6 @@
+//! Groups of one to five members on a small deterministic network.
+
+mod cluster;
+mod directed;
+mod host;
+mod judge;
