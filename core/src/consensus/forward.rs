@@ -138,16 +138,17 @@ impl<C: Command> Group<C> {
         if self.submissions.queue.is_empty() {
             return;
         }
+        let now = cx.now();
+        let waiting = &mut self.submissions;
+        if waiting.resend_at.take_if(|at| *at <= now).is_some() {
+            cx.count(Stat::Resent);
+            waiting.sent = 0;
+        }
         if self.takes_submissions() {
             return self.enter_submissions(cx);
         }
         let Some(leader) = self.following() else { return };
-        let now = cx.now();
         let waiting = &mut self.submissions;
-        if waiting.resend_at.is_some_and(|at| at <= now) {
-            cx.count(Stat::Resent);
-            waiting.sent = 0;
-        }
         let from = waiting.sent.max(waiting.settled()).saturating_add(1);
         let commands = waiting.batch(from, self.config.batch_bytes);
         let count = u64::try_from(commands.len()).unwrap_or(0);

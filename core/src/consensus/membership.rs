@@ -37,9 +37,11 @@ impl<C: Command> Group<C> {
         }
         let members = self.log.membership();
         let is_member = members.members().any(|member| member == from);
-        let is_taken = members.members().any(|member| {
-            member.node == from.node && member.disk != from.disk && Some(member.disk) != replaces
-        });
+        let of_node = |member: &Member| member.node == from.node && member.disk != from.disk;
+        let is_taken = replaces.is_none() && members.members().any(|member| of_node(&member));
+        // A disk may be lost before it became a voter: the node's voter is the one to replace.
+        let voter = members.voters.iter().find(|member| of_node(member)).map(|member| member.disk);
+        let replaced = voter.or(replaces);
         let is_known_disk = members.members().any(|member| member.disk == from.disk);
         let is_peer = self.config.peers.contains(&from.node);
         if !is_peer || is_taken || (is_known_disk && !is_member) {
@@ -47,6 +49,7 @@ impl<C: Command> Group<C> {
         }
         if !is_member {
             let mut members = members.clone();
+            members.learners.retain(|member| !of_node(member));
             if members.learners.push(from).is_err() {
                 return cx.count(Stat::CapRefused);
             }
@@ -54,7 +57,7 @@ impl<C: Command> Group<C> {
             self.enter(cx, None, Payload::Membership(members));
         }
         if let Some(leading) = self.leading_mut() {
-            leading.wishes.insert(from.disk, replaces);
+            leading.wishes.insert(from.disk, replaced);
         }
     }
 
