@@ -35,6 +35,8 @@ struct Line {
     lsn: Lsn,
     index: LogIndex,
     term: Term,
+    /// It is the end of a snapshot that took the place of the log.
+    is_snapshot: bool,
 }
 
 /// A ballot that a disk recorded.
@@ -132,7 +134,7 @@ impl Annals {
             disk.ballots.push(Ballot { lsn, term: *term, vote: *vote });
         }
         let Some((term, index, members)) = entry_of(record) else { return Ok(()) };
-        disk.lines.push(Line { lsn, index, term });
+        disk.lines.push(Line { lsn, index, term, is_snapshot: false });
         if let Some(members) = members {
             history.members.insert((index, term), members.clone());
         }
@@ -157,6 +159,12 @@ impl Annals {
         }
     }
 
+    /// A record completes a snapshot up to this entry, which takes the place of a node's log.
+    pub fn on_installed(&mut self, host: u16, lsn: Lsn, index: LogIndex, term: Term) {
+        let line = Line { lsn, index, term, is_snapshot: true };
+        self.disks[usize::from(host)].lines.push(line);
+    }
+
     /// A process starts; its disk holds records up to `last`.
     pub fn on_booted(&mut self, host: u16, last: Lsn) {
         let disk = &mut self.disks[usize::from(host)];
@@ -178,8 +186,7 @@ impl Annals {
     pub fn members(&self, group: Group) -> Membership {
         let history = &self.groups[usize::from(group.0)];
         let is_chosen = |(index, term): &(LogIndex, Term)| {
-            let chosen = place(*index).and_then(|at| history.chosen.get(at));
-            index.get() == 0 || chosen.is_some_and(|(chosen, _)| chosen == term)
+            index.get() == 0 || self.is_chosen(group, *index, *term)
         };
         let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
@@ -195,14 +202,17 @@ impl Annals {
         &self.disks[usize::from(host)].ballots
     }
 
-    /// The next entry becomes chosen because `host` acts on it. `durable` is how far the disk of a
-    /// member is, `None` if there is no such disk any more.
+    /// The next entry becomes chosen because `host` acts on it, in a step before which it had
+    /// appended records up to `before`: a change of members that the step appends was not in force
+    /// when it decided. `durable` is how far the disk of a member is, `None` if there is no such
+    /// disk any more.
     ///
     /// # Errors
     /// When the node does not hold it, or no majority of the voters that it knows of does.
     pub fn choose(
         &mut self,
         host: u16,
+        before: Lsn,
         durable: impl Fn(Member) -> Option<(u16, Lsn)>,
     ) -> Result<Option<Chosen>, Violation> {
         let Some(group) = self.layout.group_of(host) else { return Ok(None) };
@@ -213,7 +223,7 @@ impl Annals {
                 format!("{group:?}: {host} acts on {index:?} and does not hold it"),
             ));
         };
-        let members = self.members_on(host, group);
+        let members = self.members_by(host, group, before);
         let holds = |voter: &&Member| {
             let disk = durable(**voter);
             disk.is_some_and(|(place, durable)| self.holds(place, index, term, durable))
@@ -257,9 +267,23 @@ impl Annals {
 
     /// The members by the newest entry of a node's own log that names some, else the founders.
     pub fn members_on(&self, host: u16, group: Group) -> Membership {
+        self.members_by(host, group, Lsn::new(u64::MAX))
+    }
+
+    /// The members that a node's own log names before the first entry of a term: who elects.
+    pub fn electors(&self, host: u16, group: Group, term: Term) -> Membership {
+        let is_of_term = |line: &&Line| line.term == term;
+        let first = self.disks[usize::from(host)].lines.iter().find(is_of_term);
+        let before = first.map_or(u64::MAX, |line| line.lsn.get().saturating_sub(1));
+        self.members_by(host, group, Lsn::new(before))
+    }
+
+    fn members_by(&self, host: u16, group: Group, upto: Lsn) -> Membership {
         let members = self.groups[usize::from(group.0)].members.iter().rev();
         let own = |(index, term): &(LogIndex, Term)| {
-            index.get() == 0 || self.term_on(host, *index) == Some(*term)
+            let contained = self.is_contained(host, *index) && self.is_chosen(group, *index, *term);
+            let held = || self.line(host, *index, upto).map(|line| line.term);
+            index.get() == 0 || contained || held() == Some(*term)
         };
         let newest = members.into_iter().find(|(place, _)| own(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
@@ -278,8 +302,21 @@ impl Annals {
     /// everything from its place on.
     fn line(&self, host: u16, index: LogIndex, durable: Lsn) -> Option<&Line> {
         let lines = self.disks[usize::from(host)].lines.iter().rev();
-        let line = lines.filter(|line| line.lsn <= durable).find(|line| line.index <= index)?;
+        let mut lines = lines.filter(|line| line.lsn <= durable);
+        let line = lines.find(|line| line.index <= index || line.is_snapshot)?;
         (line.index == index).then_some(line)
+    }
+
+    /// Whether a snapshot that a node got stands for this entry.
+    fn is_contained(&self, host: u16, index: LogIndex) -> bool {
+        let mut lines = self.disks[usize::from(host)].lines.iter().rev();
+        let line = lines.find(|line| line.index <= index || line.is_snapshot);
+        line.is_some_and(|line| line.is_snapshot && line.index >= index)
+    }
+
+    fn is_chosen(&self, group: Group, index: LogIndex, term: Term) -> bool {
+        let chosen = place(index).and_then(|at| self.groups[usize::from(group.0)].chosen.get(at));
+        chosen.is_some_and(|(chosen, _)| *chosen == term)
     }
 }
 
@@ -293,6 +330,8 @@ mod tests {
     use hyperscale_core::bounded::BoundedVec;
     use hyperscale_core::gate::GateCommand;
     use hyperscale_core::ids::{GroupId, JobId, NodeId};
+
+    const LATEST: Lsn = Lsn::new(u64::MAX);
 
     fn member(host: u64) -> Member {
         Member { node: NodeId::new(host + 1), disk: DiskId::new(host + 100) }
@@ -336,15 +375,15 @@ mod tests {
         let mut annals = annals();
         append(&mut annals, 0, 2, &entry(1, 1, 7));
         append(&mut annals, 1, 2, &entry(1, 1, 7));
-        let early = annals.clone().choose(0, durable([2, 1, 9])).unwrap_err();
+        let early = annals.clone().choose(0, LATEST, durable([2, 1, 9])).unwrap_err();
         assert_eq!(early.inv, Inv::QuorumConfigured);
-        let chosen = annals.choose(0, durable([2, 2, 0])).unwrap().unwrap();
+        let chosen = annals.choose(0, LATEST, durable([2, 2, 0])).unwrap().unwrap();
         assert_eq!(
             (chosen.index, chosen.term, chosen.appended),
             (LogIndex::new(1), Term::new(1), 2)
         );
         assert_eq!(annals.chosen(Group::GATES), LogIndex::new(1));
-        let unheld = annals.choose(0, durable([9, 9, 9])).unwrap_err();
+        let unheld = annals.choose(0, LATEST, durable([9, 9, 9])).unwrap_err();
         assert_eq!(unheld.inv, Inv::LogMatching);
     }
 
@@ -355,7 +394,7 @@ mod tests {
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         let replaced =
             |member: Member| durable([2, 2, 2])(member).filter(|_| member.disk != DiskId::new(101));
-        assert_eq!(annals.choose(0, replaced).unwrap_err().inv, Inv::QuorumConfigured);
+        assert_eq!(annals.choose(0, LATEST, replaced).unwrap_err().inv, Inv::QuorumConfigured);
     }
 
     #[test]
@@ -379,7 +418,7 @@ mod tests {
         assert_eq!(other.inv, Inv::LogMatching);
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         append(&mut annals, 2, 2, &entry(2, 1, 8));
-        annals.choose(0, durable([2, 2, 2])).unwrap();
+        annals.choose(0, LATEST, durable([2, 2, 2])).unwrap();
         annals.compare(1, LogIndex::new(1)).unwrap();
         let lost = annals.compare(2, LogIndex::new(1)).unwrap_err();
         assert_eq!(lost.inv, Inv::LogMatching);
@@ -395,7 +434,7 @@ mod tests {
         assert_eq!(annals.members_on(0, Group::GATES).voters.len(), 1);
         assert_eq!(annals.members_on(1, Group::GATES).voters.len(), 3);
         assert_eq!(annals.members(Group::GATES).voters.len(), 3);
-        assert!(annals.choose(0, durable([2, 0, 0])).unwrap().is_some());
+        assert!(annals.choose(0, LATEST, durable([2, 0, 0])).unwrap().is_some());
         assert_eq!(annals.members(Group::GATES).voters.len(), 1);
         assert!(annals.was_voter(Group::GATES, DiskId::new(101)));
         assert!(!annals.was_voter(Group::GATES, DiskId::new(103)));
