@@ -35,6 +35,8 @@ struct Line {
     lsn: Lsn,
     index: LogIndex,
     term: Term,
+    /// It is the end of a snapshot that took the place of the log.
+    is_snapshot: bool,
 }
 
 /// A ballot that a disk recorded.
@@ -132,7 +134,7 @@ impl Annals {
             disk.ballots.push(Ballot { lsn, term: *term, vote: *vote });
         }
         let Some((term, index, members)) = entry_of(record) else { return Ok(()) };
-        disk.lines.push(Line { lsn, index, term });
+        disk.lines.push(Line { lsn, index, term, is_snapshot: false });
         if let Some(members) = members {
             history.members.insert((index, term), members.clone());
         }
@@ -157,6 +159,12 @@ impl Annals {
         }
     }
 
+    /// A record completes a snapshot up to this entry, which takes the place of a node's log.
+    pub fn on_installed(&mut self, host: u16, lsn: Lsn, index: LogIndex, term: Term) {
+        let line = Line { lsn, index, term, is_snapshot: true };
+        self.disks[usize::from(host)].lines.push(line);
+    }
+
     /// A process starts; its disk holds records up to `last`.
     pub fn on_booted(&mut self, host: u16, last: Lsn) {
         let disk = &mut self.disks[usize::from(host)];
@@ -178,8 +186,7 @@ impl Annals {
     pub fn members(&self, group: Group) -> Membership {
         let history = &self.groups[usize::from(group.0)];
         let is_chosen = |(index, term): &(LogIndex, Term)| {
-            let chosen = place(*index).and_then(|at| history.chosen.get(at));
-            index.get() == 0 || chosen.is_some_and(|(chosen, _)| chosen == term)
+            index.get() == 0 || self.is_chosen(group, *index, *term)
         };
         let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
@@ -259,7 +266,8 @@ impl Annals {
     pub fn members_on(&self, host: u16, group: Group) -> Membership {
         let members = self.groups[usize::from(group.0)].members.iter().rev();
         let own = |(index, term): &(LogIndex, Term)| {
-            index.get() == 0 || self.term_on(host, *index) == Some(*term)
+            let contained = self.is_contained(host, *index) && self.is_chosen(group, *index, *term);
+            index.get() == 0 || contained || self.term_on(host, *index) == Some(*term)
         };
         let newest = members.into_iter().find(|(place, _)| own(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
@@ -278,8 +286,21 @@ impl Annals {
     /// everything from its place on.
     fn line(&self, host: u16, index: LogIndex, durable: Lsn) -> Option<&Line> {
         let lines = self.disks[usize::from(host)].lines.iter().rev();
-        let line = lines.filter(|line| line.lsn <= durable).find(|line| line.index <= index)?;
+        let mut lines = lines.filter(|line| line.lsn <= durable);
+        let line = lines.find(|line| line.index <= index || line.is_snapshot)?;
         (line.index == index).then_some(line)
+    }
+
+    /// Whether a snapshot that a node got stands for this entry.
+    fn is_contained(&self, host: u16, index: LogIndex) -> bool {
+        let mut lines = self.disks[usize::from(host)].lines.iter().rev();
+        let line = lines.find(|line| line.index <= index || line.is_snapshot);
+        line.is_some_and(|line| line.is_snapshot && line.index >= index)
+    }
+
+    fn is_chosen(&self, group: Group, index: LogIndex, term: Term) -> bool {
+        let chosen = place(index).and_then(|at| self.groups[usize::from(group.0)].chosen.get(at));
+        chosen.is_some_and(|(chosen, _)| *chosen == term)
     }
 }
 

@@ -214,7 +214,18 @@ impl Manager {
             | Message::CancelPart(_)
             | Message::Probe(_)
             | Message::Claim(_) => self.redirect(cx, from),
-            _ => cx.count(Stat::MessageStale),
+            Message::PartAck(_)
+            | Message::PartReport(_)
+            | Message::Capacity(_)
+            | Message::Prepare(_)
+            | Message::Confirm(_)
+            | Message::Report(_)
+            | Message::Final(_)
+            | Message::Gates(_)
+            | Message::NotLeader(_)
+            | Message::NotOwner(_)
+            | Message::SessionBeat(_)
+            | Message::SessionAck(_) => cx.count(Stat::MessageStale),
         }
     }
 

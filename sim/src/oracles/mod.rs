@@ -14,6 +14,7 @@ mod linear;
 mod liveness;
 mod loss;
 mod minority;
+mod owners;
 mod parts;
 mod persist_first;
 mod promises;
@@ -269,6 +270,8 @@ impl Panel {
             Box::new(replicas::ForwardOnce::default()),
             Box::new(replicas::Converge::default()),
             Box::new(parts::PartPlacedOnce::default()),
+            Box::new(owners::OwnerSingle::default()),
+            Box::new(owners::LeaseExclusive::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
         ];

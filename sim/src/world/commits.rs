@@ -2,6 +2,7 @@
 
 use hyperscale_core::consensus::{Member, Payload};
 use hyperscale_core::effect::Effect;
+use hyperscale_core::gate::GateCommand;
 use hyperscale_core::ids::LogIndex;
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
@@ -75,6 +76,11 @@ impl World {
             && let Some(datacenter) = group.datacenter()
         {
             self.truth.on_started(datacenter, (part.job, *workflow), chosen.appended);
+        }
+        if let Record::Gate(entry) = &chosen.record
+            && let Some(GateCommand::Own { .. }) = entry.command()
+        {
+            self.tally.moves += 1;
         }
         if names_members(&chosen.record) {
             self.tally.changes += 1;
