@@ -141,7 +141,10 @@ impl<C: Command> Group<C> {
         if self.takes_submissions() {
             return self.enter_submissions(cx);
         }
-        let Some(leader) = self.following() else { return };
+        let Some(leader) = self.following() else {
+            // Whoever leads next is sent everything at once.
+            return self.submissions.on_leader();
+        };
         let now = cx.now();
         let waiting = &mut self.submissions;
         if waiting.resend_at.is_some_and(|at| at <= now) {

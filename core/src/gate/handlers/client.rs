@@ -24,7 +24,7 @@ impl Gate {
             _ if self.group.id() == GroupId::default() => {
                 cx.out.reply(call, Reply::Refused(Refusal::NotReady));
             }
-            _ if self.calls.is_full() => {
+            _ if self.calls.is_full() || !self.group.has_room() => {
                 let reply = Reply::Refused(Refusal::Full);
                 count(cx, &reply);
                 cx.out.reply(call, reply);
@@ -112,8 +112,9 @@ impl Gate {
                 self.calls.on_write(cx.now(), call);
                 let session = self.acting.unwrap_or_default();
                 let create = GateCommand::Create { key: key.clone(), plan_digest, plan, session };
-                let seq = self.submit(cx, create);
-                self.registry.on_submitted(seq, call, &key, plan_digest);
+                if let Some(seq) = self.submit(cx, create) {
+                    self.registry.on_submitted(seq, call, &key, plan_digest);
+                }
             }
         }
     }
@@ -125,8 +126,9 @@ impl Gate {
             Wanted::Reply(reply) => cx.out.reply(call, reply),
             Wanted::Submit(command) => {
                 self.calls.on_write(cx.now(), call);
-                let seq = self.submit(cx, command);
-                self.cancellation.on_submitted(job, seq, Some(call));
+                if let Some(seq) = self.submit(cx, command) {
+                    self.cancellation.on_submitted(job, seq, Some(call));
+                }
             }
         }
     }

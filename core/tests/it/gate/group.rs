@@ -11,7 +11,9 @@ use hyperscale_core::config::{DatacenterConfig, GateConfig};
 use hyperscale_core::consensus::{Member, Membership};
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
-use hyperscale_core::ids::{Boot, BootId, DiskId, Fence, GroupId, JobId, Lsn, NodeId, PartId};
+use hyperscale_core::ids::{
+    Boot, BootId, DiskId, Fence, GroupId, JobId, LogIndex, Lsn, NodeId, PartId,
+};
 use hyperscale_core::input::Input;
 use hyperscale_core::journal::{Record, Recovered, Snapshot};
 use hyperscale_core::machine::Role;
@@ -123,6 +125,10 @@ impl Gates {
         (0..self.places.len()).find(|n| self.lives(*n) && acts(self.role(*n), job))
     }
 
+    pub(super) fn has_begun(&self, n: usize, job: JobId) -> bool {
+        self.role(n).ledger().job(job).is_some_and(|job| job.has_begun())
+    }
+
     pub(super) fn start(&mut self, n: usize) {
         let place = &mut self.places[n];
         place.boots += 1;
@@ -192,7 +198,9 @@ impl Gates {
     /// The manager reports a part to a gate.
     pub(super) fn report_to(&mut self, n: usize, job: JobId) {
         let part = super::world::part_of(job);
-        self.held.get_mut(&part).expect("held").gate = gate(n);
+        let held = self.held.get_mut(&part).expect("held");
+        // It has not heard of the owner.
+        (held.gate, held.owner.index) = (gate(n), LogIndex::new(0));
         self.say(part);
     }
 
@@ -328,6 +336,7 @@ impl Gates {
                     && claim.fence >= held.owner
                 {
                     (held.gate, held.owner) = (from, claim.fence);
+                    held.fence = held.fence.max(claim.fence);
                     self.say(claim.part);
                 }
                 return;

@@ -90,6 +90,23 @@ fn a_dead_owner_is_followed_by_one_with_a_higher_fence_that_goes_on() {
 }
 
 #[test]
+fn a_part_that_was_accepted_and_not_begun_is_begun_by_the_heir() {
+    let mut all = Gates::new(3);
+    let n = follower(&all);
+    all.works = false;
+    let job = all.submit(n, "k");
+    all.run_for(S / 10);
+    all.works = true;
+    all.crash(n);
+    all.until(10 * S, |all| (0..3).any(|n| all.owner(job) == Some(n) && all.has_begun(n, job)));
+    let heir = all.owner(job).unwrap();
+    assert_ne!(heir, n);
+    all.finish(job);
+    all.run_for(S);
+    assert_eq!(status(&mut all, heir, job), JobStatus::Completed);
+}
+
+#[test]
 fn a_gate_that_restarts_in_time_owns_its_jobs_under_a_new_session() {
     let mut all = Gates::new(3);
     let n = follower(&all);
