@@ -177,6 +177,7 @@ fn what_a_deposed_owner_decided_changes_nothing() {
 fn a_report_to_another_gate_is_sent_on() {
     let mut all = Gates::new(3);
     let job = running(&mut all, 1, "k");
+    all.run_for(S / 10);
     all.report_to(2, job);
     all.run_for(S / 10);
     assert_eq!(all.reports_to(job), gate(1));
