@@ -202,14 +202,17 @@ impl Annals {
         &self.disks[usize::from(host)].ballots
     }
 
-    /// The next entry becomes chosen because `host` acts on it. `durable` is how far the disk of a
-    /// member is, `None` if there is no such disk any more.
+    /// The next entry becomes chosen because `host` acts on it, in a step before which it had
+    /// appended records up to `before`: a change of members that the step appends was not in force
+    /// when it decided. `durable` is how far the disk of a member is, `None` if there is no such
+    /// disk any more.
     ///
     /// # Errors
     /// When the node does not hold it, or no majority of the voters that it knows of does.
     pub fn choose(
         &mut self,
         host: u16,
+        before: Lsn,
         durable: impl Fn(Member) -> Option<(u16, Lsn)>,
     ) -> Result<Option<Chosen>, Violation> {
         let Some(group) = self.layout.group_of(host) else { return Ok(None) };
@@ -220,7 +223,7 @@ impl Annals {
                 format!("{group:?}: {host} acts on {index:?} and does not hold it"),
             ));
         };
-        let members = self.members_on(host, group);
+        let members = self.members_by(host, group, before);
         let holds = |voter: &&Member| {
             let disk = durable(**voter);
             disk.is_some_and(|(place, durable)| self.holds(place, index, term, durable))
@@ -264,10 +267,23 @@ impl Annals {
 
     /// The members by the newest entry of a node's own log that names some, else the founders.
     pub fn members_on(&self, host: u16, group: Group) -> Membership {
+        self.members_by(host, group, Lsn::new(u64::MAX))
+    }
+
+    /// The members that a node's own log names before the first entry of a term: who elects.
+    pub fn electors(&self, host: u16, group: Group, term: Term) -> Membership {
+        let is_of_term = |line: &&Line| line.term == term;
+        let first = self.disks[usize::from(host)].lines.iter().find(is_of_term);
+        let before = first.map_or(u64::MAX, |line| line.lsn.get().saturating_sub(1));
+        self.members_by(host, group, Lsn::new(before))
+    }
+
+    fn members_by(&self, host: u16, group: Group, upto: Lsn) -> Membership {
         let members = self.groups[usize::from(group.0)].members.iter().rev();
         let own = |(index, term): &(LogIndex, Term)| {
             let contained = self.is_contained(host, *index) && self.is_chosen(group, *index, *term);
-            index.get() == 0 || contained || self.term_on(host, *index) == Some(*term)
+            let held = || self.line(host, *index, upto).map(|line| line.term);
+            index.get() == 0 || contained || held() == Some(*term)
         };
         let newest = members.into_iter().find(|(place, _)| own(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
@@ -315,6 +331,8 @@ mod tests {
     use hyperscale_core::gate::GateCommand;
     use hyperscale_core::ids::{GroupId, JobId, NodeId};
 
+    const LATEST: Lsn = Lsn::new(u64::MAX);
+
     fn member(host: u64) -> Member {
         Member { node: NodeId::new(host + 1), disk: DiskId::new(host + 100) }
     }
@@ -357,15 +375,15 @@ mod tests {
         let mut annals = annals();
         append(&mut annals, 0, 2, &entry(1, 1, 7));
         append(&mut annals, 1, 2, &entry(1, 1, 7));
-        let early = annals.clone().choose(0, durable([2, 1, 9])).unwrap_err();
+        let early = annals.clone().choose(0, LATEST, durable([2, 1, 9])).unwrap_err();
         assert_eq!(early.inv, Inv::QuorumConfigured);
-        let chosen = annals.choose(0, durable([2, 2, 0])).unwrap().unwrap();
+        let chosen = annals.choose(0, LATEST, durable([2, 2, 0])).unwrap().unwrap();
         assert_eq!(
             (chosen.index, chosen.term, chosen.appended),
             (LogIndex::new(1), Term::new(1), 2)
         );
         assert_eq!(annals.chosen(Group::GATES), LogIndex::new(1));
-        let unheld = annals.choose(0, durable([9, 9, 9])).unwrap_err();
+        let unheld = annals.choose(0, LATEST, durable([9, 9, 9])).unwrap_err();
         assert_eq!(unheld.inv, Inv::LogMatching);
     }
 
@@ -376,7 +394,7 @@ mod tests {
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         let replaced =
             |member: Member| durable([2, 2, 2])(member).filter(|_| member.disk != DiskId::new(101));
-        assert_eq!(annals.choose(0, replaced).unwrap_err().inv, Inv::QuorumConfigured);
+        assert_eq!(annals.choose(0, LATEST, replaced).unwrap_err().inv, Inv::QuorumConfigured);
     }
 
     #[test]
@@ -400,7 +418,7 @@ mod tests {
         assert_eq!(other.inv, Inv::LogMatching);
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         append(&mut annals, 2, 2, &entry(2, 1, 8));
-        annals.choose(0, durable([2, 2, 2])).unwrap();
+        annals.choose(0, LATEST, durable([2, 2, 2])).unwrap();
         annals.compare(1, LogIndex::new(1)).unwrap();
         let lost = annals.compare(2, LogIndex::new(1)).unwrap_err();
         assert_eq!(lost.inv, Inv::LogMatching);
@@ -416,7 +434,7 @@ mod tests {
         assert_eq!(annals.members_on(0, Group::GATES).voters.len(), 1);
         assert_eq!(annals.members_on(1, Group::GATES).voters.len(), 3);
         assert_eq!(annals.members(Group::GATES).voters.len(), 3);
-        assert!(annals.choose(0, durable([2, 0, 0])).unwrap().is_some());
+        assert!(annals.choose(0, LATEST, durable([2, 0, 0])).unwrap().is_some());
         assert_eq!(annals.members(Group::GATES).voters.len(), 1);
         assert!(annals.was_voter(Group::GATES, DiskId::new(101)));
         assert!(!annals.was_voter(Group::GATES, DiskId::new(103)));

@@ -49,7 +49,7 @@ impl Oracle for LeaderPerTerm {
             return broken(self.inv(), what);
         }
         *leader = own.me.disk;
-        let voters = view.annals.members_on(*host, group).voters;
+        let voters = view.annals.electors(*host, group, own.term).voters;
         let votes = voters.iter().filter(|voter| voted(view, voter, own.term, own.me.disk));
         let votes = votes.count();
         self.judged += u64::from(voters.len() > 1);

@@ -3,7 +3,7 @@
 use hyperscale_core::consensus::{Member, Payload};
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::GateCommand;
-use hyperscale_core::ids::LogIndex;
+use hyperscale_core::ids::{LogIndex, Lsn};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
 
@@ -24,8 +24,8 @@ impl World {
         }
     }
 
-    /// A node acts on everything up to `acts_on`.
-    pub(super) fn on_commits(&mut self, host: u16, acts_on: LogIndex) {
+    /// A node acts on everything up to `acts_on`; before the step it had appended up to `before`.
+    pub(super) fn on_commits(&mut self, host: u16, before: Lsn, acts_on: LogIndex) {
         let place = usize::from(host);
         let Some(group) = self.case.layout.group_of(host) else { return };
         let acted = self.acted[place];
@@ -47,7 +47,7 @@ impl World {
                 let is_it = disk.identity.disk == member.disk.get();
                 is_it.then(|| (host, disk.durable()))
             };
-            match self.annals.choose(host, durable) {
+            match self.annals.choose(host, before, durable) {
                 Ok(Some(chosen)) => self.on_chosen(group, &chosen),
                 Ok(None) => return,
                 Err(violation) => self.fail(violation, Some(host)),

@@ -91,7 +91,11 @@ impl World {
             place.place == host || place.is_gone || place.disk.identity.disk != voter.disk.get()
         };
         let lost = voters.iter().filter(is_lost).count();
-        voters.len() == self.case.layout.members(group).len() && lost <= (voters.len() - 1) / 2
+        // An operator replaces what is in the group, not what is on its way in.
+        let own = self.hosts[usize::from(host)].disk.identity.disk;
+        let is_in = voters.iter().any(|voter| voter.disk.get() == own);
+        let is_whole = voters.len() == self.case.layout.members(group).len();
+        is_in && is_whole && lost <= (voters.len() - 1) / 2
     }
 
     fn replace(&mut self, host: u16, down: u64, class: Class) {

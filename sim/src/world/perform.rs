@@ -32,10 +32,11 @@ impl World {
         let step = place.steps;
         self.hash.step(self.now, u64::from(host), digest);
         let mut effects = std::mem::take(&mut self.scratch);
+        let before = node.appended();
         effects.extend(node.step(now, input));
         let acts_on = node.committed();
         self.on_appends(host, &effects);
-        self.on_commits(host, acts_on);
+        self.on_commits(host, before, acts_on);
         let dies_after = self.crash_point(host, step, &effects);
         for (place, effect) in effects.drain(..).enumerate() {
             if dies_after == Some(place) {
