@@ -29,12 +29,14 @@ impl Gate {
                 count(cx, &reply);
                 cx.out.reply(call, reply);
             }
-            Command::Submit { key, plan } => self.on_submit(cx, call, key, plan),
-            Command::Cancel(job) if self.ledger.job(job).is_some() => {
-                self.on_cancel(cx, call, job);
+            Command::Submit { key, plan } if self.ledger.key(&key).is_none() => {
+                self.on_submit(cx, call, key, plan);
             }
-            // A job that is unknown here may be known elsewhere.
-            Command::Cancel(_)
+            Command::Cancel(job) if self.is_cancellable(job) => self.on_cancel(cx, call, job),
+            // What needs no entry is answered like any read; a job that is unknown here may be
+            // known elsewhere.
+            Command::Submit { .. }
+            | Command::Cancel(_)
             | Command::List
             | Command::Status(_)
             | Command::Result(_)
@@ -49,6 +51,7 @@ impl Gate {
     pub(in crate::gate) fn on_readable(&mut self, cx: &mut Cx<'_>, ticket: u64) {
         let Some((call, command)) = self.calls.on_readable(ticket) else { return };
         let reply = match command {
+            Command::Submit { key, plan } => return self.on_submit(cx, call, key, plan),
             Command::Cancel(job) => return self.on_cancel(cx, call, job),
             Command::List => {
                 let jobs = self.ledger.jobs().rev();
@@ -61,7 +64,7 @@ impl Gate {
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
-            Command::Submit { .. } | Command::Cluster => return,
+            Command::Cluster => return,
         };
         cx.out.reply(call, reply);
     }
@@ -131,6 +134,11 @@ impl Gate {
                 }
             }
         }
+    }
+
+    fn is_cancellable(&self, id: JobId) -> bool {
+        let job = self.ledger.job(id);
+        job.is_some_and(|job| job.cancel.is_none() && !job.status.is_terminal())
     }
 
     fn on_watch(&mut self, cx: &mut Cx<'_>, id: JobId, after: u64) -> Reply {
