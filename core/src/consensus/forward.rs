@@ -147,7 +147,10 @@ impl<C: Command> Group<C> {
         if self.takes_submissions() {
             return self.enter_submissions(cx);
         }
-        let Some(leader) = self.following() else { return };
+        let Some(leader) = self.following() else {
+            // Whoever leads next is sent everything at once.
+            return self.submissions.on_leader();
+        };
         let waiting = &mut self.submissions;
         let from = waiting.sent.max(waiting.settled()).saturating_add(1);
         let commands = waiting.batch(from, self.config.batch_bytes);

@@ -38,17 +38,17 @@ impl<C: Command> Group<C> {
         let members = self.log.membership();
         let is_member = members.members().any(|member| member == from);
         let of_node = |member: &Member| member.node == from.node && member.disk != from.disk;
-        let is_taken = replaces.is_none() && members.members().any(|member| of_node(&member));
-        // A disk may be lost before it became a voter: the node's voter is the one to replace.
-        let voter = members.voters.iter().find(|member| of_node(member)).map(|member| member.disk);
-        let replaced = voter.or(replaces);
-        let is_known_disk = members.members().any(|member| member.disk == from.disk);
+        let is_listed = |disk: DiskId| members.members().any(|member| member.disk == disk);
+        let is_taken =
+            !replaces.is_some_and(is_listed) && members.members().any(|member| of_node(&member));
+        let is_known_disk = is_listed(from.disk);
         let is_peer = self.config.peers.contains(&from.node);
         if !is_peer || is_taken || (is_known_disk && !is_member) {
             return cx.count(Stat::JoinRefused);
         }
         if !is_member {
             let mut members = members.clone();
+            // A disk that was lost before it became a voter.
             members.learners.retain(|member| !of_node(member));
             if members.learners.push(from).is_err() {
                 return cx.count(Stat::CapRefused);
@@ -57,7 +57,7 @@ impl<C: Command> Group<C> {
             self.enter(cx, None, Payload::Membership(members));
         }
         if let Some(leading) = self.leading_mut() {
-            leading.wishes.insert(from.disk, replaced);
+            leading.wishes.insert(from.disk, replaces);
         }
     }
 

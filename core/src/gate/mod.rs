@@ -147,11 +147,23 @@ impl Gate {
         self.group.next_index() > index
     }
 
-    /// A decision of any gate; its number.
-    fn submit(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> u64 {
+    /// A decision of any gate; its number. `None` if there is no room for more.
+    fn submit(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> Option<u64> {
+        if !self.group.has_room() {
+            cx.count(Stat::CapRefused);
+            return None;
+        }
         let seq = self.group.next_seq();
         self.tell_group(cx, consensus::Input::Submit(command));
-        seq
+        Some(seq)
+    }
+
+    /// A decision about a job that this gate acts for. Without room it is made again with a later
+    /// beat.
+    fn submit_for(&mut self, cx: &mut Cx<'_>, job: JobId, command: GateCommand) {
+        if let Some(seq) = self.submit(cx, command) {
+            self.dispatch.on_submitted(job, seq);
+        }
     }
 
     fn settle(&mut self, cx: &mut Cx<'_>) {
@@ -302,10 +314,7 @@ impl Gate {
         for wish in wishes {
             match wish {
                 Wish::Place { job, otherwise } => self.place(cx, job, otherwise),
-                Wish::Propose { job, command } => {
-                    let seq = self.submit(cx, command);
-                    self.dispatch.on_submitted(job, seq);
-                }
+                Wish::Propose { job, command } => self.submit_for(cx, job, command),
                 Wish::End(job) => self.end(cx, job),
                 Wish::Deliver { datacenter, attempt, msg } => {
                     if let Some(to) = self.health.manager(&datacenter, attempt) {
@@ -328,8 +337,7 @@ impl Gate {
             },
             None => otherwise,
         };
-        let seq = self.submit(cx, command);
-        self.dispatch.on_submitted(id, seq);
+        self.submit_for(cx, id, command);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {
@@ -338,8 +346,7 @@ impl Gate {
         let thresholds = stats::outcomes(job);
         let owner = job.owner.fence;
         let command = GateCommand::EndJob { job: id, status, reason, thresholds, owner };
-        let seq = self.submit(cx, command);
-        self.dispatch.on_submitted(id, seq);
+        self.submit_for(cx, id, command);
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {

@@ -171,6 +171,9 @@ impl Gate {
         }
         self.beat(cx);
         self.repair(cx);
+        for job in self.jobs_of(self.acting) {
+            self.pursue(cx, job);
+        }
         if self.draining && self.leads() && !self.owns_any() && self.has_peers() {
             self.tell_group(cx, Input::Transfer);
         }

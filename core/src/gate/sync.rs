@@ -1,7 +1,8 @@
 //! Judges what managers report about parts: what is new, what is late, what is nobody's.
 //!
 //! A report counts when it comes from the datacenter that the part is placed in, under the group's
-//! fences, with a higher sequence than the last. The end of a part is taken whatever its sequence:
+//! fences, with a higher sequence than the last. A part is placed in a datacenter once at most, so
+//! that any fence from the offer on is of that offer: a claim raises it. The end of a part is taken whatever its sequence:
 //! nothing follows it. A datacenter that has ended a part is told so (`Settled`) as often as it
 //! asks, but only once the end is committed; one that holds a part it should not hold is told to
 //! end it (`Orphaned`).
@@ -83,6 +84,11 @@ impl Sync {
             cx.count(Stat::MessageForeign);
             return Heard::Nothing;
         }
+        if report.fence.index > committed.index {
+            // The part has obeyed an entry that is not applied here yet.
+            cx.count(Stat::MessageStale);
+            return Heard::Nothing;
+        }
         let part = committed.ledger.job(id).and_then(|job| job.part.as_ref());
         match part.filter(|part| part.datacenter == datacenter) {
             Some(part) if part.end.is_none() => self.judge(cx, committed, report),
@@ -111,11 +117,11 @@ impl Sync {
         let offered = part.begun.is_none() && job.cancel.is_none();
         let heard = match phase {
             PartPhase::Refused { reason }
-                if job.cancel.is_none() && fence.index == part.begun.unwrap_or(part.offer) =>
+                if job.cancel.is_none() && fence.index >= part.begun.unwrap_or(part.offer) =>
             {
                 Heard::Refused(reason)
             }
-            PartPhase::Accepted if offered && fence.index == part.offer => Heard::Accepted,
+            PartPhase::Accepted if offered && fence.index >= part.offer => Heard::Accepted,
             PartPhase::Running | PartPhase::Cancelling if part.begun.is_some() => {
                 if !fits_live(plan, &workflows) {
                     cx.count(Stat::MessageForeign);

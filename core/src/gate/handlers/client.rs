@@ -24,17 +24,19 @@ impl Gate {
             _ if self.group.id() == GroupId::default() => {
                 cx.out.reply(call, Reply::Refused(Refusal::NotReady));
             }
-            _ if self.calls.is_full() => {
+            _ if self.calls.is_full() || !self.group.has_room() => {
                 let reply = Reply::Refused(Refusal::Full);
                 count(cx, &reply);
                 cx.out.reply(call, reply);
             }
-            Command::Submit { key, plan } => self.on_submit(cx, call, key, plan),
-            Command::Cancel(job) if self.ledger.job(job).is_some() => {
-                self.on_cancel(cx, call, job);
+            Command::Submit { key, plan } if self.ledger.key(&key).is_none() => {
+                self.on_submit(cx, call, key, plan);
             }
-            // A job that is unknown here may be known elsewhere.
-            Command::Cancel(_)
+            Command::Cancel(job) if self.is_cancellable(job) => self.on_cancel(cx, call, job),
+            // What needs no entry is answered like any read; a job that is unknown here may be
+            // known elsewhere.
+            Command::Submit { .. }
+            | Command::Cancel(_)
             | Command::List
             | Command::Status(_)
             | Command::Result(_)
@@ -49,6 +51,7 @@ impl Gate {
     pub(in crate::gate) fn on_readable(&mut self, cx: &mut Cx<'_>, ticket: u64) {
         let Some((call, command)) = self.calls.on_readable(ticket) else { return };
         let reply = match command {
+            Command::Submit { key, plan } => return self.on_submit(cx, call, key, plan),
             Command::Cancel(job) => return self.on_cancel(cx, call, job),
             Command::List => {
                 let jobs = self.ledger.jobs().rev();
@@ -61,7 +64,7 @@ impl Gate {
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
-            Command::Submit { .. } | Command::Cluster => return,
+            Command::Cluster => return,
         };
         cx.out.reply(call, reply);
     }
@@ -112,8 +115,9 @@ impl Gate {
                 self.calls.on_write(cx.now(), call);
                 let session = self.acting.unwrap_or_default();
                 let create = GateCommand::Create { key: key.clone(), plan_digest, plan, session };
-                let seq = self.submit(cx, create);
-                self.registry.on_submitted(seq, call, &key, plan_digest);
+                if let Some(seq) = self.submit(cx, create) {
+                    self.registry.on_submitted(seq, call, &key, plan_digest);
+                }
             }
         }
     }
@@ -125,10 +129,16 @@ impl Gate {
             Wanted::Reply(reply) => cx.out.reply(call, reply),
             Wanted::Submit(command) => {
                 self.calls.on_write(cx.now(), call);
-                let seq = self.submit(cx, command);
-                self.cancellation.on_submitted(job, seq, Some(call));
+                if let Some(seq) = self.submit(cx, command) {
+                    self.cancellation.on_submitted(job, seq, Some(call));
+                }
             }
         }
+    }
+
+    fn is_cancellable(&self, id: JobId) -> bool {
+        let job = self.ledger.job(id);
+        job.is_some_and(|job| job.cancel.is_none() && !job.status.is_terminal())
     }
 
     fn on_watch(&mut self, cx: &mut Cx<'_>, id: JobId, after: u64) -> Reply {

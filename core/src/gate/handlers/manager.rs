@@ -92,8 +92,9 @@ impl Gate {
         let Some(reason) = stats::aborts(job, self.sync.views(id)) else { return };
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         if let Some(command) = self.cancellation.on_abort(committed, id, reason) {
-            let seq = self.submit(cx, command);
-            self.cancellation.on_submitted(id, seq, None);
+            if let Some(seq) = self.submit(cx, command) {
+                self.cancellation.on_submitted(id, seq, None);
+            }
         }
     }
 

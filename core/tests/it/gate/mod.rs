@@ -3,6 +3,8 @@
 mod calls;
 mod cancel;
 mod fences;
+mod group;
+mod owners;
 mod parts;
 mod random;
 mod restart;
