@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use hyperscale_core::ids::DiskId;
 
 use crate::exit;
 use crate::log::Format;
@@ -72,14 +73,54 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Show the cluster as a gate sees it
+    /// Show the cluster as a gate sees it; or found, join and inspect a node's state
+    #[command(args_conflicts_with_subcommands = true)]
     Cluster {
+        #[command(subcommand)]
+        action: Option<Formation>,
         /// Print the API's JSON
         #[arg(long)]
         json: bool,
         #[command(flatten)]
         remote: Remote,
     },
+}
+
+/// What is done to the state of a gate or manager that does not run.
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum Formation {
+    /// Found a group: once, on its first gate or manager
+    Init {
+        /// The node's TOML file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Let a further gate or manager join the group of its peers
+    Join {
+        /// The node's TOML file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Let a gate or manager that lost its disk join in the place of that disk
+    Replace {
+        /// The node's TOML file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The lost disk, d17 or 17, as `cluster` shows it
+        #[arg(long, value_name = "OLD", value_parser = disk)]
+        disk: DiskId,
+    },
+    /// Print who a node is and where its journal stands; it may run
+    Show {
+        /// The node's TOML file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn disk(text: &str) -> Result<DiskId, String> {
+    let number = text.strip_prefix('d').unwrap_or(text).parse();
+    number.map(DiskId::new).map_err(|_| "not a disk like d17".to_owned())
 }
 
 #[derive(Args, Debug)]
@@ -128,15 +169,22 @@ pub(crate) struct Remote {
     /// A gate's address; repeat it for more
     #[arg(
         long,
-        env = "HYPERSCALE_GATE",
+        env = "HYPERSCALE_GATES",
         value_name = "URL",
         value_delimiter = ',',
-        default_value = "http://127.0.0.1:7400"
+        default_values_t = default_gates()
     )]
     pub(crate) gate: Vec<String>,
     /// How long to try while no gate can answer, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) timeout: u64,
+}
+
+/// The older name of the variable, else a gate on this machine.
+fn default_gates() -> Vec<String> {
+    let known = std::env::var("HYPERSCALE_GATE");
+    let known = known.unwrap_or_else(|_| "http://127.0.0.1:7400".to_owned());
+    known.split(',').map(str::to_owned).collect()
 }
 
 impl Remote {
@@ -161,6 +209,21 @@ mod tests {
         let cli = Cli::parse_from(["hyperscale", "cluster", "--gate", "a,b", "--gate", "c"]);
         let Command::Cluster { remote, .. } = cli.command else { panic!("cluster") };
         assert_eq!(remote.gate, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn cluster_shows_unless_it_is_told_what_to_do() {
+        let parse = |args: &[&str]| match Cli::try_parse_from(args).expect("valid").command {
+            Command::Cluster { action, .. } => action,
+            other => panic!("{other:?}"),
+        };
+        assert!(parse(&["hyperscale", "cluster", "--json"]).is_none());
+        let args = ["hyperscale", "cluster", "replace", "--config", "f", "--disk", "d17"];
+        let Some(Formation::Replace { disk, .. }) = parse(&args) else { panic!("replace") };
+        assert_eq!(disk, DiskId::new(17));
+        assert!(Cli::try_parse_from(["hyperscale", "cluster", "init"]).is_err());
+        let args = ["hyperscale", "cluster", "replace", "--config", "f", "--disk", "x"];
+        assert!(Cli::try_parse_from(args).is_err());
     }
 
     #[test]

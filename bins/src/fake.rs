@@ -32,7 +32,7 @@ pub(crate) fn gate(
 }
 
 pub(crate) fn update(seq: u64, status: JobStatus) -> Update {
-    Update { seq, view: Box::new(view(status)) }
+    Update { seq, view: Box::new(view(status)), moved: false }
 }
 
 pub(crate) fn view(status: JobStatus) -> JobView {

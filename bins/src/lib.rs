@@ -1,11 +1,12 @@
 //! The command line: arguments, the API client, rendering, exit codes. It makes no scheduling
 //! decision.
 //!
-//! Precedence of settings: a flag, then its environment variable (`HYPERSCALE_GATE`), then the
+//! Precedence of settings: a flag, then its environment variable (`HYPERSCALE_GATES`), then the
 //! default. What a plan says is never overridden.
 
 mod args;
 mod client;
+mod cluster;
 pub mod daemon;
 mod exit;
 mod failure;
@@ -52,7 +53,8 @@ async fn command(command: &Command, color: bool) -> Result<Exit, Failure> {
         Command::Watch { job, quiet, remote } => remote::watch(remote, job, *quiet, color).await,
         Command::Cancel { job, remote } => remote::cancel(remote, job).await,
         Command::Result { job, json, remote } => remote::result(remote, job, *json, color).await,
-        Command::Cluster { json, remote } => remote::cluster(remote, *json).await,
+        Command::Cluster { action: Some(action), .. } => cluster::perform(action),
+        Command::Cluster { action: None, json, remote } => remote::cluster(remote, *json).await,
     }
 }
 

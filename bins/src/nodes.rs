@@ -3,44 +3,62 @@
 //! What stops a node from starting is exit 104, with nothing lost; what ends a running one is exit
 //! 70.
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use hyperscale_core::config::ConfigError;
 use hyperscale_core::ids::{ClusterId, NodeId};
 use hyperscale_core::input::Input;
 use hyperscale_runtime::api;
-use hyperscale_runtime::config::{GateFile, ManagerFile, PeerFile, WorkerFile, available_cores};
+use hyperscale_runtime::config::{
+    GateFile, ManagerFile, NodeFile, PeerFile, WorkerFile, available_cores,
+};
 use hyperscale_runtime::load::Engine;
 use hyperscale_runtime::local::{Cluster, LocalOptions};
 use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Seat};
-use hyperscale_runtime::transport::{dial, listen};
+use hyperscale_runtime::store::StoreError;
+use hyperscale_runtime::transport::{Dial, Listener, dial, listen};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::args;
+use crate::daemon::Launch;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 
-pub(crate) async fn run_gate(file: GateFile, interrupt: Interrupt) -> Result<(), Failure> {
+pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let started = node::start_gate(seat, cluster, config, &file.state_dir, &Options::default());
-    let (running, gate) = started.map_err(refused)?;
+    let options = Options { record: file.record.clone() };
+    let started = node::start_gate(seat, cluster, config, &file.state_dir, &options);
+    let (running, gate) = started.map_err(|error| unformed(error, &launch))?;
     let listener = TcpListener::bind(file.api)
         .await
         .map_err(|error| refused(NodeError::Listen { addr: file.api.to_string(), error }))?;
+    let _peers = match file.listen {
+        Some(addr) => Some(open(&running, addr).await?),
+        None => None,
+    };
+    connect(&running, file.dials());
     for datacenter in &file.datacenters {
-        connect(&running, &datacenter.managers);
+        connect(&running, datacenter.managers.iter().map(PeerFile::dial));
     }
-    tracing::info!(node = file.node, api = %file.api, "gate started");
+    tracing::info!(node = file.node, api = %file.api, disk = %running.hello.disk, "gate started");
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(api::serve(listener, gate, async {
+    let serving = tokio::spawn(api::serve(listener, gate.clone(), file.apis(), async {
         let _ = stopped.await;
     }));
-    let ended = drained(running, &interrupt).await;
+    let asked = async {
+        tokio::select! {
+            () = launch.interrupt.asked() => {}
+            () = gate.asked_to_drain() => {}
+        }
+    };
+    let ended = drained(running, file.drain_timeout_ms, asked).await;
     drop(stop);
     match serving.await {
         Ok(Ok(())) => ended,
@@ -49,53 +67,66 @@ pub(crate) async fn run_gate(file: GateFile, interrupt: Interrupt) -> Result<(),
     }
 }
 
-pub(crate) async fn run_manager(file: ManagerFile, interrupt: Interrupt) -> Result<(), Failure> {
+pub(crate) async fn run_manager(file: ManagerFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let started = node::start_manager(seat, cluster, config, &file.state_dir, &Options::default());
-    let running = started.map_err(refused)?;
-    let addr = file.listen.to_string();
-    let (hello, peers, inbox) =
-        (running.hello.clone(), running.peers.clone(), running.inbox.clone());
-    let _listener = listen(&addr, hello, peers, inbox)
-        .await
-        .map_err(|error| refused(NodeError::Listen { addr, error }))?;
-    tracing::info!(node = file.node, listen = %file.listen, "manager started");
-    drained(running, &interrupt).await
+    let options = Options { record: file.record.clone() };
+    let started = node::start_manager(seat, cluster, config, &file.state_dir, &options);
+    let running = started.map_err(|error| unformed(error, &launch))?;
+    let _listener = open(&running, file.listen).await?;
+    connect(&running, file.dials());
+    let disk = running.hello.disk;
+    tracing::info!(node = file.node, listen = %file.listen, %disk, "manager started");
+    drained(running, file.drain_timeout_ms, launch.interrupt.asked()).await
 }
 
-pub(crate) async fn run_worker(file: WorkerFile, interrupt: Interrupt) -> Result<(), Failure> {
+pub(crate) async fn run_worker(file: WorkerFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
     let engine = engine(config.cores);
-    let started = node::start_worker(seat, cluster, config, engine, &Options::default());
+    let options = Options { record: file.record.clone() };
+    let started = node::start_worker(seat, cluster, config, engine, &options);
     let running = started.map_err(refused)?;
-    connect(&running, &file.managers);
+    connect(&running, file.managers.iter().map(PeerFile::dial));
     tracing::info!(node = file.node, "worker started");
-    drained(running, &interrupt).await
+    drained(running, file.drain_timeout_ms, launch.interrupt.asked()).await
 }
 
-fn connect(running: &Running, peers: &[PeerFile]) {
+/// Lets peers connect.
+async fn open(running: &Running, addr: SocketAddr) -> Result<Listener, Failure> {
+    let addr = addr.to_string();
+    let (hello, peers) = (running.hello.clone(), running.peers.clone());
+    listen(&addr, hello, peers, running.inbox.clone())
+        .await
+        .map_err(|error| refused(NodeError::Listen { addr, error }))
+}
+
+fn connect(running: &Running, peers: impl IntoIterator<Item = Dial>) {
     for peer in peers {
         let (hello, book) = (running.hello.clone(), running.peers.clone());
         // The task ends with the node's queue.
-        drop(dial(peer.dial(), hello, book, running.inbox.clone()));
+        drop(dial(peer, hello, book, running.inbox.clone()));
     }
 }
 
 /// The second signal ends the process elsewhere, so only the first is waited for.
-async fn drained(running: Running, interrupt: &Interrupt) -> Result<(), Failure> {
-    let mut first = true;
+async fn drained(
+    running: Running,
+    patience_ms: u64,
+    asked: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let mut asked = Some(asked);
     let stop = || {
-        let (interrupt, first) = (interrupt.clone(), std::mem::take(&mut first));
-        async move {
-            if !first {
-                std::future::pending::<()>().await;
+        let asked = asked.take();
+        async {
+            match asked {
+                Some(asked) => asked.await,
+                None => std::future::pending().await,
             }
-            interrupt.asked().await;
         }
     };
-    node::until_stopped(running, stop).await.map_err(halted)
+    let patience = Duration::from_millis(patience_ms);
+    node::until_stopped(running, patience, stop).await.map_err(halted)
 }
 
 /// The cluster of `run`, and the folder that goes with it.
@@ -150,6 +181,24 @@ fn engine(cores: u16) -> impl FnOnce(mpsc::Sender<Input>) -> io::Result<Orders> 
 
 fn invalid(error: &ConfigError) -> Failure {
     Failure::new(Exit::Invalid, error)
+}
+
+/// A node that has peers must not begin a group by itself: after a lost disk there would be two.
+fn unformed(error: NodeError, launch: &Launch) -> Failure {
+    let NodeError::Store(StoreError::Unformed { path }) = error else { return refused(error) };
+    let mut message = format!(
+        "{} holds no state, and this node has peers. Run one of these, then start it again:",
+        path.display()
+    );
+    for (what, when) in [
+        ("init", "the first node of a new group"),
+        ("join", "a further node of the group"),
+        ("replace --disk OLD", "a node that lost the disk OLD, see `hyperscale cluster`"),
+    ] {
+        let file = launch.config.display();
+        message += &format!("\n  hyperscale cluster {what} --config {file}   # {when}");
+    }
+    Failure::new(Exit::Invalid, message)
 }
 
 fn refused(error: NodeError) -> Failure {

@@ -134,12 +134,68 @@ pub(crate) async fn cluster(remote: &Remote, json: bool) -> Result<Exit, Failure
         output::json(&cluster)?;
         return Ok(Exit::Ok);
     }
-    output::line(if cluster.ready { "gate ready" } else { "gate not ready" });
-    for datacenter in &cluster.datacenters {
-        let view::Datacenter { name, reachable, workers, cores, free } = datacenter;
-        let reachable = if *reachable { "reachable" } else { "unreachable" };
-        let line = format!("  {name:<16} {reachable:<12} {workers} workers, {free}/{cores} free");
+    for line in cluster_lines(&cluster) {
         output::line(&line);
     }
     Ok(Exit::Ok)
+}
+
+fn cluster_lines(cluster: &view::Cluster) -> Vec<String> {
+    let ready = if cluster.ready { "ready" } else { "not ready" };
+    let leader = cluster.leader.map_or("none known".to_owned(), |node| format!("n{node}"));
+    let view::Cluster { gate, term, .. } = cluster;
+    let mut lines = vec![format!("gate n{gate} {ready}, leader {leader}, term {term}")];
+    for member in &cluster.members {
+        let view::Member { node, disk, votes } = member;
+        let votes = if *votes { "voter" } else { "learner" };
+        let session = cluster.sessions.iter().find(|session| session.gate == *node);
+        let session = session.map_or("no session".to_owned(), |session| {
+            format!("session {}, {} jobs", session.session, session.jobs)
+        });
+        lines.push(format!("  {:<16} {votes:<12} {session}, disk {disk}", format!("gate n{node}")));
+    }
+    for datacenter in &cluster.datacenters {
+        let view::Datacenter { name, reachable, workers, cores, free, leader } = datacenter;
+        let reachable = if *reachable { "reachable" } else { "unreachable" };
+        let leader = leader.map_or(String::new(), |leader| format!(", led by n{leader}"));
+        lines.push(format!(
+            "  {name:<16} {reachable:<12} {workers} workers, {free}/{cores} free{leader}"
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_shown_with_its_members_sessions_and_datacenters() {
+        let cluster = view::Cluster {
+            ready: true,
+            gate: 1,
+            leader: Some(2),
+            term: 7,
+            members: vec![
+                view::Member { node: 1, disk: "d5".to_owned(), votes: true },
+                view::Member { node: 3, disk: "d6".to_owned(), votes: false },
+            ],
+            sessions: vec![view::Session { gate: 1, session: 9, jobs: 2 }],
+            datacenters: vec![view::Datacenter {
+                name: "dc1".to_owned(),
+                reachable: true,
+                workers: 3,
+                cores: 6,
+                free: 5,
+                leader: Some(11),
+            }],
+        };
+        let expected = [
+            "gate n1 ready, leader n2, term 7",
+            "  gate n1          voter        session 9, 2 jobs, disk d5",
+            "  gate n3          learner      no session, disk d6",
+            "  dc1              reachable    3 workers, 5/6 free, led by n11",
+        ];
+        assert_eq!(cluster_lines(&cluster), expected);
+    }
 }

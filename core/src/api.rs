@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::JobId;
+use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term};
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, WorkflowView};
 
@@ -92,6 +92,11 @@ pub enum Refusal {
     /// Leadership was lost with the call in flight: it may or may not have been done; retry with
     /// the same key.
     OutcomeUnknown,
+    /// Another gate owns the job and answers this; nothing was done.
+    Elsewhere {
+        /// That gate.
+        gate: NodeId,
+    },
 }
 
 /// One line about a job.
@@ -122,13 +127,15 @@ pub struct JobView {
     pub workflows: Vec<WorkflowView>,
 }
 
-/// News about a job, ordered by `seq` within the job; a later gate boot continues above.
+/// News about a job, ordered by `seq` within the job; a later owner of the job continues above.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Update {
     /// Its place.
     pub seq: u64,
     /// The job as of this update.
     pub view: Box<JobView>,
+    /// This gate ceased to own the job: no news, and nothing more comes from here. Ask again.
+    pub moved: bool,
 }
 
 /// What the gate knows of its cluster.
@@ -136,8 +143,40 @@ pub struct Update {
 pub struct ClusterView {
     /// Whether this gate can commit.
     pub ready: bool,
+    /// The gate that answers.
+    pub gate: NodeId,
+    /// The gate that leads the gates' group, as far as this one knows.
+    pub leader: Option<NodeId>,
+    /// The term of the gates' group.
+    pub term: Term,
+    /// The members of the gates' group.
+    pub members: Vec<MemberView>,
+    /// The gates' sessions, as far as this gate has applied the log.
+    pub sessions: Vec<SessionView>,
     /// Datacenters in the order of the configuration.
     pub datacenters: Vec<DatacenterView>,
+}
+
+/// A member of the gates' group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Its node.
+    pub node: NodeId,
+    /// Its disk.
+    pub disk: DiskId,
+    /// Whether it votes; a learner only receives the log.
+    pub votes: bool,
+}
+
+/// A gate's session: what its ownership of jobs hangs on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct SessionView {
+    /// The gate.
+    pub gate: NodeId,
+    /// Where its session stands in the gates' log.
+    pub session: LogIndex,
+    /// Live jobs that it owns.
+    pub jobs: u32,
 }
 
 /// One datacenter by its last report.
@@ -153,4 +192,6 @@ pub struct DatacenterView {
     pub cores: u32,
     /// Of those, free.
     pub free: u32,
+    /// The manager that leads it, as far as the gate knows.
+    pub leader: Option<NodeId>,
 }

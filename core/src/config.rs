@@ -111,6 +111,8 @@ pub struct ManagerConfig {
     pub replace_wait: Duration,
     /// A workflow waits so long for its first free core, then fails.
     pub cores_wait: Duration,
+    /// A part that was accepted and is not begun by then is given up.
+    pub begin_within: Duration,
     /// The first resend of a message that must be answered; doubles up to 16 times this.
     pub resend_after: Duration,
     /// Assignments of one shard, first and repeated, before its workflow fails.
@@ -163,6 +165,7 @@ impl ManagerConfig {
             prepare_timeout: Duration::from_secs(10),
             replace_wait: Duration::from_secs(10),
             cores_wait: Duration::from_secs(60),
+            begin_within: Duration::from_secs(120),
             resend_after: Duration::from_millis(500),
             assigns_max: 16,
             late_max: Duration::from_millis(100),

@@ -51,6 +51,9 @@ pub const VOTERS_MAX: usize = 9;
 /// Learners of a group.
 pub const LEARNERS_MAX: usize = 8;
 
+/// Sessions of gates: one per member.
+pub const SESSIONS_MAX: usize = VOTERS_MAX + LEARNERS_MAX;
+
 /// Disks whose last submission a group remembers; those that are no members go first.
 pub const ORIGINS_MAX: usize = 256;
 
@@ -93,7 +96,7 @@ pub const KEYS_MAX: usize = 100_000;
 pub const UPDATES_MAX: usize = 1024;
 /// Updates of all jobs kept; the oldest of the longest list goes first.
 pub const UPDATES_ALL_MAX: usize = 4096;
-/// Calls that wait for an entry to be committed.
+/// Calls of a gate that are not answered yet.
 pub const CALLS_MAX: usize = 1024;
 /// Datacenters of a gate.
 pub const DATACENTERS_MAX: usize = 64;

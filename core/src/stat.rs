@@ -108,6 +108,26 @@ stats! {
     PartEnded = "part_ended",
     /// A result that came after its part had one.
     PartResultLate = "part_result_late",
+    /// Sessions of gates enrolled.
+    SessionEnrolled = "session_enrolled",
+    /// Sessions of gates that ended because their lease did.
+    SessionExpired = "session_expired",
+    /// Sessions that a gate let lapse, or lost.
+    SessionLapsed = "session_lapsed",
+    /// Jobs that got another owner.
+    JobMoved = "job_moved",
+    /// Jobs that a gate took over from an earlier owner, or from its own earlier session.
+    JobTaken = "job_taken",
+    /// Decisions about a job that came from a gate which did not own it any more.
+    OwnerFenced = "owner_fenced",
+    /// Claims of parts sent to their datacenters.
+    PartClaimed = "part_claimed",
+    /// Reports sent on to the owner of their job.
+    ReportRedirected = "report_redirected",
+    /// Watchers sent on to the owner of their job.
+    WatchRedirected = "watch_redirected",
+    /// Calls refused because no quorum answered in time.
+    QuorumMissed = "quorum_missed",
 
     /// Workflows started.
     WorkflowStarted = "workflow_started",
@@ -119,6 +139,8 @@ stats! {
     ShardAssigned = "shard_assigned",
     /// Shards assigned again after a loss.
     ShardReassigned = "shard_reassigned",
+    /// Runs of a worker that leaves, given to a peer.
+    RunHandedOver = "run_handed_over",
     /// Runs declared lost after their last confirmation expired.
     RunLost = "run_lost",
     /// Runs confirmed.

@@ -6,7 +6,7 @@ use hyperscale_core::api::{Command, Reply, Update};
 use hyperscale_core::ids::{CallId, JobId};
 use hyperscale_core::input::Input;
 use slab::Slab;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Live updates kept for a slow watcher before it is told that it lagged, and asks the gate. Each
 /// has every histogram of its job, so few.
@@ -39,13 +39,15 @@ pub struct Gate {
     inbox: mpsc::Sender<Input>,
     waiting: Arc<Mutex<Waiting>>,
     updates: broadcast::Sender<Published>,
+    leaving: watch::Sender<bool>,
 }
 
 impl Gate {
     /// A way to call the gate whose queue is `inbox`.
     pub fn new(inbox: mpsc::Sender<Input>) -> Self {
         let (updates, _) = broadcast::channel(UPDATES_BUFFERED);
-        Self { inbox, waiting: Arc::default(), updates }
+        let (leaving, _) = watch::channel(false);
+        Self { inbox, waiting: Arc::default(), updates, leaving }
     }
 
     /// Asks and waits for the reply. Dropping the future forgets the call; what was asked may still
@@ -80,6 +82,17 @@ impl Gate {
     /// Delivers an update to whoever watches.
     pub fn publish(&self, job: JobId, update: Update) {
         let _ = self.updates.send((job, Arc::new(update)));
+    }
+
+    /// Asks for the gate's process to leave; whoever runs it hears.
+    pub fn drain(&self) {
+        self.leaving.send_replace(true);
+    }
+
+    /// Resolves when somebody asked for the gate to leave.
+    pub async fn asked_to_drain(&self) {
+        // The sender is part of self, so the flag cannot be given up.
+        let _ = self.leaving.subscribe().wait_for(|leaving| *leaving).await;
     }
 
     /// Ends every open call with [`CallError::Gone`]: the gate stopped.

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod driver;
+pub mod formation;
 pub mod load;
 pub mod local;
 pub mod node;

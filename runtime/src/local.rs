@@ -10,6 +10,7 @@ use hyperscale_core::ids::{ClusterId, NodeId};
 use crate::boot;
 use crate::calls;
 use crate::node::{self, NodeError, Options, Orders, Running, Seat};
+use crate::transport::RoleName;
 use hyperscale_core::input::Input;
 use tokio::sync::mpsc;
 
@@ -45,7 +46,10 @@ impl Cluster {
         engine: impl FnOnce(mpsc::Sender<Input>) -> std::io::Result<Orders>,
     ) -> Result<Self, NodeError> {
         let cluster = ClusterId::new(local_cluster(&options.state_dir));
-        let node_options = Options { record: options.record.clone() };
+        let recording = |role: RoleName, node: NodeId| {
+            let file = |dir: &PathBuf| dir.join(format!("{role}-{node}.jsonl"));
+            Options { record: options.record.as_ref().map(file) }
+        };
         let datacenter = DatacenterConfig { name: "local".to_owned(), managers: vec![MANAGER] };
         let seats = [GATE, MANAGER, WORKER].map(Seat::new);
         for (from, to) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
@@ -58,7 +62,7 @@ impl Cluster {
             cluster,
             GateConfig::new(GATE, vec![datacenter]),
             &options.state_dir.join("gate"),
-            &node_options,
+            &recording(RoleName::Gate, GATE),
         )?;
         let manager = node::start_manager(
             manager,
@@ -69,14 +73,14 @@ impl Cluster {
                 ..ManagerConfig::new(MANAGER, "local")
             },
             &options.state_dir.join("manager"),
-            &node_options,
+            &recording(RoleName::Manager, MANAGER),
         )?;
         let worker = node::start_worker(
             worker,
             cluster,
             WorkerConfig::new(WORKER, options.cores, vec![MANAGER]),
             engine,
-            &node_options,
+            &recording(RoleName::Worker, WORKER),
         )?;
         Ok(Self { gate: calls, nodes: [gate, manager, worker] })
     }

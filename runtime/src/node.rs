@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hyperscale_core::api::{Reply, Update};
 use hyperscale_core::config::{GateConfig, ManagerConfig, WorkerConfig};
+use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::gate::Gate;
 use hyperscale_core::ids::{Boot, CallId, ClusterId, DiskId, JobId, NodeId};
 use hyperscale_core::input::Input;
@@ -21,7 +23,7 @@ use tokio::task::JoinHandle;
 
 use crate::driver::{Driver, DriverError, End, EngineOrder, World};
 use crate::record::Recorder;
-use crate::store::{Disk, Journal, Owner, StoreError};
+use crate::store::{Disk, Expect, Journal, Owner, StoreError};
 use crate::transport::{Hello, Peers, RoleName};
 use crate::{boot, calls};
 
@@ -83,7 +85,7 @@ impl Seat {
 /// Where a node is and how it is observed.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Record every input into this directory.
+    /// Record every input into this file.
     pub record: Option<PathBuf>,
 }
 
@@ -129,6 +131,7 @@ struct Start<'a> {
     cluster: ClusterId,
     role: RoleName,
     node: NodeId,
+    datacenter: Option<String>,
     boot: Boot,
     options: &'a Options,
 }
@@ -144,16 +147,18 @@ struct Head<'a> {
 
 impl<'a> Start<'a> {
     fn new(cluster: ClusterId, role: RoleName, node: NodeId, options: &'a Options) -> Self {
-        Self { cluster, role, node, boot: boot::draw(), options }
+        Self { cluster, role, node, datacenter: None, boot: boot::draw(), options }
     }
 
-    fn disk(&self, dir: &Path) -> Result<Disk, StoreError> {
+    /// A node with peers must have been formed; one alone forms itself.
+    fn disk(&self, dir: &Path, group: &ConsensusConfig) -> Result<Disk, StoreError> {
         let owner = Owner { cluster: self.cluster, role: self.role, node: self.node };
-        Disk::open(dir, owner, DiskId::new(boot::entropy()))
+        let alone = Expect::Any(DiskId::new(boot::entropy()));
+        Disk::open(dir, owner, if group.peers.is_empty() { alone } else { Expect::Formed })
     }
 
     fn recorder(&self, config: &impl std::fmt::Debug) -> Result<Option<Recorder>, NodeError> {
-        let Some(dir) = &self.options.record else { return Ok(None) };
+        let Some(path) = &self.options.record else { return Ok(None) };
         let head = Head {
             build: env!("CARGO_PKG_VERSION"),
             role: self.role,
@@ -161,9 +166,8 @@ impl<'a> Start<'a> {
             boot: self.boot,
             config: format!("{config:?}"),
         };
-        let path = dir.join(format!("{}-{}.jsonl", self.role, self.node));
-        let created = std::fs::create_dir_all(dir).and_then(|()| Recorder::create(&path, &head));
-        created.map(Some).map_err(|error| NodeError::Io { what: "the recording", error })
+        let created = Recorder::create(path, &head).map(Some);
+        created.map_err(|error| NodeError::Io { what: "the recording", error })
     }
 
     fn run<R, W>(
@@ -188,6 +192,8 @@ impl<'a> Start<'a> {
             cluster: self.cluster,
             role: self.role,
             node: self.node,
+            datacenter: self.datacenter,
+            disk: self.boot.disk,
             boot: self.boot.id,
             build: env!("CARGO_PKG_VERSION").to_owned(),
         };
@@ -207,7 +213,7 @@ pub fn start_gate(
     options: &Options,
 ) -> Result<(Running, calls::Gate), NodeError> {
     let start = Start::new(cluster, RoleName::Gate, config.node, options);
-    let disk = start.disk(dir)?;
+    let disk = start.disk(dir, &config.consensus)?;
     let gate = calls::Gate::new(seat.inbox.clone());
     let world = |peers| Outside { peers, gate: Some(gate.clone()), engine: None };
     let running = start.run::<Gate, _>(config, disk, seat, world)?;
@@ -225,8 +231,9 @@ pub fn start_manager(
     dir: &Path,
     options: &Options,
 ) -> Result<Running, NodeError> {
-    let start = Start::new(cluster, RoleName::Manager, config.node, options);
-    let disk = start.disk(dir)?;
+    let mut start = Start::new(cluster, RoleName::Manager, config.node, options);
+    start.datacenter = Some(config.datacenter.clone());
+    let disk = start.disk(dir, &config.consensus)?;
     let world = |peers| Outside { peers, gate: None, engine: None };
     start.run::<Manager, _>(config, disk, seat, world)
 }
@@ -290,13 +297,14 @@ impl Drop for Outside {
     }
 }
 
-/// Runs a started node until `stop` resolves, then drains it until it has ended or `stop` resolves
-/// again.
+/// Runs a started node until `stop` resolves, then drains it: until it has ended, but no longer
+/// than `patience`, or until `stop` resolves again.
 ///
 /// # Errors
 /// When the node failed.
 pub async fn until_stopped<F: Future<Output = ()>>(
     mut running: Running,
+    patience: Duration,
     mut stop: impl FnMut() -> F,
 ) -> Result<(), NodeError> {
     tokio::select! {
@@ -308,5 +316,12 @@ pub async fn until_stopped<F: Future<Output = ()>>(
     tokio::select! {
         ended = running.ended() => ended,
         () = stop() => Ok(()),
+        () = tokio::time::sleep(patience) => {
+            tracing::warn!(?patience, "not drained in time; ending all the same");
+            Ok(())
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

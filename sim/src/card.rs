@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::case::Case;
-use crate::faults::WORKERS;
+use crate::layout::{Layout, Role};
 use crate::world::{Failure, Line, Verdict};
 
 const LINES: usize = 24;
@@ -17,9 +17,9 @@ pub fn shape(case: &Case) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "seed {}: 1 gate, 1 manager, {} workers with cores {:?}, {} clients",
+        "seed {}: {}; cores {:?}, {} clients",
         case.seed,
-        case.hosts() - WORKERS,
+        layout(&case.layout),
         case.cores,
         case.clients
     );
@@ -69,6 +69,7 @@ pub fn passed(verdict: &Verdict, wall_ns: u128) -> String {
 
 /// The card of a failure: the promise, the seed, what led to it, and how to see it again.
 pub fn failed(verdict: &Verdict, failure: &Failure, lines: &[Line], again: &str) -> String {
+    let layout = &verdict.layout;
     let mut text = String::new();
     let _ = writeln!(text, "FAIL seed {} hash {:016x}", verdict.seed, verdict.hash);
     let _ = writeln!(text, "oracle   {}", failure.violation.inv.id());
@@ -79,17 +80,33 @@ pub fn failed(verdict: &Verdict, failure: &Failure, lines: &[Line], again: &str)
     let near: Vec<&Line> = lines.iter().filter(|line| is_near(line, failure)).collect();
     for line in near.iter().skip(near.len().saturating_sub(LINES)) {
         let short: String = line.text.chars().take(LINE_CHARS).collect();
-        let _ = writeln!(text, "  {:>11.6} {:<8} {short}", seconds(line.at), name(line.host));
+        let _ =
+            writeln!(text, "  {:>11.6} {:<8} {short}", seconds(line.at), name(layout, line.host));
+    }
+    text
+}
+
+/// Who stands where, in words.
+pub fn layout(layout: &Layout) -> String {
+    let mut text = format!("{} gates", layout.gates().len());
+    for datacenter in layout.datacenters() {
+        let (managers, workers) = (layout.managers(datacenter), layout.workers(datacenter));
+        let name = Layout::name(datacenter);
+        let _ = write!(text, ", {name}: {} managers, {} workers", managers.len(), workers.len());
     }
     text
 }
 
 /// What a place is called.
-pub fn name(host: u16) -> String {
-    match host {
-        0 => "gate".to_owned(),
-        1 => "manager".to_owned(),
-        n => format!("node-{}", n + 1),
+pub fn name(layout: &Layout, host: u16) -> String {
+    let node = host + 1;
+    if host >= layout.hosts() {
+        return format!("client-{}", host - layout.hosts());
+    }
+    match layout.role(host) {
+        Role::Gate => format!("gate-{node}"),
+        Role::Manager(dc) => format!("{}-m{node}", Layout::name(dc)),
+        Role::Worker(dc) => format!("{}-w{node}", Layout::name(dc)),
     }
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 use hyperscale_core::config::{
     DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
 };
+use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
 
 use crate::clock::Clock;
 use crate::engine::Target;
-use crate::faults::{self, Class, Fault, GATE, Ground, MANAGER, WORKERS};
+use crate::faults::{self, Class, Fault, Ground};
+use crate::layout::{self, Layout, Role};
 use crate::network::Weather;
 use crate::plans;
 use crate::streams::{Cursor, Stream, Streams};
@@ -36,6 +38,8 @@ pub struct JobSpec {
 pub struct Case {
     /// The seed.
     pub seed: u64,
+    /// Who stands where.
+    pub layout: Layout,
     /// Fault classes that are on.
     pub classes: Vec<Class>,
     /// Cores of each worker.
@@ -58,9 +62,9 @@ pub struct Case {
     pub faults: Vec<(u64, Fault)>,
     /// When faults stop, true time.
     pub calm_from: u64,
-    /// The gate's configuration.
+    /// What every gate's configuration has in common.
     pub gate: GateConfig,
-    /// The manager's configuration.
+    /// What every manager's configuration has in common.
     pub manager: ManagerConfig,
 }
 
@@ -78,10 +82,27 @@ impl Case {
     /// What `seed` draws, without some classes.
     pub fn drawn(seed: u64, without: &[Class]) -> Self {
         let streams = Streams::new(seed);
+        let mut top = streams.cursor(Stream::Topology, 2);
+        let least = 1 + u16::from(Class::is_sparse(streams));
+        let workers: &[u16] = match layout::REPLICATED {
+            true => &[1, 2, 3, 3, 4, 5, 5, 6, 8, 12, 20],
+            false => &[1, 2, 2, 3, 3, 4, 5, 6, 8],
+        };
+        let workers = top.pick(workers).max(least);
+        let layout = match layout::REPLICATED {
+            true => Layout::drawn(streams, workers),
+            false => Layout::new(1, &[(1, workers)]),
+        };
+        Self::of_layout(seed, without, layout)
+    }
+
+    /// What `seed` draws beside its layout.
+    pub fn of_layout(seed: u64, without: &[Class], layout: Layout) -> Self {
+        let streams = Streams::new(seed);
         let classes = Class::of_seed(streams, without);
         let mut top = streams.cursor(Stream::Topology, 0);
         let least = 1 + u16::from(Class::is_sparse(streams));
-        let workers = top.pick(&[1_u16, 2, 2, 3, 3, 4, 5, 6, 8]).max(least);
+        let workers = layout.all_workers().len();
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
         let calm_from = top.within(9_000, 20_000) * MS;
@@ -97,17 +118,17 @@ impl Case {
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
         let (gate, manager) = configs(&mut top, lease);
-        let hosts = WORKERS + workers;
         let ground = Ground {
-            hosts,
-            places: hosts + clients,
+            layout,
+            places: layout.hosts() + clients,
             until: calm_from - 500 * MS,
             ttl: lease.ttl.as_nanos() as u64,
         };
         let mut target = streams.cursor(Stream::Load, 1 << 60);
         Self {
             seed,
-            clocks: (0..hosts).map(|host| clock(streams, &classes, host, lease)).collect(),
+            clocks: clocks(streams, &classes, layout, lease),
+            layout,
             weather: weather(streams, &classes),
             sync_ns: top.pick(&[(50_000, 400_000), (500_000, 4 * MS), (3 * MS, 25 * MS)]),
             target: Target {
@@ -136,13 +157,13 @@ impl Case {
         let streams = Streams::new(seed);
         let ttl = Duration::from_secs(3);
         case.lease = LeaseConfig { ttl, drift_ppm: 10_000 };
-        case.manager = ManagerConfig::new(node_id(MANAGER), "dc1");
-        case.gate = gate_config();
+        case.layout = Layout::new(1, &[(1, 5)]);
+        let manager = case.layout.managers(0).start;
+        case.manager = ManagerConfig::new(node_id(manager), Layout::name(0));
+        case.gate = GateConfig::new(node_id(0), Vec::new());
         case.cores = vec![1; 5];
         case.clients = 1;
-        let hosts = WORKERS + 5;
-        case.clocks =
-            (0..hosts).map(|host| clock(streams, &case.classes, host, case.lease)).collect();
+        case.clocks = clocks(streams, &case.classes, case.layout, case.lease);
         let (delay_min, delay_max) = (100_000, MS);
         case.weather =
             Weather { delay_min, delay_max, loss_ppm: 5_000, dup_ppm: 5_000, ..Weather::default() };
@@ -156,14 +177,14 @@ impl Case {
         case.faults = vec![
             (12_000 * MS, Fault::Crash { host: 3, between: true, down: Some(500 * MS), class }),
             (25_000 * MS, Fault::Pause { host: 4, span: 900 * MS }),
-            (40_000 * MS, Fault::Pause { host: MANAGER, span: 400 * MS }),
+            (40_000 * MS, Fault::Pause { host: manager, span: 400 * MS }),
         ];
         case
     }
 
-    /// Nodes: gate, manager, workers.
+    /// Nodes.
     pub fn hosts(&self) -> u16 {
-        WORKERS + self.cores.len() as u16
+        self.layout.hosts()
     }
 
     /// Nodes and clients.
@@ -176,12 +197,49 @@ impl Case {
         self.classes.contains(&class)
     }
 
-    /// The configuration of the worker at this place.
-    pub fn worker(&self, host: u16) -> WorkerConfig {
+    /// Cores of the worker at this place.
+    pub fn cores_of(&self, host: u16) -> u16 {
+        self.cores[usize::from(host - self.layout.all_workers().start)]
+    }
+
+    /// The configuration of the gate at this place.
+    pub fn gate_config(&self, host: u16) -> GateConfig {
+        let datacenters = self.layout.datacenters().map(|datacenter| DatacenterConfig {
+            name: Layout::name(datacenter),
+            managers: self.layout.managers(datacenter).map(node_id).collect(),
+        });
+        GateConfig {
+            node: node_id(host),
+            datacenters: datacenters.collect(),
+            consensus: self.consensus(host, &self.gate.consensus),
+            ..self.gate.clone()
+        }
+    }
+
+    /// The configuration of the manager at this place of a datacenter.
+    pub fn manager_config(&self, host: u16, datacenter: u16) -> ManagerConfig {
+        ManagerConfig {
+            node: node_id(host),
+            datacenter: Layout::name(datacenter),
+            consensus: self.consensus(host, &self.manager.consensus),
+            ..self.manager.clone()
+        }
+    }
+
+    /// What a member knows of its group from the start.
+    fn consensus(&self, host: u16, common: &ConsensusConfig) -> ConsensusConfig {
+        let group = self.layout.group_of(host);
+        let members = group.map(|group| self.layout.members(group)).unwrap_or_default();
+        let peers = members.filter(|member| *member != host).map(node_id).collect();
+        ConsensusConfig { peers, drift_ppm: self.lease.drift_ppm, ..common.clone() }
+    }
+
+    /// The configuration of the worker at this place of a datacenter.
+    pub fn worker_config(&self, host: u16, datacenter: u16) -> WorkerConfig {
         WorkerConfig {
             node: node_id(host),
-            cores: self.cores[usize::from(host - WORKERS)],
-            managers: vec![node_id(MANAGER)],
+            cores: self.cores_of(host),
+            managers: self.layout.managers(datacenter).map(node_id).collect(),
             lease: self.lease,
         }
     }
@@ -206,6 +264,15 @@ impl Case {
         (bound.as_nanos() * 1_000_000 / slow) as u64
     }
 
+    /// How long, in true nanoseconds, after the faults stop every group has one leader that all of
+    /// its members know. A member that joins or lost its disk has to catch up first.
+    pub fn agreement_bound(&self) -> u64 {
+        let slowest = |config: &ConsensusConfig| config.election_max * 20 + config.heartbeat * 40;
+        let bound = slowest(&self.gate.consensus).max(slowest(&self.manager.consensus));
+        let delay = Duration::from_nanos(self.weather.delay_max) * 200;
+        (bound + delay).as_nanos() as u64 * 2
+    }
+
     /// The largest deviation of a clock of this case or its configuration, millionths.
     pub fn worst_drift_ppm(&self) -> u32 {
         let clocks = self.clocks.iter().map(|clock| clock.drift_ppm.unsigned_abs()).max();
@@ -213,17 +280,13 @@ impl Case {
     }
 }
 
-fn gate_config() -> GateConfig {
-    let dc = DatacenterConfig { name: "dc1".to_owned(), managers: vec![node_id(MANAGER)] };
-    GateConfig::new(node_id(GATE), vec![dc])
-}
-
 fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
     let ms = |top: &mut Cursor, of: &[u64]| Duration::from_millis(top.pick(of));
-    let mut gate = gate_config();
+    let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
     gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
-    let mut manager = ManagerConfig::new(node_id(MANAGER), "dc1");
+    slow(&mut gate.consensus, top.pick(&[1, 1, 2, 4]));
+    let mut manager = ManagerConfig::new(node_id(0), Layout::name(0));
     manager.lease = lease;
     manager.start_delay = ms(top, &[20, 100]);
     manager.prepare_timeout = ms(top, &[2_000, 5_000]);
@@ -231,10 +294,29 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.cores_wait = ms(top, &[20_000, 60_000]);
     manager.resend_after = ms(top, &[200, 500]);
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
+    slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
     (gate, manager)
 }
 
-fn clock(streams: Streams, classes: &[Class], host: u16, lease: LeaseConfig) -> Clock {
+/// A group whose members are far from each other takes longer timers.
+fn slow(consensus: &mut ConsensusConfig, factor: u32) {
+    consensus.heartbeat *= factor;
+    consensus.silence *= factor;
+    consensus.election_min *= factor;
+    consensus.election_max *= factor;
+}
+
+fn clocks(streams: Streams, classes: &[Class], layout: Layout, lease: LeaseConfig) -> Vec<Clock> {
+    let clock = |host| clock(streams, classes, (host, layout.role(host)), lease);
+    (0..layout.hosts()).map(clock).collect()
+}
+
+fn clock(
+    streams: Streams,
+    classes: &[Class],
+    (host, role): (u16, Role),
+    lease: LeaseConfig,
+) -> Clock {
     let mut cursor = streams.cursor(Stream::Clock, u64::from(host));
     let bound = u64::from(lease.drift_ppm);
     let offset = cursor.within(1, 1 << 45);
@@ -243,13 +325,14 @@ fn clock(streams: Streams, classes: &[Class], host: u16, lease: LeaseConfig) -> 
     let beyond = cursor.within(bound * 3 / 2, (bound * 4).min(500_000)) as i32;
     let (is_beyond, sign) = (cursor.chance(400_000), if way.is_multiple_of(2) { 1 } else { -1 });
     let on = |class| classes.contains(&class);
+    let grants = matches!(role, Role::Manager(_));
     // The worst for leases: a grantor as fast as clocks may be, holders as slow.
     let is_opposite = streams.draw(Stream::Clock, 1 << 32, 0).chance(350_000);
     let drift_ppm = match way {
-        _ if on(Class::DriftBeyond) && (is_beyond || host == MANAGER) => beyond * sign,
+        _ if on(Class::DriftBeyond) && (is_beyond || grants) => beyond * sign,
         _ if !on(Class::Drift) => 0,
-        _ if is_opposite && host == MANAGER => bound as i32,
-        _ if is_opposite && host >= WORKERS => -(bound as i32),
+        _ if is_opposite && grants => bound as i32,
+        _ if is_opposite && matches!(role, Role::Worker(_)) => -(bound as i32),
         0 | 2 => bound as i32,
         1 | 3 => -(bound as i32),
         _ => within,

@@ -71,6 +71,19 @@ impl Disk {
         }
     }
 
+    /// Writes the first record of an empty disk, as an operator does before the first start.
+    ///
+    /// # Errors
+    /// In words; the disk is of no use then.
+    pub fn format(&mut self, record: &Record) -> Result<(), String> {
+        let last = self.open()?.last;
+        self.append(last.next(), record)?;
+        self.begin_sync();
+        self.end_sync();
+        self.crash(Fate::Kept);
+        Ok(())
+    }
+
     /// Reads what is durable, changes nothing.
     ///
     /// # Errors
@@ -245,7 +258,7 @@ impl Disk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyperscale_core::ids::{GroupId, Term};
+    use hyperscale_core::ids::Term;
 
     fn open() -> Disk {
         let mut disk = Disk::new(Identity { cluster: 1, node: 2, disk: 3 });

@@ -3,6 +3,12 @@
 //! Every class draws from its own streams, keyed by node, so that switching one off moves no fault
 //! of another.
 
+mod schedule;
+mod shapes;
+
+pub use schedule::schedule;
+
+use crate::layout::{self, Group, Layout};
 use crate::streams::{Stream, Streams};
 
 macro_rules! classes {
@@ -41,14 +47,30 @@ classes! {
     Damage = "damage", 450_000;
     /// Links are cut: both ways, one way, flapping, between sets of nodes.
     Partition = "partition", 450_000;
-    /// The gate dies and starts again.
+    /// Gates die and start again.
     CrashGate = "crash-gate", 480_000;
-    /// The manager dies and starts again.
+    /// Managers die and start again.
     CrashManager = "crash-manager", 480_000;
     /// Workers die and start again.
     CrashWorker = "crash-worker", 450_000;
-    /// A worker dies for good.
+    /// A worker dies for good, and of every group at most a minority.
     Gone = "gone", 420_000;
+    /// Everything dies at once and starts again.
+    Blackout = "blackout", 270_000;
+    /// Two sides that see each other only by way of one node.
+    Bridge = "bridge", 270_000;
+    /// Every node sees only its neighbours.
+    Ring = "ring", 270_000;
+    /// Links come and go.
+    Flap = "flap", 290_000;
+    /// A datacenter is cut off from the gates.
+    Apart = "apart", 290_000;
+    /// A member's disk is lost; it comes back with another.
+    Wipe = "wipe", 500_000;
+    /// An operator puts a new member in the place of another.
+    Change = "change", 450_000;
+    /// A node is asked to leave, and started again.
+    Drain = "drain", 330_000;
     /// Processes stand still, some for longer than a confirmation lasts; engines go on.
     Pause = "pause", 450_000;
     /// Clocks start anywhere.
@@ -73,6 +95,11 @@ impl Class {
         Class::ALL.iter().copied().find(|class| class.id() == id)
     }
 
+    /// Whether it needs roles that replicate.
+    pub const fn needs_groups(self) -> bool {
+        matches!(self, Class::Wipe | Class::Change | Class::Drain)
+    }
+
     /// Whether the seed is one of those with few faults.
     pub fn is_sparse(streams: Streams) -> bool {
         streams.draw(Stream::Swarm, 1 << 40, 0).chance(100_000)
@@ -89,7 +116,8 @@ impl Class {
                 Class::Gone | Class::Offset | Class::Drift => drawn,
                 _ => drawn && !sparse,
             };
-            on && !without.contains(class)
+            let able = layout::REPLICATED || !class.needs_groups();
+            on && able && !without.contains(class)
         };
         Class::ALL.iter().filter(is_on).copied().collect()
     }
@@ -109,6 +137,43 @@ pub enum Fault {
         /// The class it belongs to.
         class: Class,
     },
+    /// The leader of a group dies.
+    Behead {
+        /// Which group.
+        group: Group,
+        /// How long it stays dead.
+        down: u64,
+        /// The class it belongs to.
+        class: Class,
+    },
+    /// A member dies and comes back with an empty disk that wants the place of the old one, if its
+    /// group can bear that.
+    Replace {
+        /// Which node.
+        host: u16,
+        /// How long it stays dead.
+        down: u64,
+        /// The class it belongs to.
+        class: Class,
+    },
+    /// A node is asked to leave.
+    Drain {
+        /// Which node.
+        host: u16,
+        /// How long it has to do so.
+        patience: u64,
+        /// How long it stays dead then.
+        down: u64,
+    },
+    /// A drained node, or one that ran out of time, ends.
+    Leave {
+        /// Which node.
+        host: u16,
+        /// Of which life.
+        life: u32,
+        /// How long it stays dead.
+        down: u64,
+    },
     /// A process stands still, its engine does not.
     Pause {
         /// Which node.
@@ -122,6 +187,8 @@ pub enum Fault {
         links: Vec<(u16, u16)>,
         /// For how long.
         span: u64,
+        /// The class it belongs to.
+        class: Class,
     },
     /// The links of an earlier cut are healed.
     Heal {
@@ -147,175 +214,12 @@ pub enum Fault {
 /// Who is there and how long faults go on.
 #[derive(Clone, Copy, Debug)]
 pub struct Ground {
-    /// Gate, manager, workers: so many nodes.
-    pub hosts: u16,
+    /// Who stands where.
+    pub layout: Layout,
     /// Nodes and clients.
     pub places: u16,
     /// No fault begins after this true time.
     pub until: u64,
     /// How long a confirmation lasts.
     pub ttl: u64,
-}
-
-const MS: u64 = 1_000_000;
-/// The gate's place.
-pub const GATE: u16 = 0;
-/// The manager's place.
-pub const MANAGER: u16 = 1;
-/// The first worker's place.
-pub const WORKERS: u16 = 2;
-
-/// Every fault of a seed, ordered by time.
-pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64, Fault)> {
-    let mut list = Vec::new();
-    for class in classes {
-        match class {
-            Class::CrashGate => crashes(streams, *class, GATE, ground, &mut list),
-            Class::CrashManager => crashes(streams, *class, MANAGER, ground, &mut list),
-            Class::CrashWorker => {
-                for host in WORKERS..ground.hosts {
-                    if host == WORKERS
-                        || streams.draw(Stream::Crash, u64::from(host), 99).chance(400_000)
-                    {
-                        crashes(streams, *class, host, ground, &mut list);
-                    }
-                }
-            }
-            Class::Gone => gone(streams, ground, &mut list),
-            Class::Pause => pauses(streams, ground, &mut list),
-            Class::Partition => partitions(streams, ground, &mut list),
-            Class::SlowSync | Class::FailSync => syncs(streams, *class, ground, &mut list),
-            Class::Loss
-            | Class::Dup
-            | Class::Reorder
-            | Class::Spike
-            | Class::Damage
-            | Class::Offset
-            | Class::Drift
-            | Class::DriftBeyond
-            | Class::Torn
-            | Class::LostWrites => {}
-        }
-    }
-    list.sort_by_key(|(at, _)| *at);
-    list
-}
-
-fn crashes(
-    streams: Streams,
-    class: Class,
-    host: u16,
-    ground: Ground,
-    list: &mut Vec<(u64, Fault)>,
-) {
-    let mut cursor = streams.cursor(Stream::Crash, u64::from(host));
-    for _ in 0..cursor.within(1, 3) {
-        let at = cursor.within(500 * MS, ground.until);
-        let long = cursor.chance(300_000);
-        let down = cursor.within(20 * MS, if long { 3 * ground.ttl } else { ground.ttl / 2 });
-        let between = cursor.chance(750_000);
-        list.push((at, Fault::Crash { host, between, down: Some(down), class }));
-    }
-}
-
-fn gone(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    let workers = ground.hosts - WORKERS;
-    if workers < 2 {
-        return;
-    }
-    let mut cursor = streams.cursor(Stream::Crash, 1 << 32);
-    let host = WORKERS + cursor.draw().below(u64::from(workers)) as u16;
-    let at = cursor.within(1_000 * MS, ground.until);
-    list.push((at, Fault::Crash { host, between: false, down: None, class: Class::Gone }));
-}
-
-fn pauses(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    for host in 0..ground.hosts {
-        let mut cursor = streams.cursor(Stream::Pause, u64::from(host));
-        if !cursor.chance(450_000) {
-            continue;
-        }
-        for _ in 0..cursor.within(1, 3) {
-            let at = cursor.within(500 * MS, ground.until);
-            let long = cursor.chance(400_000);
-            let span = cursor.within(5 * MS, if long { 3 * ground.ttl } else { 300 * MS });
-            list.push((at, Fault::Pause { host, span }));
-        }
-    }
-}
-
-fn partitions(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    let count = streams.draw(Stream::NetPartition, 0, 0).within(1, 4);
-    for n in 1..=count {
-        let mut cursor = streams.cursor(Stream::NetPartition, n);
-        let at = cursor.within(300 * MS, ground.until);
-        let side = cursor.draw().bits() & ((1 << ground.hosts) - 1);
-        let alone = cursor.draw().below(u64::from(ground.hosts));
-        let side = if cursor.chance(600_000) { 1 << alone } else { side };
-        let ways = cursor.draw().below(3);
-        let span = cursor.within(50 * MS, 3 * ground.ttl);
-        let mut links = Vec::new();
-        for from in 0..ground.places {
-            for to in 0..ground.places {
-                let out = side >> from & 1 == 1 && side >> to & 1 == 0;
-                let back = side >> from & 1 == 0 && side >> to & 1 == 1;
-                if (out && ways != 1) || (back && ways != 2) {
-                    links.push((from, to));
-                }
-            }
-        }
-        let flaps = if cursor.chance(300_000) { cursor.within(2, 6) } else { 1 };
-        for flap in 0..flaps {
-            let at = at + flap * 2 * span / flaps;
-            list.push((at, Fault::Cut { links: links.clone(), span: span / flaps }));
-        }
-    }
-}
-
-fn syncs(streams: Streams, class: Class, ground: Ground, list: &mut Vec<(u64, Fault)>) {
-    for host in [GATE, MANAGER] {
-        let entity = u64::from(host) << 8 | class as u64;
-        let mut cursor = streams.cursor(Stream::Disk, 1 << 32 | entity);
-        for _ in 0..cursor.within(1, 2 + 4 * u64::from(class == Class::SlowSync)) {
-            let at = cursor.within(200 * MS, ground.until);
-            let span = cursor.within(20 * MS, 2_000 * MS);
-            list.push(match class {
-                Class::SlowSync => (at, Fault::SlowSync { host, span }),
-                _ => (at, Fault::FailSync { host, down: span }),
-            });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ground() -> Ground {
-        Ground { hosts: 6, places: 8, until: 20_000 * MS, ttl: 3_000 * MS }
-    }
-
-    #[test]
-    fn switching_a_class_off_moves_no_fault_of_another() {
-        for seed in 0..1_000 {
-            let streams = Streams::new(seed);
-            let all = Class::of_seed(streams, &[]);
-            for off in &all {
-                let rest = Class::of_seed(streams, &[*off]);
-                assert!(all.iter().filter(|class| *class != off).eq(rest.iter()));
-                let whole = schedule(streams, &all, ground());
-                let part = schedule(streams, &rest, ground());
-                let own = schedule(streams, &[*off], ground());
-                assert_eq!(whole.len(), part.len() + own.len());
-                assert!(part.iter().all(|fault| whole.contains(fault)), "seed {seed}");
-            }
-        }
-    }
-
-    #[test]
-    fn names_lead_back() {
-        for class in Class::ALL {
-            assert_eq!(Class::named(class.id()), Some(*class));
-        }
-    }
 }

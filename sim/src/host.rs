@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{Boot, BootId, DiskId, Lsn};
 use hyperscale_core::input::Input;
+use hyperscale_core::journal::Record;
 use hyperscale_core::journal::segment::Identity;
 use hyperscale_core::stat::{Counters, Stat};
 use hyperscale_core::time::Instant;
@@ -14,6 +15,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::engine::Engine;
 use crate::faults::Class;
+use crate::layout::Role;
 use crate::node::AnyNode;
 use crate::streams::{Stream, Streams};
 
@@ -22,6 +24,8 @@ use crate::streams::{Stream, Streams};
 pub struct Host {
     /// Its place.
     pub place: u16,
+    /// What it is.
+    pub role: Role,
     /// Its clock.
     pub clock: Clock,
     /// Its disk; workers write nothing to it.
@@ -44,6 +48,10 @@ pub struct Host {
     pub pauses: u32,
     /// The process dies for good with this.
     pub is_gone: bool,
+    /// Counts the disks it has had.
+    pub disks: u64,
+    /// It was asked to leave.
+    pub is_leaving: bool,
     /// Die between two effects of the next step that has some, and stay dead so long.
     pub armed: Option<(Option<u64>, Class)>,
     /// The next sync that begins takes so long.
@@ -68,13 +76,12 @@ pub struct Host {
 
 impl Host {
     /// A machine whose process has not started.
-    pub fn new(place: u16, clock: Clock) -> Self {
-        let node = u64::from(place) + 1;
-        let identity = Identity { cluster: 1, node, disk: 1_000 + node };
+    pub fn new(place: u16, role: Role, clock: Clock) -> Self {
         Self {
             place,
+            role,
             clock,
-            disk: Disk::new(identity),
+            disk: Disk::new(identity(place, 1)),
             node: None,
             life: 0,
             boot: Boot { id: BootId::new(0), entropy: 0, disk: DiskId::new(0) },
@@ -84,6 +91,8 @@ impl Host {
             pause: None,
             pauses: 0,
             is_gone: false,
+            disks: 1,
+            is_leaving: false,
             armed: None,
             slow_sync: None,
             fail_sync: None,
@@ -97,6 +106,14 @@ impl Host {
         }
     }
 
+    /// Another disk is put in, which wants the place of the old one.
+    pub fn replace_disk(&mut self) -> Result<(), String> {
+        let replaces = Some(DiskId::new(self.disk.identity.disk));
+        self.disks += 1;
+        self.disk = Disk::new(identity(self.place, self.disks));
+        self.disk.format(&Record::Joining { replaces })
+    }
+
     /// A new life begins: its identity.
     pub fn next_boot(&mut self, streams: Streams) -> Boot {
         self.life += 1;
@@ -107,7 +124,11 @@ impl Host {
             entropy: draw(1),
             disk: DiskId::new(self.disk.identity.disk),
         };
-        self.engine = Engine::new(self.place, self.life);
+        let datacenter = match self.role {
+            Role::Gate => 0,
+            Role::Manager(datacenter) | Role::Worker(datacenter) => datacenter,
+        };
+        self.engine = Engine::new(self.place, datacenter, self.life);
         self.boot
     }
 
@@ -123,7 +144,7 @@ impl Host {
 
     /// Whether it writes a journal.
     pub fn has_journal(&self) -> bool {
-        self.place < crate::faults::WORKERS
+        !matches!(self.role, Role::Worker(_))
     }
 
     /// The newest durable record; workers promise nothing durable.
@@ -146,6 +167,12 @@ impl Host {
         self.held.clear();
         self.inbox.clear();
         (self.pause, self.armed, self.wish, self.engine_wish) = (None, None, None, None);
-        (self.slow_sync, self.fail_sync) = (None, None);
+        (self.slow_sync, self.fail_sync, self.is_leaving) = (None, None, false);
     }
+}
+
+/// Whose disk it is: the `n`-th of a node.
+fn identity(place: u16, n: u64) -> Identity {
+    let node = u64::from(place) + 1;
+    Identity { cluster: 1, node, disk: n * 1_000 + node }
 }

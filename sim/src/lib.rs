@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod annals;
 pub mod card;
 pub mod case;
 pub mod clock;
@@ -13,15 +14,21 @@ pub mod disk;
 pub mod engine;
 pub mod faults;
 pub mod hash;
+pub mod history;
 pub mod host;
+pub mod layout;
+pub mod measure;
 pub mod network;
 pub mod node;
 pub mod oracles;
 pub mod patron;
 pub mod plans;
 pub mod queue;
+pub mod reach;
+pub mod scenario;
 pub mod streams;
 pub mod sweep;
 pub mod tally;
 pub mod truth;
+pub mod view;
 pub mod world;

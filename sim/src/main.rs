@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod figures;
+
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -39,6 +41,10 @@ struct Args {
     /// before it. With seed-determinism every seed runs twice.
     #[arg(long, value_name = "ORACLE", value_parser = promise, requires = "seeds")]
     until: Option<Inv>,
+    /// Print the trace hash of every seed of a sweep and nothing else, so that two builds can be
+    /// compared.
+    #[arg(long, requires = "seeds", conflicts_with = "until")]
+    hash_only: bool,
     /// Print every event.
     #[arg(long)]
     trace: bool,
@@ -48,6 +54,13 @@ struct Args {
     /// Time the reference cluster: 1 gate, 1 manager, 5 workers, 500 arrivals per second for 60 s.
     #[arg(long)]
     reference: bool,
+    /// Measure calm clusters: what nodes send at rest and under load, and how long a killed leader
+    /// or owner is missed.
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "reference"])]
+    measure: bool,
+    /// Kills of each sort that are measured.
+    #[arg(long, default_value_t = 200, requires = "measure")]
+    kills: u64,
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
@@ -77,10 +90,14 @@ fn main() -> ExitCode {
     // A panic of a machine is reported with its node and seed; the default message would only
     // repeat it.
     std::panic::set_hook(Box::new(|_| {}));
-    let ok = if args.reference {
+    let ok = if args.measure {
+        figures::print(&args)
+    } else if args.reference {
         reference(&args)
     } else if let (Some((from, to)), Some(inv)) = (args.seeds, args.until) {
         hunt(&args, from..to, inv)
+    } else if let (Some((from, to)), true) = (args.seeds, args.hash_only) {
+        hashes(&args, from..to)
     } else if let Some((from, to)) = args.seeds {
         sweep(&args, from, to)
     } else {
@@ -119,7 +136,7 @@ fn one(args: &Args, seed: u64) -> bool {
     print!("{}", card::shape(&case));
     let ((verdict, world), wall) = timed(|| run(case.clone(), args.trace));
     for line in world.lines() {
-        let name = card::name(line.host);
+        let name = card::name(&case.layout, line.host);
         println!("{:>12.6} {name:<8} {}", card::seconds(line.at), line.text);
     }
     let same = !args.twice || same_hash(args, &verdict);
@@ -138,6 +155,15 @@ fn one(args: &Args, seed: u64) -> bool {
         );
     }
     verdict.is_ok() && same
+}
+
+/// One line per seed: its number and its hash.
+fn hashes(args: &Args, seeds: Range<u64>) -> bool {
+    for seed in seeds {
+        let (verdict, _) = run(Case::drawn(seed, &args.without), false);
+        println!("{seed} {:016x}", verdict.hash);
+    }
+    true
 }
 
 /// Prints the card of a failure, after replaying the seed with its trace.

@@ -147,6 +147,11 @@ impl Network {
         self.cuts[link] = self.cuts[link].saturating_sub(1);
     }
 
+    /// Whether a directed link is cut.
+    pub fn is_cut(&self, from: u16, to: u16) -> bool {
+        self.cuts[self.link(from, to)] > 0
+    }
+
     /// Takes every cut back.
     pub fn heal_all(&mut self) {
         self.cuts.fill(0);
@@ -252,14 +257,18 @@ impl Network {
         ordinal: u64,
         flight: Flight,
     ) -> Result<Option<Flight>, WireDefect> {
-        let Cargo::Message(msg) = &flight.cargo else { return Ok(Some(flight)) };
+        let damaged = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 1);
+        let damaged = damaged.chance(self.weather.damage_ppm);
+        let Cargo::Message(msg) = &flight.cargo else {
+            // The connection of a call whose bytes do not read breaks.
+            self.fired.damages += u64::from(damaged);
+            return Ok((!damaged).then_some(flight));
+        };
         self.fired.wired += 1;
         let defect = |what: &dyn std::fmt::Display| WireDefect(format!("{what}: {msg:?}"));
         let payload = codec::encode(msg, limits::FRAME_MAX).map_err(|e| defect(&e))?;
         self.buffer.clear();
         frame::encode_frame(0, &payload, &mut self.buffer).map_err(|e| defect(&e))?;
-        let damaged = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 1);
-        let damaged = damaged.chance(self.weather.damage_ppm);
         if damaged {
             self.fired.damages += 1;
             let bit = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 2);

@@ -4,7 +4,7 @@ use std::vec::Drain;
 
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
-use hyperscale_core::ids::{Boot, Lsn};
+use hyperscale_core::ids::{Boot, LogIndex, Lsn};
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::Violation;
 use hyperscale_core::journal::Recovered;
@@ -16,15 +16,15 @@ use hyperscale_core::time::Instant;
 use hyperscale_core::worker::Worker;
 
 use crate::case::{Case, node_id};
-use crate::faults::{GATE, MANAGER};
+use crate::layout::Role;
 
 /// One running process. There are few, and they do not move: their sizes may differ.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "a handful of nodes, never moved")]
 pub enum AnyNode {
-    /// The gate.
+    /// A gate.
     Gate(Node<Gate>),
-    /// The manager.
+    /// A manager.
     Manager(Node<Manager>),
     /// A worker.
     Worker(Node<Worker>),
@@ -47,10 +47,16 @@ impl AnyNode {
     /// In words, when the role refuses the records.
     pub fn recover(case: &Case, host: u16, boot: Boot, disk: Recovered) -> Result<Self, String> {
         let id = node_id(host);
-        let built = match host {
-            GATE => Node::recover(id, case.gate.clone(), boot, disk).map(Self::Gate),
-            MANAGER => Node::recover(id, case.manager.clone(), boot, disk).map(Self::Manager),
-            _ => Node::recover(id, case.worker(host), boot, disk).map(Self::Worker),
+        let built = match case.layout.role(host) {
+            Role::Gate => Node::recover(id, case.gate_config(host), boot, disk).map(Self::Gate),
+            Role::Manager(datacenter) => {
+                let config = case.manager_config(host, datacenter);
+                Node::recover(id, config, boot, disk).map(Self::Manager)
+            }
+            Role::Worker(datacenter) => {
+                let config = case.worker_config(host, datacenter);
+                Node::recover(id, config, boot, disk).map(Self::Worker)
+            }
         };
         built.map_err(|error| error.to_string())
     }
@@ -84,6 +90,16 @@ impl AnyNode {
     /// See `Role::durable_digest`.
     pub fn durable_digest(&self) -> u64 {
         each!(self, node => node.role().durable_digest())
+    }
+
+    /// See `Role::ledger_digest`.
+    pub fn ledger_digest(&self) -> (LogIndex, u64) {
+        each!(self, node => node.role().ledger_digest())
+    }
+
+    /// Whether it may be ended without harm after `Input::Drain`.
+    pub fn is_drained(&self) -> bool {
+        each!(self, node => node.role().is_drained())
     }
 
     /// The newest append.

@@ -12,7 +12,8 @@ use hyperscale_core::rng::Streams as CoreStreams;
 use hyperscale_core::stat::Counters;
 use hyperscale_core::time::Instant;
 
-use crate::case::{Case, JobSpec};
+use crate::case::{Case, JobSpec, node_id};
+use crate::history::History;
 use crate::streams::{Stream, Streams};
 
 /// A client with its job.
@@ -21,6 +22,10 @@ pub struct Patron {
     /// What it is to do.
     pub spec: JobSpec,
     client: Client,
+    /// The gate that the last question went to.
+    pub gate: u16,
+    gates: u16,
+    number: u16,
     streams: CoreStreams,
     stats: Counters,
     has_started: bool,
@@ -34,6 +39,8 @@ pub struct Patron {
     pub cancel: Option<Result<JobId, Refusal>>,
     /// The result it got.
     pub result: Option<Box<JobResult>>,
+    /// What it asked and heard.
+    pub history: History,
     /// It was refused for good, or gave up.
     pub refused: Option<Refusal>,
     /// The wish that is scheduled.
@@ -50,7 +57,10 @@ impl Patron {
     pub fn new(case: &Case, n: u16) -> Self {
         let spec = case.jobs[usize::from(n)].clone();
         let span = |from: u64, to: u64| Duration::from_nanos(to.saturating_sub(from));
+        let all = case.layout.gates().end.max(1);
+        let gates = (0..all).map(|gate| (gate + n) % all);
         let client = Client::new(ClientConfig {
+            gates: gates.map(node_id).collect(),
             key: spec.key.clone(),
             plan: Box::new(spec.plan.clone()),
             cancel_after: spec.cancel_at.map(|at| span(spec.at, at)),
@@ -63,6 +73,9 @@ impl Patron {
         Self {
             spec,
             client,
+            gate: n % all,
+            gates: all,
+            number: n,
             streams: CoreStreams::new(entropy, 1 << 20 | u64::from(n), 1),
             stats: Counters::default(),
             has_started: false,
@@ -71,6 +84,7 @@ impl Patron {
             terminal: Vec::new(),
             cancel: None,
             result: None,
+            history: History::default(),
             refused: None,
             wish: None,
             wishes: 0,
@@ -99,6 +113,7 @@ impl Patron {
 
     /// An answer arrived.
     pub fn hear(&mut self, now: u64, attempt: u64, reply: Reply) -> Option<Question> {
+        self.history.on_heard(now, attempt, &reply);
         match &reply {
             Reply::Submitted { job, .. } => {
                 self.acknowledged.push(*job);
@@ -122,12 +137,16 @@ impl Patron {
 
     fn take(&mut self, now: u64, input: Input) -> Option<Question> {
         let mut out = Effects::new(Lsn::new(0));
-        let now = Instant::from_nanos(now);
-        let mut cx = Cx::new(now, &mut self.streams, &mut out, &mut self.stats);
+        let mut cx =
+            Cx::new(Instant::from_nanos(now), &mut self.streams, &mut out, &mut self.stats);
         let mut question = None;
         for event in self.client.handle(&mut cx, input) {
             match event {
-                Event::Ask { attempt, command } => question = Some((attempt, command)),
+                Event::Ask { attempt, gate, command } => {
+                    self.gate = (gate + self.number % self.gates) % self.gates;
+                    self.history.on_asked(now, attempt, &command);
+                    question = Some((attempt, command));
+                }
                 Event::Done(Outcome::Ended(result)) => self.result = Some(result),
                 Event::Done(Outcome::Refused(refusal)) => self.refused = Some(refusal),
                 Event::Done(Outcome::GaveUp) => {}

@@ -112,6 +112,11 @@ impl Queue {
         self.heap.pop().map(|Reverse((at, _, _, event))| (at, event))
     }
 
+    /// The time of the next event.
+    pub fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse((at, ..))| *at)
+    }
+
     /// Events scheduled.
     pub fn len(&self) -> usize {
         self.heap.len()

@@ -1,5 +1,7 @@
 //! A sweep of seeds: the table of what it saw, and whether it was vacuous.
 
+mod groups;
+
 use std::collections::BTreeMap;
 
 use hyperscale_core::invariant::Inv;
@@ -7,6 +9,8 @@ use hyperscale_core::report::JobStatus;
 
 use crate::case::Case;
 use crate::faults::Class;
+use crate::layout;
+use crate::sweep::groups::Groups;
 use crate::world::{Verdict, World};
 
 /// Below so many seeds the thresholds are printed and not enforced.
@@ -27,6 +31,8 @@ pub struct Sweep {
     pub parked: u64,
     /// Seeds in which a node recovered from its disk.
     pub recovered: u64,
+    /// What happened to groups.
+    pub groups: Groups,
     /// Requests in all.
     pub requests: u64,
     /// Events in all.
@@ -70,6 +76,7 @@ impl Sweep {
         self.reassigned += u64::from(verdict.reassigned > 0);
         self.parked += u64::from(verdict.parked.1 > 0);
         self.recovered += u64::from(verdict.recoveries > 0);
+        self.groups.add(verdict);
         self.requests += verdict.requests;
         self.events += verdict.events;
         self.time += verdict.time;
@@ -99,6 +106,7 @@ impl Sweep {
         self.reassigned += other.reassigned;
         self.parked += other.parked;
         self.recovered += other.recovered;
+        self.groups.merge(&other.groups);
         self.requests += other.requests;
         self.events += other.events;
         self.time += other.time;
@@ -131,14 +139,19 @@ impl Sweep {
             row("seeds with park and resume", self.parked, share(10)),
             row("seeds with a recovery", self.recovered, share(10)),
         ];
-        for class in Class::ALL.iter().filter(|class| !without.contains(class)) {
+        let drawn = |class: &&Class| layout::REPLICATED || !class.needs_groups();
+        if layout::REPLICATED {
+            rows.extend(self.groups.rows());
+        }
+        for class in Class::ALL.iter().filter(drawn).filter(|class| !without.contains(class)) {
             let fired = self.classes.get(class).map_or(0, |(_, fired)| *fired);
             let what = format!("fault {} fired", class.id());
             rows.push(Row { what, found: fired, least: share(20) });
             let what = format!("fault {} changed a trace", class.id());
             rows.push(Row { what, found: u64::from(self.changes(*class, without)), least: 1 });
         }
-        for (inv, judged) in &self.judged {
+        let able = |inv: &Inv| layout::REPLICATED || !needs_groups(*inv);
+        for (inv, judged) in self.judged.iter().filter(|(inv, _)| able(inv)) {
             let what = format!("oracle {} judged", inv.id());
             rows.push(Row { what, found: *judged, least: self.seeds / 100 });
         }
@@ -155,4 +168,18 @@ impl Sweep {
             world.verdict().hash != *hash
         })
     }
+}
+
+/// Whether only a group of several can break it.
+fn needs_groups(inv: Inv) -> bool {
+    matches!(
+        inv,
+        Inv::LeaderPerTerm
+            | Inv::VoteDurable
+            | Inv::IdentityOnce
+            | Inv::WipedNeverVotes
+            | Inv::QuorumConfigured
+            | Inv::ForwardOnce
+            | Inv::MinorityRefuses
+    )
 }

@@ -10,6 +10,20 @@ pub struct Tally {
     pub enabled: Vec<Class>,
     /// Crashes that happened, by their class.
     pub crashes: Vec<Class>,
+    /// Cuts that were made, by their class.
+    pub cuts: Vec<Class>,
+    /// Members replaced.
+    pub replaced: Vec<Class>,
+    /// Nodes asked to leave, and of those the ones that said in time that they may.
+    pub drains: (u64, u64),
+    /// A group got another leader: of the gates, of managers.
+    pub failovers: (u64, u64),
+    /// Members that got a snapshot from their leader.
+    pub installs: u64,
+    /// Changes of members chosen.
+    pub changes: u64,
+    /// Questions that reached a gate more than once.
+    pub echoed_calls: u64,
     /// Crashes between two effects.
     pub crashes_between: u64,
     /// Crashes that lost unsynced bytes.

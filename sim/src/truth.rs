@@ -34,6 +34,8 @@ pub struct RunTruth {
     pub run: RunId,
     /// The worker's place.
     pub host: u16,
+    /// Its datacenter.
+    pub datacenter: u16,
     /// The worker's life.
     pub life: u32,
     /// Its workflow's place in [`Truth::workflows`].
@@ -71,21 +73,23 @@ impl RunTruth {
     }
 }
 
-/// One workflow of one job over all its runs.
+/// One workflow of one job over all its runs in all datacenters.
 #[derive(Clone, Debug)]
 pub struct WorkflowTruth {
     /// The job.
     pub job: JobId,
     /// The workflow.
     pub workflow: WorkflowIx,
+    /// What the plan calls it.
+    pub name: String,
     /// How its load is planned.
     pub executor: Executor,
     /// Items issued.
     pub issued: u64,
     /// Requests that left.
     pub requests: u64,
-    /// When the start was committed.
-    pub started: Option<u64>,
+    /// When the committed start was proposed, by datacenter.
+    pub started: BTreeMap<u16, u64>,
     /// Items issued per [`BUCKET_NS`] of true time since the first.
     pub buckets: Vec<u32>,
     /// The true time of the first bucket.
@@ -104,9 +108,11 @@ pub struct Truth {
     pub broken: Vec<Violation>,
     by_run: BTreeMap<RunId, Vec<usize>>,
     by_workflow: BTreeMap<(JobId, WorkflowIx), usize>,
-    by_shard: BTreeMap<(usize, u16), Vec<usize>>,
+    by_shard: BTreeMap<(usize, u16, u16), Vec<usize>>,
     /// Pairs of runs of one shard that were compared.
     pub compared: u64,
+    /// Every issue, where somebody asks for it: when, the place of its workflow, which index.
+    pub arrivals: Option<Vec<(u64, usize, u64)>>,
 }
 
 impl Truth {
@@ -115,7 +121,7 @@ impl Truth {
         &mut self,
         run: RunId,
         slice: &Slice,
-        (host, life): (u16, u32),
+        (host, datacenter, life): (u16, u16, u32),
         now: u64,
     ) -> usize {
         let workflow = self.workflow_of(run, slice);
@@ -123,6 +129,7 @@ impl Truth {
         self.runs.push(RunTruth {
             run,
             host,
+            datacenter,
             life,
             workflow,
             vus: u64::from(slice.share.vus),
@@ -139,7 +146,7 @@ impl Truth {
             end: None,
         });
         self.by_run.entry(run).or_default().push(place);
-        self.by_shard.entry((workflow, run.shard.shard.get())).or_default().push(place);
+        self.by_shard.entry((workflow, datacenter, run.shard.shard.get())).or_default().push(place);
         place
     }
 
@@ -148,8 +155,9 @@ impl Truth {
         let truth = &mut self.runs[place];
         truth.permitted.get_or_insert(now);
         truth.licensed_until = until;
-        let (workflow, run) = (truth.workflow, truth.run);
-        let Some(runs) = self.by_shard.get(&(workflow, run.shard.shard.get())) else { return };
+        let run = truth.run;
+        let shard = (truth.workflow, truth.datacenter, run.shard.shard.get());
+        let Some(runs) = self.by_shard.get(&shard) else { return };
         for other in runs.iter().filter(|other| **other != place) {
             let other = &self.runs[*other];
             self.compared += 1;
@@ -173,7 +181,11 @@ impl Truth {
         truth.issued += 1;
         truth.issued_span = Some((truth.issued_span.map_or(now, |(first, _)| first), now));
         let run = truth.run;
-        let workflow = &mut self.workflows[truth.workflow];
+        let place = truth.workflow;
+        if let Some(arrivals) = self.arrivals.as_mut() {
+            arrivals.push((now, place, index));
+        }
+        let workflow = &mut self.workflows[place];
         workflow.issued += 1;
         if workflow.buckets.is_empty() {
             workflow.buckets_from = now;
@@ -198,10 +210,10 @@ impl Truth {
         self.workflows[truth.workflow].requests += 1;
     }
 
-    /// The start of a workflow is committed.
-    pub fn on_started(&mut self, job: JobId, workflow: WorkflowIx, now: u64) {
-        if let Some(place) = self.by_workflow.get(&(job, workflow)) {
-            self.workflows[*place].started.get_or_insert(now);
+    /// The start of a workflow is committed in a datacenter.
+    pub fn on_started(&mut self, datacenter: u16, workflow: (JobId, WorkflowIx), at: u64) {
+        if let Some(place) = self.by_workflow.get(&workflow) {
+            self.workflows[*place].started.entry(datacenter).or_insert(at);
         }
     }
 
@@ -221,6 +233,15 @@ impl Truth {
         self.runs.iter().filter(move |run| Some(run.workflow) == place)
     }
 
+    /// The runs of a workflow in one datacenter.
+    pub fn runs_in(
+        &self,
+        datacenter: u16,
+        (job, workflow): (JobId, WorkflowIx),
+    ) -> impl Iterator<Item = &RunTruth> {
+        self.runs_of(job, workflow).filter(move |run| run.datacenter == datacenter)
+    }
+
     /// Requests that left, in all.
     pub fn requests(&self) -> u64 {
         self.workflows.iter().map(|workflow| workflow.requests).sum()
@@ -235,10 +256,11 @@ impl Truth {
         self.workflows.push(WorkflowTruth {
             job: key.0,
             workflow: key.1,
+            name: slice.workflow.name.clone(),
             executor: slice.workflow.executor,
             issued: 0,
             requests: 0,
-            started: None,
+            started: BTreeMap::new(),
             buckets: Vec::new(),
             buckets_from: 0,
             seen: Vec::new(),
@@ -249,6 +271,11 @@ impl Truth {
 }
 
 impl WorkflowTruth {
+    /// When it first started anywhere.
+    pub fn first_started(&self) -> Option<u64> {
+        self.started.values().min().copied()
+    }
+
     /// Marks an index as issued; false if it was before.
     fn mark(&mut self, index: u64) -> bool {
         let (word, bit) = ((index / 64) as usize, 1 << (index % 64));

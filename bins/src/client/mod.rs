@@ -1,6 +1,7 @@
 //! A client of the gate API. Every request may be repeated safely (a submission carries its key),
 //! so a gate that cannot be reached or says "try again" is tried again, the gates in turn, until
-//! the patience ends.
+//! the patience ends. A gate that says who answers is followed there. Updates are resumed at
+//! whichever gate has them, after the last number seen.
 
 mod backoff;
 mod sse;
@@ -20,7 +21,9 @@ use backoff::Backoff;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than the gate waits for itself, and than two keep-alives of a stream.
-const SILENCE_MAX: Duration = Duration::from_secs(40);
+const SILENCE_MAX: Duration = Duration::from_secs(12);
+/// Gates that may follow each other before an answer.
+const REDIRECTS_MAX: usize = 4;
 
 /// A client of one or more gates of a cluster.
 #[derive(Debug)]
@@ -84,6 +87,7 @@ impl Client {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_WITHIN)
             .read_timeout(SILENCE_MAX)
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(Failure::other)?;
         Ok(Self { http, gates, place: 0, patience })
@@ -164,11 +168,12 @@ impl Client {
             }
             if after > before {
                 waits = Waits::new(self.patience);
-            }
-            let view = self.job(job).await?;
-            if view.terminal {
-                on_update(&view);
-                return Ok(());
+            } else {
+                let view = self.job(job).await?;
+                if view.terminal {
+                    on_update(&view);
+                    return Ok(());
+                }
             }
             waits.next(None, "the stream of updates ended early").await?;
         }
@@ -190,6 +195,9 @@ impl Client {
                     return false;
                 };
                 if let Some(seq) = event.id.as_ref().and_then(|id| id.parse().ok()) {
+                    if seq <= *after {
+                        continue;
+                    }
                     *after = seq;
                 }
                 on_update(&view);
@@ -231,7 +239,22 @@ impl Client {
 
     async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Miss> {
         let gate = self.gates.get(self.place).map_or("", String::as_str);
-        let mut request = self.http.request(ask.method.clone(), format!("{gate}{}", ask.path));
+        let mut url = format!("{gate}{}", ask.path);
+        for _ in 0..=REDIRECTS_MAX {
+            let response = self.send(ask, &url).await?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            match elsewhere(&response) {
+                Some(next) => url = next,
+                None => return Err(refused(&url, response).await),
+            }
+        }
+        Err(Miss::Again { asked: None, why: format!("{gate}: every gate names another") })
+    }
+
+    async fn send(&self, ask: &Ask<'_>, url: &str) -> Result<Response, Miss> {
+        let mut request = self.http.request(ask.method.clone(), url);
         for (name, value) in &ask.headers {
             request = request.header(*name, value);
         }
@@ -239,27 +262,33 @@ impl Client {
             request =
                 request.header(header::CONTENT_TYPE, "application/yaml").body(body.to_owned());
         }
-        let response = request.send().await.map_err(|error| {
+        request.send().await.map_err(|error| {
             if error.is_builder() {
                 return Miss::Never(Failure::new(Exit::Usage, chain(&error)));
             }
-            Miss::Again { asked: None, why: format!("{gate}: {}", chain(&error)) }
-        })?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        Err(refused(gate, response).await)
+            Miss::Again { asked: None, why: format!("{url}: {}", chain(&error)) }
+        })
     }
 }
 
-async fn refused(gate: &str, response: Response) -> Miss {
+/// Where a gate sends the same request.
+fn elsewhere(response: &Response) -> Option<String> {
+    if response.status() != StatusCode::TEMPORARY_REDIRECT {
+        return None;
+    }
+    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let next = response.url().join(location).ok()?;
+    (next.scheme() == "http").then(|| next.to_string())
+}
+
+async fn refused(url: &str, response: Response) -> Miss {
     let status = response.status();
     let asked = response.headers().get(header::RETRY_AFTER);
     let asked = asked.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
     let text = response.text().await.unwrap_or_default();
     let problem: Option<Problem> = serde_json::from_str(&text).ok();
     let message = problem.as_ref().map_or_else(
-        || format!("{gate} answered {status}"),
+        || format!("{url} answered {status}"),
         |problem| format!("{}: {}", problem.title, problem.detail),
     );
     match status {

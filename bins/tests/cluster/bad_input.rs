@@ -78,3 +78,22 @@ fn a_port_in_use_and_a_truncated_journal_are_refused() {
     assert_eq!(code, 104, "{message}");
     assert!(message.contains("journal"), "{message}");
 }
+
+#[test]
+fn a_node_with_peers_and_no_state_says_how_it_is_formed() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("manager.toml");
+    let text = format!(
+        "cluster = 1\nnode = 2\ndatacenter = \"dc\"\nlisten = \"127.0.0.1:0\"\nstate_dir = {:?}\n\
+         peers = [{{node = 3, addr = \"127.0.0.1:1\"}}]\n",
+        dir.path().join("state")
+    );
+    fs::write(&config, text).unwrap();
+    let path = config.to_str().unwrap();
+    let (code, message) = run(env!("CARGO_BIN_EXE_hyperscale-manager"), &["--config", path]);
+    assert_eq!(code, 104, "{message}");
+    for how in ["init", "join", "replace --disk OLD"] {
+        let command = format!("hyperscale cluster {how} --config {path}");
+        assert!(message.contains(&command), "{command} is not in: {message}");
+    }
+}

@@ -1,18 +1,19 @@
-//! The production binaries on 127.0.0.1, with an independent target server that checks what reaches
-//! it: killed, stopped and restarted while a plan runs. Real-time figures are printed, never
-//! asserted.
+//! The production binaries with an independent target server that checks what reaches it: killed,
+//! stopped, cut off and restarted while plans run. Real-time figures are printed, never asserted.
 //!
 //! Run with `cargo test --release -p hyperscale --features cluster-tests --test cluster --
 //! --test-threads=1`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod api;
+mod files;
 mod harness;
-mod plans;
+mod network;
+mod real;
 mod target;
 
 mod bad_input;
-mod gate_lost;
-mod manager_lost;
+mod command_line;
 mod nginx;
-mod worker_lost;
+mod scenarios;

@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{counter, free_port, until};
+use crate::harness::{counter, free_port_of, until};
 
 struct Nginx {
     child: Child,
@@ -19,7 +19,7 @@ struct Nginx {
 impl Nginx {
     fn start() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let port = free_port_of(Ipv4Addr::LOCALHOST.into());
         let home = dir.path().display();
         let config = format!(
             "daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;\n\

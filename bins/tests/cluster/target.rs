@@ -1,97 +1,60 @@
 //! A server that answers at once and remembers every `X-Hyperscale-Index` it saw, and when.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use sim::scenario::Arrival;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
-#[derive(Debug, Default)]
-struct Seen {
-    requests: Vec<(Instant, String)>,
-}
+/// What was served, by the name of its workflow.
+type Seen = Arc<Mutex<BTreeMap<String, Vec<(Instant, u64)>>>>;
 
-/// The server; it stops when dropped.
+/// The server; it stops with its runtime.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) addr: SocketAddr,
-    seen: Arc<Mutex<Seen>>,
-    _runtime: tokio::runtime::Runtime,
+    addr: SocketAddr,
+    seen: Seen,
 }
 
 impl Target {
-    pub(crate) fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-        let addr = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
+    /// Serves on this address, on a runtime that lives where clients do.
+    pub(crate) fn start(runtime: &Handle, addr: IpAddr) -> Self {
+        let seen = Seen::default();
         let shared = Arc::clone(&seen);
+        let (tell, told) = std::sync::mpsc::channel();
         runtime.spawn(async move {
+            let listener = TcpListener::bind((addr, 0)).await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, Arc::clone(&shared)));
             }
         });
-        Self { addr, seen, _runtime: runtime }
+        Self { addr: told.recv().unwrap(), seen }
     }
 
+    /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Requests served so far.
-    pub(crate) fn served(&self) -> u64 {
-        self.seen.lock().unwrap().requests.len() as u64
-    }
-
-    /// How often each index was served, where more than once.
-    pub(crate) fn repeated(&self) -> BTreeMap<String, u32> {
-        let mut counts = BTreeMap::new();
-        for (_, index) in &self.seen.lock().unwrap().requests {
-            *counts.entry(index.clone()).or_insert(0) += 1;
-        }
-        counts.retain(|_, count| *count > 1);
-        counts
-    }
-
-    /// The most requests that arrived within any window of this length.
-    pub(crate) fn busiest(&self, window: Duration) -> u64 {
-        let mut times: Vec<Instant> =
-            self.seen.lock().unwrap().requests.iter().map(|(at, _)| *at).collect();
-        times.sort();
-        let (mut first, mut most) = (0, 0);
-        for (last, at) in times.iter().enumerate() {
-            while *at - times[first] >= window {
-                first += 1;
-            }
-            most = most.max(last + 1 - first);
-        }
-        most as u64
-    }
-
-    /// The longest time without a request between the first and the last one.
-    pub(crate) fn longest_gap(&self) -> Duration {
-        let mut times: Vec<Instant> =
-            self.seen.lock().unwrap().requests.iter().map(|(at, _)| *at).collect();
-        times.sort();
-        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
-    }
-
-    /// Requests that arrived at or after `from` and before `until`.
-    pub(crate) fn served_between(&self, from: Instant, until: Instant) -> u64 {
+    /// What was served of a workflow, in order of time since `start`.
+    pub(crate) fn served(&self, workflow: &str, start: Instant) -> Vec<Arrival> {
         let seen = self.seen.lock().unwrap();
-        seen.requests.iter().filter(|(at, _)| *at >= from && *at < until).count() as u64
+        let arrivals = seen.get(workflow).into_iter().flatten();
+        let mut arrivals: Vec<Arrival> =
+            arrivals.map(|(at, index)| Arrival { at: *at - start, index: *index }).collect();
+        arrivals.sort();
+        arrivals
     }
 }
 
-async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
+async fn serve(mut stream: TcpStream, seen: Seen) {
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::new();
     let mut chunk = [0; 4096];
@@ -99,14 +62,9 @@ async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
         while let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
             buffer.drain(..end + 4);
-            let index = head
-                .lines()
-                .find_map(|line| {
-                    let (name, value) = line.split_once(':')?;
-                    name.eq_ignore_ascii_case("x-hyperscale-index").then(|| value.trim().to_owned())
-                })
-                .expect("every request carries its index");
-            seen.lock().unwrap().requests.push((Instant::now(), index));
+            let (workflow, index) = index(&head).expect("every request carries its index");
+            let at = Instant::now();
+            seen.lock().unwrap().entry(workflow).or_default().push((at, index));
             if stream.write_all(RESPONSE).await.is_err() {
                 return;
             }
@@ -116,4 +74,14 @@ async fn serve(mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
             Ok(n) => buffer.extend_from_slice(&chunk[..n]),
         }
     }
+}
+
+/// The workflow's name and the index out of a request's head.
+fn index(head: &str) -> Option<(String, u64)> {
+    let value = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("x-hyperscale-index").then(|| value.trim())
+    })?;
+    let (workflow, index) = value.rsplit_once('/')?;
+    Some((workflow.to_owned(), index.parse().ok()?))
 }

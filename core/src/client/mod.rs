@@ -4,7 +4,8 @@
 //! The simulator runs it as a machine; the command line shares its retry policy ([`Retry`],
 //! [`is_retryable`]). One question is open at a time. A question without an answer in time, and an
 //! answer that says "later", is asked again with back-off and jitter, always with the same key, so
-//! that nothing is done twice.
+//! that nothing is done twice. Every gate answers for every job: a question that had no answer, or
+//! that a gate could not decide, goes to the next gate.
 //!
 //! Inputs: `Start`, `Reply`, `Wake`. Events: `Ask`, then one `Done`. Never gives up before
 //! `give_up_after`.
@@ -18,7 +19,7 @@ pub use retry::{Retry, is_retryable};
 use std::time::Duration;
 
 use crate::api::{Command, Refusal, Reply};
-use crate::ids::JobId;
+use crate::ids::{JobId, NodeId};
 use crate::invariant::Violation;
 use crate::machine::{Cx, Events, Machine, Wake};
 use crate::plan::Plan;
@@ -30,6 +31,8 @@ use crate::time::Instant;
 /// What a client does and how patient it is.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ClientConfig {
+    /// The gates, in the order in which they are tried.
+    pub gates: Vec<NodeId>,
     /// The idempotency key.
     pub key: String,
     /// What to run.
@@ -69,6 +72,8 @@ pub enum Event {
     Ask {
         /// Names the question; only the answer to the newest counts.
         attempt: u64,
+        /// Which gate, by its place in `ClientConfig::gates`.
+        gate: u16,
         /// What to ask.
         command: Box<Command>,
     },
@@ -96,6 +101,7 @@ pub struct Client {
     cancel_at: Option<Instant>,
     give_up_at: Instant,
     attempt: u64,
+    gate: u16,
     retry: Retry,
 }
 
@@ -128,6 +134,7 @@ impl Client {
             cancel_at: None,
             give_up_at: Instant::ZERO,
             attempt: 0,
+            gate: 0,
             retry,
         }
     }
@@ -157,6 +164,7 @@ impl Client {
             return Events::none();
         }
         if is_retryable(&reply) {
+            self.choose_gate(&reply);
             return self.again(cx, step);
         }
         self.retry.reset();
@@ -184,7 +192,10 @@ impl Client {
             State::Asked(..) | State::Waiting(..) if self.give_up_at <= now => {
                 self.finish(Outcome::GaveUp)
             }
-            State::Asked(step, until) if until <= now => self.again(cx, step),
+            State::Asked(step, until) if until <= now => {
+                self.next_gate();
+                self.again(cx, step)
+            }
             State::Waiting(_, at) if at <= now => {
                 let step = self.next_step(now);
                 self.ask(cx, step)
@@ -213,7 +224,25 @@ impl Client {
         };
         self.attempt = self.attempt.saturating_add(1);
         self.state = State::Asked(step, cx.now().after(self.config.answer_within));
-        Events::one(Event::Ask { attempt: self.attempt, command: Box::new(command) })
+        let (attempt, gate, command) = (self.attempt, self.gate, Box::new(command));
+        Events::one(Event::Ask { attempt, gate, command })
+    }
+
+    fn choose_gate(&mut self, reply: &Reply) {
+        let Reply::Refused(refusal) = reply else { return };
+        if let Refusal::Elsewhere { gate } = refusal
+            && let Some(at) = self.config.gates.iter().position(|one| one == gate)
+        {
+            self.gate = u16::try_from(at).unwrap_or(0);
+        } else if *refusal != Refusal::Full {
+            self.next_gate();
+        }
+    }
+
+    fn next_gate(&mut self) {
+        let next = self.gate.saturating_add(1);
+        let last = usize::from(next) >= self.config.gates.len();
+        self.gate = if last { 0 } else { next };
     }
 
     fn again(&mut self, cx: &mut Cx<'_>, step: Step) -> Events<Event> {

@@ -38,7 +38,11 @@ impl Retry {
 pub fn is_retryable(reply: &Reply) -> bool {
     match reply {
         Reply::Refused(refusal) => match refusal {
-            Refusal::Full | Refusal::NotReady | Refusal::Draining | Refusal::OutcomeUnknown => true,
+            Refusal::Full
+            | Refusal::NotReady
+            | Refusal::Draining
+            | Refusal::OutcomeUnknown
+            | Refusal::Elsewhere { .. } => true,
             Refusal::KeyReused(_)
             | Refusal::KeyInvalid
             | Refusal::NoSuchJob(_)

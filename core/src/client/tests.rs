@@ -20,6 +20,7 @@ struct World {
 impl World {
     fn new(cancel_after: Option<Duration>) -> Self {
         let config = ClientConfig {
+            gates: vec![NodeId::new(4)],
             key: "k".into(),
             plan: Box::new(plan()),
             cancel_after,
@@ -65,7 +66,11 @@ fn plan() -> Plan {
 }
 
 fn ask(attempt: u64, command: Command) -> Vec<Event> {
-    vec![Event::Ask { attempt, command: Box::new(command) }]
+    ask_at(0, attempt, command)
+}
+
+fn ask_at(gate: u16, attempt: u64, command: Command) -> Vec<Event> {
+    vec![Event::Ask { attempt, gate, command: Box::new(command) }]
 }
 
 fn submit(attempt: u64) -> Vec<Event> {
@@ -182,4 +187,26 @@ fn refusals_end_it_and_so_does_time_but_not_before() {
     };
     assert_eq!(last, [Event::Done(Outcome::GaveUp)]);
     assert_eq!(world.now, Instant::ZERO.after(60 * S));
+}
+
+#[test]
+fn goes_to_the_next_gate_when_one_cannot_say_and_to_the_one_it_is_sent_to() {
+    let mut world = World::new(None);
+    world.client.config.gates = [4, 5, 6].map(NodeId::new).to_vec();
+    let again = || Command::Submit { key: "k".into(), plan: Box::new(plan()) };
+    assert_eq!(world.handle(Input::Start), submit(1));
+    assert_eq!(world.wake(), [], "no answer");
+    assert_eq!(world.wake(), ask_at(1, 2, again()));
+    assert_eq!(world.reply(2, Reply::Refused(Refusal::Full)), []);
+    assert_eq!(world.wake(), ask_at(1, 3, again()), "another gate would say the same");
+    let mut gate = 1;
+    let unsure = [Refusal::NotReady, Refusal::Draining, Refusal::OutcomeUnknown];
+    for (attempt, refusal) in (4..).zip(unsure) {
+        assert_eq!(world.reply(attempt - 1, Reply::Refused(refusal)), []);
+        gate = (gate + 1) % 3;
+        assert_eq!(world.wake(), ask_at(gate, attempt, again()));
+    }
+    let elsewhere = Refusal::Elsewhere { gate: NodeId::new(6) };
+    assert_eq!(world.reply(6, Reply::Refused(elsewhere)), []);
+    assert_eq!(world.wake(), ask_at(2, 7, again()));
 }

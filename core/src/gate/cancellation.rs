@@ -11,8 +11,7 @@ use super::models::CancelCause;
 use super::models::GateCommand;
 use super::state::Committed;
 use crate::api::{Refusal, Reply};
-use crate::ids::{CallId, JobId, LogIndex};
-use crate::limits::CALLS_MAX;
+use crate::ids::{CallId, JobId};
 use crate::machine::Cx;
 use crate::stat::Stat;
 
@@ -24,20 +23,30 @@ pub(super) struct Cancellation {
 
 #[derive(Debug)]
 struct InFlight {
-    index: LogIndex,
+    seq: u64,
     calls: Vec<CallId>,
 }
 
+/// What a client's cancel needs.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Wanted {
+    /// Nothing: this is the answer.
+    Reply(Reply),
+    /// Nothing more: it waits for an entry that is in flight.
+    Joined,
+    /// An entry.
+    Submit(GateCommand),
+}
+
 impl Cancellation {
-    /// A client wants a job ended. Gives the entry to propose, if one is needed; what is known
-    /// already is answered.
+    /// A client wants a job ended: what is known already is answered.
     pub(super) fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
         committed: Committed<'_>,
         call: CallId,
         id: JobId,
-    ) -> Option<GateCommand> {
+    ) -> Wanted {
         let reply = match committed.ledger.job(id) {
             None => Reply::Refused(Refusal::NoSuchJob(id)),
             Some(job) if job.status.is_terminal() => {
@@ -46,19 +55,18 @@ impl Cancellation {
             }
             Some(job) if job.cancel.is_some() => Reply::Cancelling(id),
             Some(_) => {
-                let waiting: usize = self.in_flight.values().map(|held| held.calls.len()).sum();
-                if waiting < CALLS_MAX {
-                    return self.join(call, id);
+                if let Some(held) = self.in_flight.get_mut(&id) {
+                    held.calls.push(call);
+                    return Wanted::Joined;
                 }
-                cx.count(Stat::CapRefused);
-                Reply::Refused(Refusal::Full)
+                let cause = CancelCause::Client;
+                return Wanted::Submit(GateCommand::Cancel { job: id, cause, owner: None });
             }
         };
-        cx.out.reply(call, reply);
-        None
+        Wanted::Reply(reply)
     }
 
-    /// A threshold wants a job ended. Gives the entry to propose, unless a cancel is committed or
+    /// A threshold wants a job ended. Gives the entry to submit, unless a cancel is committed or
     /// in flight.
     pub(super) fn on_abort(
         &mut self,
@@ -66,37 +74,49 @@ impl Cancellation {
         id: JobId,
         reason: String,
     ) -> Option<GateCommand> {
-        let wanted = committed.ledger.job(id).is_some_and(|job| job.cancel.is_none());
-        (wanted && !self.in_flight.contains_key(&id))
-            .then_some(GateCommand::Cancel { job: id, cause: CancelCause::Aborted { reason } })
+        let job = committed.ledger.job(id).filter(|job| job.cancel.is_none())?;
+        let cause = CancelCause::Aborted { reason };
+        let owner = Some(job.owner.fence);
+        let wanted = !self.in_flight.contains_key(&id);
+        wanted.then_some(GateCommand::Cancel { job: id, cause, owner })
     }
 
-    /// The entry was proposed for a call, or for nobody.
-    pub(super) fn on_proposed(&mut self, id: JobId, index: LogIndex, call: Option<CallId>) {
-        self.in_flight.insert(id, InFlight { index, calls: call.into_iter().collect() });
+    /// The entry was submitted for a call, or for nobody.
+    pub(super) fn on_submitted(&mut self, id: JobId, seq: u64, call: Option<CallId>) {
+        self.in_flight.insert(id, InFlight { seq, calls: call.into_iter().collect() });
     }
 
-    /// The entry is committed: everyone who waits hears what it did.
+    /// The time of a call is up.
+    pub(super) fn give_up(&mut self, call: CallId) {
+        self.in_flight.values_mut().for_each(|held| held.calls.retain(|one| *one != call));
+    }
+
+    /// The entry is committed: what everyone who waits hears. An abort that this gate was not
+    /// entitled to any more did nothing: clients that joined it need an entry of their own.
     pub(super) fn on_committed(
         &mut self,
         cx: &mut Cx<'_>,
-        index: LogIndex,
+        seq: u64,
         id: JobId,
         applied: Applied,
-    ) {
-        if self.in_flight.get(&id).is_none_or(|held| held.index != index) {
-            return;
+    ) -> Vec<(CallId, Reply)> {
+        if self.in_flight.get(&id).is_none_or(|held| held.seq != seq) {
+            return Vec::new();
         }
-        let Some(held) = self.in_flight.remove(&id) else { return };
-        for call in held.calls {
+        let Some(held) = self.in_flight.remove(&id) else { return Vec::new() };
+        let answers = held.calls.into_iter().map(|call| {
             let reply = match applied {
                 Applied::Cancelling(job) => Reply::Cancelling(job),
                 Applied::AlreadyEnded(status) => {
                     cx.count(Stat::CancelTooLate);
                     Reply::Refused(Refusal::AlreadyEnded(status))
                 }
+                Applied::Fenced(_) => Reply::Refused(Refusal::OutcomeUnknown),
                 Applied::Overtaken
                 | Applied::Full
+                | Applied::Enrolled(_)
+                | Applied::Expired(_)
+                | Applied::Owned(_)
                 | Applied::Created(_)
                 | Applied::Known(_)
                 | Applied::Placed(_)
@@ -105,20 +125,21 @@ impl Cancellation {
                 | Applied::JobEnded(_)
                 | Applied::Forgot => Reply::Refused(Refusal::NoSuchJob(id)),
             };
-            cx.out.reply(call, reply);
-        }
+            (call, reply)
+        });
+        answers.collect()
+    }
+
+    /// Another ledger replaced the one that cancels were judged by: which of those in flight it
+    /// contains is not known.
+    pub(super) fn on_installed(&mut self) -> Vec<(CallId, Reply)> {
+        let unknown = Reply::Refused(Refusal::OutcomeUnknown);
+        let held = std::mem::take(&mut self.in_flight).into_values();
+        held.flat_map(|held| held.calls).map(|call| (call, unknown.clone())).collect()
     }
 
     /// Whether no cancel is in flight.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
-    }
-
-    fn join(&mut self, call: CallId, id: JobId) -> Option<GateCommand> {
-        if let Some(held) = self.in_flight.get_mut(&id) {
-            held.calls.push(call);
-            return None;
-        }
-        Some(GateCommand::Cancel { job: id, cause: CancelCause::Client })
     }
 }

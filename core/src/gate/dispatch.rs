@@ -1,14 +1,14 @@
-//! Gets every live job what it needs next: a datacenter, an answer, an end.
+//! Gets every job that this gate acts for what it needs next: a datacenter, an answer, an end.
 //!
-//! What that is follows from the ledger alone (`Job::duty`), so a boot resumes where the last one
-//! stopped. `Offer`, `Begin` and `CancelPart` are sent again with back-off until they are answered;
+//! What that is follows from the ledger alone (`Job::duty`), so a new owner resumes where the
+//! last one stopped. `Offer`, `Begin` and `CancelPart` are sent again with back-off until they are answered;
 //! the receiver knows them by their fence. One entry per job is in flight at a time (a cancel may
 //! overtake it); when it is committed, duty is asked again.
 //!
 //! Time: an offer that nobody answers within `result_grace` goes to the next datacenter. A begun
 //! part whose datacenter was silent for `result_grace`, at its planned end plus `result_grace` or
 //! later, is missing for good; so is a part that was cancelled before it began. All of this counts
-//! from the commit on this boot's clock, and starts again when a new boot leads.
+//! from the commit on this gate's clock, and starts again when another takes the job over.
 //!
 //! Inputs: committed entries, what managers were heard to say, wakes. Outputs: [`Wish`]es.
 //! Does not do: choose a datacenter (`health`), judge reports (`sync`).
@@ -20,7 +20,7 @@ use super::models::{CancelCause, Duty, GateCommand, Job, PartEnd};
 use super::state::{Committed, part_of};
 use super::stats::planned_end;
 use crate::config::GateConfig;
-use crate::ids::{JobId, LogIndex};
+use crate::ids::JobId;
 use crate::invariant::{Inv, Violation};
 use crate::machine::{Cx, Events, Wake};
 use crate::report::PartResult;
@@ -66,7 +66,8 @@ struct Errand {
     duty: Duty,
     attempts: u32,
     heard: Option<Instant>,
-    in_flight: Option<LogIndex>,
+    /// The submission, by number, that is not committed yet.
+    in_flight: Option<u64>,
 }
 
 impl Dispatch {
@@ -79,7 +80,7 @@ impl Dispatch {
         }
     }
 
-    /// Does what a job needs after an entry about it was committed, or a boot has come to lead.
+    /// Does what a job needs after an entry about it was committed, or it was taken over.
     pub(super) fn pursue(
         &mut self,
         cx: &mut Cx<'_>,
@@ -90,7 +91,7 @@ impl Dispatch {
             self.forget(id);
             return Events::none();
         };
-        if self.is_busy(committed, id) {
+        if self.is_busy(id) {
             return Events::none();
         }
         let duty = job.duty();
@@ -100,7 +101,7 @@ impl Dispatch {
         errand.duty = duty;
         match duty {
             Duty::Nothing => Events::none(),
-            Duty::Place => place_or_abort(id, "no datacenter is left to run it"),
+            Duty::Place => place_or_abort(job, id, "no datacenter is left to run it"),
             Duty::End => {
                 self.stop_timers(id);
                 Events::one(Wish::End(id))
@@ -114,18 +115,26 @@ impl Dispatch {
         }
     }
 
-    /// An entry was proposed for a job: nothing else is until it is committed.
-    pub(super) fn on_proposed(&mut self, id: JobId, index: LogIndex) {
+    /// An entry was submitted for a job: nothing else is until it is committed.
+    pub(super) fn on_submitted(&mut self, id: JobId, seq: u64) {
         if let Some(errand) = self.errands.get_mut(&id) {
-            errand.in_flight = Some(index);
+            errand.in_flight = Some(seq);
+        }
+    }
+
+    /// A submission is committed.
+    pub(super) fn on_committed(&mut self, seq: u64) {
+        for errand in self.errands.values_mut() {
+            errand.in_flight.take_if(|in_flight| *in_flight == seq);
         }
     }
 
     /// The datacenter accepted the offer.
     pub(super) fn on_accepted(&mut self, committed: Committed<'_>, id: JobId) -> Events<Wish> {
-        let Some(Duty::Offer(offer)) = self.open(committed, id) else { return Events::none() };
+        let Some(Duty::Offer(offer)) = self.open(id) else { return Events::none() };
         let offer = committed.fence(offer);
-        let command = GateCommand::Begin { part: part_of(id), offer };
+        let Some(job) = committed.ledger.job(id) else { return Events::none() };
+        let command = GateCommand::Begin { part: part_of(id), offer, owner: job.owner.fence };
         Events::one(Wish::Propose { job: id, command })
     }
 
@@ -136,7 +145,7 @@ impl Dispatch {
         id: JobId,
         reason: String,
     ) -> Events<Wish> {
-        match self.open(committed, id) {
+        match self.open(id) {
             Some(Duty::Offer(_)) => {
                 let otherwise = end_part(committed, id, PartEnd::Refused { reason }, None);
                 wish(otherwise.map(|otherwise| Wish::Place { job: id, otherwise }))
@@ -167,7 +176,7 @@ impl Dispatch {
         id: JobId,
         result: Box<PartResult>,
     ) -> Events<Wish> {
-        match self.open(committed, id) {
+        match self.open(id) {
             Some(Duty::Begin(_) | Duty::Cancel(_)) => {
                 let command = end_part(committed, id, PartEnd::Reported, Some(result));
                 wish(command.map(|command| Wish::Propose { job: id, command }))
@@ -199,6 +208,11 @@ impl Dispatch {
         })
     }
 
+    /// The jobs that are pursued.
+    pub(super) fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.errands.keys().copied()
+    }
+
     /// Whether no job needs anything.
     pub(super) fn is_idle(&self) -> bool {
         self.errands.is_empty() && self.timers.is_empty()
@@ -216,18 +230,18 @@ impl Dispatch {
         }
     }
 
-    fn is_busy(&self, committed: Committed<'_>, id: JobId) -> bool {
-        let in_flight = self.errands.get(&id).and_then(|errand| errand.in_flight);
-        in_flight.is_some_and(|index| index > committed.index)
+    fn is_busy(&self, id: JobId) -> bool {
+        self.errands.get(&id).is_some_and(|errand| errand.in_flight.is_some())
     }
 
     /// The duty of a job that no entry is in flight for.
-    fn open(&self, committed: Committed<'_>, id: JobId) -> Option<Duty> {
+    fn open(&self, id: JobId) -> Option<Duty> {
         let errand = self.errands.get(&id)?;
-        (!self.is_busy(committed, id)).then_some(errand.duty)
+        (!self.is_busy(id)).then_some(errand.duty)
     }
 
-    fn forget(&mut self, id: JobId) {
+    /// The job has ended, or another gate acts for it.
+    pub(super) fn forget(&mut self, id: JobId) {
         self.errands.remove(&id);
         self.stop_timers(id);
     }
@@ -255,8 +269,11 @@ impl Dispatch {
             return Events::none();
         }
         self.timers.set(Timer::Missing(id), now.after(self.result_grace));
-        match self.open(committed, id) {
-            Some(Duty::Offer(_)) => place_or_abort(id, "no datacenter answered the offer in time"),
+        match self.open(id) {
+            Some(Duty::Offer(_)) => match committed.ledger.job(id) {
+                Some(job) => place_or_abort(job, id, "no datacenter answered the offer in time"),
+                None => Events::none(),
+            },
             Some(Duty::Begin(_) | Duty::Cancel(_)) => {
                 let command = end_part(committed, id, PartEnd::TimedOut, None);
                 wish(command.map(|command| Wish::Propose { job: id, command }))
@@ -291,9 +308,10 @@ fn wish(wish: Option<Wish>) -> Events<Wish> {
 
 /// A silent datacenter may have accepted the offer: with nowhere else to go, the job is cancelled
 /// and not merely ended.
-fn place_or_abort(job: JobId, reason: &str) -> Events<Wish> {
+fn place_or_abort(job: &Job, id: JobId, reason: &str) -> Events<Wish> {
     let cause = CancelCause::Aborted { reason: reason.to_owned() };
-    Events::one(Wish::Place { job, otherwise: GateCommand::Cancel { job, cause } })
+    let otherwise = GateCommand::Cancel { job: id, cause, owner: Some(job.owner.fence) };
+    Events::one(Wish::Place { job: id, otherwise })
 }
 
 fn end_part(
@@ -302,8 +320,9 @@ fn end_part(
     end: PartEnd,
     result: Option<Box<PartResult>>,
 ) -> Option<GateCommand> {
-    let offer = committed.ledger.job(id)?.part.as_ref()?.offer;
-    Some(GateCommand::EndPart { part: part_of(id), offer, end, result })
+    let job = committed.ledger.job(id)?;
+    let (offer, owner) = (job.part.as_ref()?.offer, job.owner.fence);
+    Some(GateCommand::EndPart { part: part_of(id), offer, end, result, owner })
 }
 
 fn message(committed: Committed<'_>, id: JobId, job: &Job) -> Option<(String, Message)> {

@@ -1,8 +1,10 @@
 //! What the gate knows of its datacenters from their managers' `Capacity`, and which one is offered
 //! a part.
 //!
-//! Inputs: wakes (every manager is probed once a second), `Capacity` from a known manager. Decides:
-//! the first datacenter, in the order of the configuration, that is reachable and has a free core,
+//! Inputs: wakes (every manager is probed once a second), `Capacity` and `NotLeader` from known
+//! managers: who gives the one leads, who gives the other says who does. Decides: every other
+//! message goes to the manager that leads, those between to each in turn, because what is known may
+//! be old. A part goes to the first datacenter, in the order of the configuration, that is reachable and has a free core,
 //! else one that is reachable, else any; never one that was tried.
 //! Does not do: scores, hysteresis, breakers (one datacenter is enough for those to say nothing).
 
@@ -10,10 +12,10 @@ use std::time::Duration;
 
 use crate::api::DatacenterView;
 use crate::config::DatacenterConfig;
-use crate::ids::NodeId;
+use crate::ids::{NodeId, Term};
 use crate::machine::{Cx, Wake};
 use crate::time::Instant;
-use crate::wire::{Capacity, Probe};
+use crate::wire::{Capacity, NotLeader, Probe};
 
 /// How often every manager is asked.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -31,11 +33,19 @@ pub(super) struct Health {
 struct Datacenter {
     config: DatacenterConfig,
     last: Option<(Instant, Capacity)>,
+    /// Who leads it, and the highest term that was named.
+    leader: Option<NodeId>,
+    term: Term,
 }
 
 impl Health {
     pub(super) fn new(datacenters: &[DatacenterConfig]) -> Self {
-        let fresh = |config: &DatacenterConfig| Datacenter { config: config.clone(), last: None };
+        let fresh = |config: &DatacenterConfig| Datacenter {
+            config: config.clone(),
+            last: None,
+            leader: None,
+            term: Term::new(0),
+        };
         Self { probe_at: Instant::ZERO, datacenters: datacenters.iter().map(fresh).collect() }
     }
 
@@ -61,9 +71,13 @@ impl Health {
         Some(&home.config.name)
     }
 
-    /// The manager that the `attempt`-th message to a datacenter goes to: each in turn.
+    /// The manager that the `attempt`-th message to a datacenter goes to.
     pub(super) fn manager(&self, datacenter: &str, attempt: u32) -> Option<NodeId> {
         let dc = self.datacenters.iter().find(|dc| dc.config.name == datacenter)?;
+        if let Some(leader) = dc.leader.filter(|_| attempt.is_multiple_of(2)) {
+            return Some(leader);
+        }
+        let attempt = if dc.leader.is_some() { attempt / 2 } else { attempt };
         let ring = u32::try_from(dc.config.managers.len()).ok()?;
         dc.config.managers.get(usize::try_from(attempt.checked_rem(ring)?).ok()?).copied()
     }
@@ -74,6 +88,21 @@ impl Health {
         let known = home.is_some();
         if let Some(dc) = home {
             dc.last = Some((now, capacity));
+            dc.leader = Some(from);
+        }
+        known
+    }
+
+    /// A manager said that another leads. `false` if nobody knows it.
+    pub(super) fn on_not_leader(&mut self, from: NodeId, said: NotLeader) -> bool {
+        let home = self.datacenters.iter_mut().find(|dc| dc.config.managers.contains(&from));
+        let known = home.is_some();
+        if let Some(dc) = home.filter(|dc| said.term >= dc.term) {
+            dc.term = said.term;
+            match said.leader.filter(|leader| dc.config.managers.contains(leader)) {
+                Some(leader) => dc.leader = Some(leader),
+                None => drop(dc.leader.take_if(|leader| *leader == from)),
+            }
         }
         known
     }
@@ -108,6 +137,6 @@ impl Datacenter {
         };
         let reachable = now.since(at) <= SILENCE;
         let Capacity { workers, cores, free } = capacity;
-        DatacenterView { name, reachable, workers, cores, free }
+        DatacenterView { name, reachable, workers, cores, free, leader: self.leader }
     }
 }

@@ -1,7 +1,7 @@
 //! The start of a boot, and snapshots of what is committed.
 //!
-//! The group starts with the first input of a boot, whatever that is; until its term's entry is
-//! committed the gate answers calls with `NotReady` and drops reports, which are sent again.
+//! The group starts with the first input of a boot, whatever that is. Every replica takes its own
+//! snapshots, and one at once when another's replaced its ledger.
 
 use super::ledger::GateLedger;
 use super::models::GateCommand;
@@ -19,17 +19,23 @@ const ROLE: &str = "gate";
 pub(super) struct Leadership {
     started: bool,
     snapshot: LogIndex,
+    installed: bool,
 }
 
 impl Leadership {
     /// Continues above a snapshot.
     pub(super) fn above(snapshot: LogIndex) -> Self {
-        Self { started: false, snapshot }
+        Self { started: false, snapshot, installed: false }
     }
 
     /// Whether the group is still to be started; `true` once per boot.
     pub(super) fn begin(&mut self) -> bool {
         !std::mem::replace(&mut self.started, true)
+    }
+
+    /// Another's ledger replaced the one here: a snapshot is due.
+    pub(super) fn on_installed(&mut self) {
+        self.installed = true;
     }
 
     /// Asks for a snapshot when enough entries were committed since the last. The ledger must hold
@@ -42,7 +48,8 @@ impl Leadership {
         ledger: &GateLedger,
     ) {
         let index = group.committed();
-        if index.get().saturating_sub(self.snapshot.get()) < every.max(1) {
+        let due = std::mem::take(&mut self.installed);
+        if !due && index.get().saturating_sub(self.snapshot.get()) < every.max(1) {
             return;
         }
         self.snapshot = index;

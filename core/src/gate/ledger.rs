@@ -1,21 +1,23 @@
-//! The gates' ledger: jobs and idempotency keys. Changes only in [`GateLedger::apply`], which reads
+//! The gates' ledger: jobs, idempotency keys and sessions. Changes only in [`GateLedger::apply`], which reads
 //! no clock.
 //!
 //! An entry that an earlier one has overtaken (a begin after a cancel, a second end) changes
 //! nothing and says so, so that every replica folds the same log to the same state whatever was in
 //! flight when it was proposed. Ids are log positions and live jobs are never dropped: a job that
 //! is not here and whose id is not above the newest entry has ended, so no tombstones are kept.
+//! What a job's owner decides names the fence it acts under; under any other than the job's it
+//! changes nothing.
 //! Does not do: decide anything by time, evaluate thresholds (both come with the entry).
 
 use serde::{Deserialize, Serialize};
 
 use super::models::job::may_follow;
-use super::models::{Cancel, CancelCause, GateCommand, Job, Part, PartEnd};
+use super::models::{Cancel, CancelCause, GateCommand, Job, Owner, Part, PartEnd, Session};
 use super::stats;
 use crate::bounded::{BoundedMap, BoundedVec};
-use crate::ids::{Fence, JobId, LogIndex, PartId, PartIx};
+use crate::ids::{DiskId, Fence, JobId, LogIndex, NodeId, PartId, PartIx};
 use crate::invariant::{Inv, Violation};
-use crate::limits::{JOB_HISTORY_MAX, JOBS_LIVE_MAX, KEYS_MAX, THRESHOLDS_MAX};
+use crate::limits::{JOB_HISTORY_MAX, JOBS_LIVE_MAX, KEYS_MAX, SESSIONS_MAX, THRESHOLDS_MAX};
 use crate::plan::Plan;
 use crate::report::{JobStatus, PartResult, ThresholdOutcome};
 
@@ -27,6 +29,7 @@ pub struct GateLedger {
     jobs: BoundedMap<JobId, Job, JOBS_MAX>,
     history: BoundedMap<LogIndex, JobId, JOB_HISTORY_MAX>,
     keys: BoundedMap<String, Key, KEYS_MAX>,
+    sessions: BoundedMap<NodeId, Session, SESSIONS_MAX>,
 }
 
 /// What an idempotency key stands for.
@@ -43,7 +46,9 @@ pub struct Key {
 pub enum Applied {
     /// Nothing: an earlier entry had overtaken it.
     Overtaken,
-    /// Nothing: no room for a job or a key.
+    /// Nothing: the gate that decided it does not own the job any more.
+    Fenced(JobId),
+    /// Nothing: no room for a job, a key or a session.
     Full,
     /// A job exists.
     Created(JobId),
@@ -63,6 +68,12 @@ pub enum Applied {
     JobEnded(JobId),
     /// Old keys are gone.
     Forgot,
+    /// A gate has a session.
+    Enrolled(NodeId),
+    /// A session is over.
+    Expired(NodeId),
+    /// A job has another owner.
+    Owned(JobId),
 }
 
 impl GateLedger {
@@ -96,34 +107,63 @@ impl GateLedger {
         self.keys.len()
     }
 
+    /// The session of a gate.
+    pub fn session(&self, gate: NodeId) -> Option<Session> {
+        self.sessions.get(&gate).copied()
+    }
+
+    /// Every gate with its session.
+    pub fn sessions(&self) -> impl Iterator<Item = (NodeId, Session)> {
+        self.sessions.iter().map(|(gate, session)| (*gate, *session))
+    }
+
+    /// The gate that has this session, if it is current.
+    pub fn holder(&self, session: LogIndex) -> Option<NodeId> {
+        self.sessions().find(|(_, held)| held.index == session).map(|(gate, _)| gate)
+    }
+
     /// Changes the state by one committed entry.
     pub fn apply(&mut self, index: LogIndex, command: &GateCommand) -> Applied {
+        if let Some((id, owner)) = command.acts_under()
+            && self.jobs.get(&id).is_some_and(|job| job.owner.fence != owner)
+        {
+            return Applied::Fenced(id);
+        }
         match command {
-            GateCommand::Create { key, plan_digest, plan } => {
-                self.create(index, key, *plan_digest, plan)
+            GateCommand::Create { key, plan_digest, plan, session } => {
+                let owner = self.owner(index, *session);
+                self.create((key, *plan_digest), plan, owner)
             }
-            GateCommand::Place { part, datacenter } => self.place(index, *part, datacenter),
-            GateCommand::Begin { part, offer } => self.begin(index, *part, *offer),
-            GateCommand::Cancel { job, cause } => self.cancel(index, *job, cause),
-            GateCommand::EndPart { part, offer, end, result } => {
+            GateCommand::Place { part, datacenter, .. } => self.place(index, *part, datacenter),
+            GateCommand::Begin { part, offer, .. } => self.begin(index, *part, *offer),
+            GateCommand::Cancel { job, cause, .. } => self.cancel(index, *job, cause),
+            GateCommand::EndPart { part, offer, end, result, .. } => {
                 self.end_part(*part, *offer, end, result.as_deref())
             }
-            GateCommand::EndJob { job, status, reason, thresholds } => {
+            GateCommand::EndJob { job, status, reason, thresholds, .. } => {
                 self.end_job(index, *job, (*status, reason), thresholds)
             }
             GateCommand::Forget { before } => self.forget(*before),
+            GateCommand::Enrol { gate, disk, boot } => self.enrol(index, *gate, *disk, *boot),
+            GateCommand::Expire { session } => self.expire(*session),
+            GateCommand::Own { job, session } => self.own(index, *job, *session),
         }
     }
 
-    fn create(&mut self, index: LogIndex, key: &str, plan_digest: u64, plan: &Plan) -> Applied {
+    fn owner(&self, fence: LogIndex, session: LogIndex) -> Owner {
+        Owner { gate: self.holder(session).unwrap_or_default(), session, fence }
+    }
+
+    fn create(&mut self, key: (&str, u64), plan: &Plan, owner: Owner) -> Applied {
+        let (key, plan_digest) = key;
         if let Some(known) = self.key(key) {
             return Applied::Known(known);
         }
         if self.live_count() >= JOBS_LIVE_MAX || self.keys.is_full() {
             return Applied::Full;
         }
-        let job = JobId::new(index.get());
-        let created = Job::new(key.to_owned(), Box::new(plan.clone()));
+        let job = JobId::new(owner.fence.get());
+        let created = Job::new(key.to_owned(), Box::new(plan.clone()), owner);
         let room = self.keys.insert(key.to_owned(), Key { job, plan_digest }).is_ok()
             && self.jobs.insert(job, created).is_ok();
         if room { Applied::Created(job) } else { Applied::Full }
@@ -231,6 +271,36 @@ impl GateLedger {
         Applied::Forgot
     }
 
+    fn enrol(&mut self, index: LogIndex, gate: NodeId, disk: DiskId, boot: u64) -> Applied {
+        let held = self.sessions.get(&gate);
+        if held.is_some_and(|held| held.disk != disk || held.boot >= boot) {
+            return Applied::Overtaken;
+        }
+        match self.sessions.insert(gate, Session { index, disk, boot }) {
+            Ok(_) => Applied::Enrolled(gate),
+            Err(_) => Applied::Full,
+        }
+    }
+
+    fn expire(&mut self, session: LogIndex) -> Applied {
+        let Some(gate) = self.holder(session) else { return Applied::Overtaken };
+        self.sessions.remove(&gate);
+        Applied::Expired(gate)
+    }
+
+    fn own(&mut self, index: LogIndex, id: JobId, session: LogIndex) -> Applied {
+        let owner = self.owner(index, session);
+        let current = self.holder(session).is_some();
+        let job = self.jobs.value_mut(&id).filter(|job| !job.status.is_terminal());
+        match job.filter(|job| current && job.owner.session != session) {
+            Some(job) => {
+                job.owner = owner;
+                Applied::Owned(id)
+            }
+            None => Applied::Overtaken,
+        }
+    }
+
     fn live_mut(&mut self, part: PartId) -> Option<&mut Job> {
         let job = self.jobs.value_mut(&part.job)?;
         (part.part == PartIx::new(0) && !job.status.is_terminal()).then_some(job)
@@ -267,6 +337,9 @@ impl GateLedger {
         if !legal {
             return broken(Inv::LifecycleLegal, "the status does not fit the part and the cancel");
         }
+        if job.owner.fence.get() < id.get() || job.owner.session >= job.owner.fence {
+            return broken(Inv::OwnerSingle, "the owner's fence is not above its session");
+        }
         let part = job.part.as_ref();
         if part.is_some_and(|part| part.begun.is_some_and(|begun| begun <= part.offer)) {
             return broken(Inv::FenceMonotonic, "begun at or below the offer");
@@ -288,6 +361,13 @@ impl GateLedger {
                     Inv::JobOnce,
                     format!("{id}: its key stands for {known:?}"),
                 ));
+            }
+        }
+        for (gate, session) in self.sessions() {
+            let twin = |other: &Session| other.index == session.index || other.disk == session.disk;
+            if self.sessions.values().filter(|other| twin(other)).count() != 1 {
+                let detail = format!("{gate} shares {session:?} with another gate");
+                return Err(Violation::new(Inv::OwnerSingle, detail));
             }
         }
         for (at, id) in &self.history {

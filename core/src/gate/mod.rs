@@ -1,25 +1,34 @@
-//! The gate: takes jobs from clients and has datacenters run them.
+//! A gate: takes jobs from clients and has datacenters run them.
 //!
 //! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
-//! modules: `registry` (admission, keys), `cancellation`, `dispatch` (what a live job needs next),
-//! `sync` (judging reports), `health` (datacenters), `stats` (views, results, thresholds), `watch`
-//! (updates), `leadership` (boot, snapshots).
+//! modules: `calls` (answers in time), `registry` (admission, keys), `sessions` (who lives),
+//! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
+//! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
+//! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
 //!
-//! Inputs: calls from clients, `PartReport` and `Capacity` from managers. Clients hear committed
-//! facts only: job-once, job-durable, job-terminal and cancel-beats hold because each is decided by
-//! the order of the log. Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names
-//! its entry as fence, and a `PartAck` follows a committed end.
-//! Does not do: several gates (ownership, sessions), several datacenters for one job, routing by
-//! score.
+//! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
+//! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
+//! job-durable, job-terminal and cancel-beats hold because each is decided by the order of the log.
+//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence,
+//! and a `PartAck` follows a committed end.
+//! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
+//! while its session lasts, and submitted to the log under the fence that gave it the job
+//! (owner-single). Sessions, owners and the age of keys are the leader's to decide; those it
+//! proposes in its term.
+//! Does not do: several datacenters for one job, routing by score.
 
+mod calls;
 mod cancellation;
+mod claims;
 mod dispatch;
 mod handlers;
 mod health;
 mod leadership;
 mod ledger;
 pub mod models;
+mod ownership;
 mod registry;
+mod sessions;
 mod state;
 mod stats;
 mod sync;
@@ -31,15 +40,17 @@ use crate::config::GateConfig;
 use crate::consensus::{self, Event, Group};
 use crate::digest;
 use crate::ensure;
-use crate::ids::{Boot, JobId, LogIndex};
+use crate::ids::{Boot, JobId, LogIndex, Lsn};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
-use crate::journal::{RecoverError, Recovered};
+use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
 use crate::limits::SETTLE_MAX;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
 use crate::stat::Stat;
 
+use calls::Calls;
 use cancellation::Cancellation;
+use claims::Claims;
 use dispatch::{Dispatch, Wish};
 use health::Health;
 use leadership::Leadership;
@@ -47,7 +58,8 @@ pub use ledger::{Applied, GateLedger, Key};
 pub use models::GateCommand;
 use models::PartEnd;
 use registry::Registry;
-use state::{Committed, part_of};
+use sessions::{Grants, Tenure};
+use state::{Committed, epoch, part_of};
 use sync::Sync;
 use watch::Watch;
 
@@ -59,7 +71,15 @@ pub struct Gate {
     ledger: GateLedger,
     applied: LogIndex,
     leadership: Leadership,
+    calls: Calls,
     registry: Registry,
+    grants: Grants,
+    tenure: Tenure,
+    /// The session under which this gate acts for its jobs; `None` while it acts for none.
+    acting: Option<LogIndex>,
+    /// The record that began this boot.
+    booted: Lsn,
+    claims: Claims,
     cancellation: Cancellation,
     dispatch: Dispatch,
     sync: Sync,
@@ -67,6 +87,7 @@ pub struct Gate {
     watch: Watch,
     led: bool,
     draining: bool,
+    ledger_wanted: bool,
     news: VecDeque<Event<GateCommand>>,
     touched: Vec<JobId>,
 }
@@ -82,7 +103,7 @@ impl Gate {
         self.ledger.jobs()
     }
 
-    /// Whether this gate commits and answers.
+    /// Whether this gate leads the group.
     pub fn leads(&self) -> bool {
         self.led && self.group.leads()
     }
@@ -92,11 +113,20 @@ impl Gate {
         &self.group
     }
 
-    /// Whether every job has ended and nothing but history is kept about any.
+    /// The session under which this gate acts for the jobs that it owns; `None` while it acts for
+    /// none.
+    pub fn session(&self) -> Option<LogIndex> {
+        self.acting
+    }
+
+    /// Whether this gate has a session, every job has ended, and nothing but history is kept about
+    /// any.
     pub fn is_idle(&self) -> bool {
-        self.leads()
+        self.acting.is_some()
             && self.ledger.live_count() == 0
+            && self.calls.is_idle()
             && self.registry.is_idle()
+            && self.claims.is_idle()
             && self.cancellation.is_idle()
             && self.dispatch.is_idle()
             && self.sync.is_idle()
@@ -110,27 +140,38 @@ impl Gate {
         self.news.extend(self.group.handle(cx, input));
     }
 
-    fn propose(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> LogIndex {
+    /// A decision of the leader. Whether it is in the log.
+    fn propose(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> bool {
         let index = self.group.next_index();
         self.tell_group(cx, consensus::Input::Propose(command));
-        index
+        self.group.next_index() > index
+    }
+
+    /// A decision of any gate; its number.
+    fn submit(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> u64 {
+        let seq = self.group.next_seq();
+        self.tell_group(cx, consensus::Input::Submit(command));
+        seq
     }
 
     fn settle(&mut self, cx: &mut Cx<'_>) {
         for _ in 0..SETTLE_MAX {
             match self.news.pop_front() {
-                None => return self.on_settled(cx),
-                Some(Event::Led { .. }) => self.on_led(cx),
-                Some(Event::Committed { index, command, .. }) => {
-                    self.on_committed(cx, index, &command);
+                None => {
+                    self.on_settled(cx);
+                    if self.news.is_empty() {
+                        return;
+                    }
                 }
-                Some(Event::StoodDown) => self.led = false,
-                Some(
-                    Event::Followed { .. }
-                    | Event::Installed { .. }
-                    | Event::Readable { .. }
-                    | Event::LedgerWanted,
-                ) => {}
+                Some(Event::Led { .. }) => self.on_led(cx),
+                Some(Event::StoodDown) => self.on_stood_down(),
+                Some(Event::Followed { leader }) => self.on_followed(cx, leader),
+                Some(Event::Committed { index, command, seq }) => {
+                    self.on_committed(cx, index, &command, seq);
+                }
+                Some(Event::Installed { index, ledger }) => self.on_installed(cx, index, *ledger),
+                Some(Event::Readable { ticket }) => self.on_readable(cx, ticket),
+                Some(Event::LedgerWanted) => self.ledger_wanted = true,
             }
         }
         ensure!(cx, self.news.is_empty(), Inv::NodeSettles, "{} events left", self.news.len());
@@ -140,56 +181,69 @@ impl Gate {
         self.applied = self.group.committed();
         let every = self.config.checkpoint_entries;
         self.leadership.on_applied(cx, every, &mut self.group, &self.ledger);
-    }
-
-    fn on_led(&mut self, cx: &mut Cx<'_>) {
-        self.led = true;
-        self.registry.on_keys(cx.now(), &self.ledger, self.group.committed());
-        let live: Vec<_> = self.ledger.live().map(|(id, _)| id).collect();
-        for job in live {
-            self.pursue(cx, job);
+        if std::mem::take(&mut self.ledger_wanted) {
+            let ledger = LedgerSnapshot::Gate(Box::new(self.ledger.clone()));
+            self.tell_group(cx, consensus::Input::Ledger(Box::new(ledger)));
         }
+        self.judge_tenure(cx);
     }
 
-    fn on_committed(&mut self, cx: &mut Cx<'_>, index: LogIndex, command: &GateCommand) {
+    fn on_committed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        index: LogIndex,
+        command: &GateCommand,
+        seq: Option<u64>,
+    ) {
         let applied = self.ledger.apply(index, command);
         self.applied = index;
-        if !self.led {
-            return;
+        if let Applied::Fenced(_) = applied {
+            cx.count(Stat::OwnerFenced);
+        }
+        if let Some(seq) = seq {
+            self.dispatch.on_committed(seq);
+            self.answer_writes(cx, seq, command, applied);
+        }
+        if self.led {
+            self.on_lead_committed(cx, index, command);
         }
         let job = match command {
-            GateCommand::Create { key, plan_digest, .. } => {
-                self.registry.on_committed(cx, index, (key, *plan_digest), applied);
-                self.registry.on_keys(cx.now(), &self.ledger, index);
-                JobId::new(index.get())
-            }
-            GateCommand::Cancel { job, .. } => {
-                self.cancellation.on_committed(cx, index, *job, applied);
-                *job
-            }
+            GateCommand::Create { .. } => JobId::new(index.get()),
+            GateCommand::Cancel { job, .. }
+            | GateCommand::EndJob { job, .. }
+            | GateCommand::Own { job, .. } => *job,
             GateCommand::Place { part, .. }
             | GateCommand::Begin { part, .. }
             | GateCommand::EndPart { part, .. } => part.job,
-            GateCommand::EndJob { job, .. } => *job,
-            GateCommand::Forget { .. } => {
-                self.registry.on_keys(cx.now(), &self.ledger, index);
-                JobId::default()
+            GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
+                return self.on_session_committed(cx, applied);
             }
         };
         self.touched.push(job);
-        self.on_applied(cx, index, applied);
-        self.pursue(cx, job);
+        if let Applied::Owned(job) = applied {
+            self.on_owned(cx, job);
+        } else if self.acts_for(job) {
+            self.on_applied(cx, index, applied);
+            self.pursue(cx, job);
+        }
+        if let Applied::JobEnded(_) = applied {
+            self.watch.retain(|job| self.ledger.job(job).is_some());
+        }
     }
 
     fn on_applied(&mut self, cx: &mut Cx<'_>, index: LogIndex, applied: Applied) {
         match applied {
             Applied::Overtaken
+            | Applied::Fenced(_)
             | Applied::Full
             | Applied::Known(_)
             | Applied::AlreadyEnded(_)
-            | Applied::Forgot => {}
+            | Applied::Forgot
+            | Applied::Enrolled(_)
+            | Applied::Expired(_)
+            | Applied::Owned(_) => {}
             Applied::Created(job) => {
-                self.watch.on_created(job, self.group.term());
+                self.watch.on_created(job, index);
                 self.publish(cx, job);
             }
             Applied::Placed(job) => {
@@ -209,7 +263,7 @@ impl Gate {
                 cx.count(Stat::JobEnded);
                 self.publish(cx, job);
                 self.sync.forget(job);
-                self.watch.retain(|job| self.ledger.job(job).is_some());
+                self.claims.forget(job);
             }
         }
     }
@@ -234,7 +288,7 @@ impl Gate {
     fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
         if let Some(job) = self.ledger.job(id) {
             let view = stats::view(id, job, self.sync.views(id));
-            self.watch.publish(cx, self.group.term(), view);
+            self.watch.publish(cx, epoch(job), view);
         }
     }
 
@@ -249,8 +303,8 @@ impl Gate {
             match wish {
                 Wish::Place { job, otherwise } => self.place(cx, job, otherwise),
                 Wish::Propose { job, command } => {
-                    let index = self.propose(cx, command);
-                    self.dispatch.on_proposed(job, index);
+                    let seq = self.submit(cx, command);
+                    self.dispatch.on_submitted(job, seq);
                 }
                 Wish::End(job) => self.end(cx, job),
                 Wish::Deliver { datacenter, attempt, msg } => {
@@ -267,33 +321,41 @@ impl Gate {
         let tried = job.tried.iter().chain(job.part.as_ref().map(|part| &part.datacenter));
         let tried: Vec<_> = tried.map(String::as_str).collect();
         let command = match self.health.choose(cx.now(), &tried) {
-            Some(found) => GateCommand::Place { part: part_of(id), datacenter: found.to_owned() },
+            Some(found) => GateCommand::Place {
+                part: part_of(id),
+                datacenter: found.to_owned(),
+                owner: job.owner.fence,
+            },
             None => otherwise,
         };
-        let index = self.propose(cx, command);
-        self.dispatch.on_proposed(id, index);
+        let seq = self.submit(cx, command);
+        self.dispatch.on_submitted(id, seq);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.ledger.job(id) else { return };
         let Some((status, reason)) = job.verdict() else { return };
         let thresholds = stats::outcomes(job);
-        let command = GateCommand::EndJob { job: id, status, reason, thresholds };
-        let index = self.propose(cx, command);
-        self.dispatch.on_proposed(id, index);
+        let owner = job.owner.fence;
+        let command = GateCommand::EndJob { job: id, status, reason, thresholds, owner };
+        let seq = self.submit(cx, command);
+        self.dispatch.on_submitted(id, seq);
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        self.tell_group(cx, consensus::Input::Wake);
         self.health.on_wake(cx);
-        if !self.leads() {
-            return;
+        self.beat_if_due(cx);
+        for (call, refusal) in self.calls.on_wake(cx.now()) {
+            self.give_up(cx, call, refusal);
         }
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_wake(cx, committed);
         self.fulfil(cx, wishes);
-        if let Some(command) = self.registry.on_wake(cx.now()) {
-            self.propose(cx, command);
-        }
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let due = self.claims.on_wake(cx, committed);
+        self.send_claims(cx, due);
+        self.lead_on(cx);
     }
 }
 
@@ -305,7 +367,9 @@ impl Machine for Gate {
         self.touched.clear();
         if self.leadership.begin() {
             self.tell_group(cx, consensus::Input::Start);
+            self.booted = cx.out.appended();
         }
+        self.judge_tenure(cx);
         match input {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
@@ -319,13 +383,26 @@ impl Machine for Gate {
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let work = Wake::earliest(self.dispatch.next_wake(), self.registry.next_wake());
-        let work = Wake::earliest(self.health.next_wake(), work);
-        Wake::earliest(self.leadership.next_wake(), work)
+        let mut wake = self.group.next_wake();
+        let leads = self.led;
+        for other in [
+            self.leadership.next_wake(),
+            self.health.next_wake(),
+            self.tenure.next_wake(self.acting.is_some()),
+            self.calls.next_wake(),
+            self.dispatch.next_wake(),
+            self.claims.next_wake(),
+            self.grants.next_wake().filter(|_| leads),
+            self.registry.next_wake().filter(|_| leads),
+        ] {
+            wake = Wake::earliest(wake, other);
+        }
+        wake
     }
 
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
+        self.check_owned()?;
         self.touched.iter().try_for_each(|job| self.ledger.check_job(*job))
     }
 }
@@ -341,7 +418,13 @@ impl Role for Gate {
             leadership: Leadership::above(group.committed()),
             group,
             ledger,
+            calls: Calls::default(),
             registry: Registry::default(),
+            grants: Grants::new(config.session_ttl, config.consensus.drift_ppm),
+            tenure: Tenure::new(config.session_ttl),
+            acting: None,
+            booted: Lsn::new(0),
+            claims: Claims::new(config.resend_after),
             cancellation: Cancellation::default(),
             dispatch: Dispatch::new(&config),
             sync: Sync::default(),
@@ -349,6 +432,7 @@ impl Role for Gate {
             watch: Watch::default(),
             led: false,
             draining: false,
+            ledger_wanted: false,
             news: VecDeque::new(),
             touched: Vec::new(),
             config,
@@ -371,6 +455,6 @@ impl Role for Gate {
     }
 
     fn is_drained(&self) -> bool {
-        self.draining && self.is_idle()
+        self.draining && self.has_left()
     }
 }

@@ -2,9 +2,9 @@
 //! forgotten.
 //!
 //! A submission is answered from its committed entry only. Submissions with a key that is in flight
-//! wait for the same entry: all of them hear the same job. Caps count what is in flight, so an
-//! admitted job is never refused later. Keys live for `KEY_RETENTION` at least and twice that at
-//! most; a restart begins the span anew.
+//! at this gate wait for the same entry: all of them hear the same job. Caps count what is in
+//! flight at this gate; whether there is room is decided by the ledger. Keys live for
+//! `KEY_RETENTION` at least and twice that at most; a new leader begins the span anew.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::models::GateCommand;
 use crate::api::{Refusal, Reply};
 use crate::digest;
 use crate::ids::{CallId, JobId, LogIndex};
-use crate::limits::{CALLS_MAX, JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX};
+use crate::limits::{JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX};
 use crate::machine::{Cx, Wake};
 use crate::plan::Plan;
 use crate::stat::Stat;
@@ -26,8 +26,9 @@ const KEY_RETENTION: Duration = Duration::from_secs(24 * 3600);
 /// Submissions in flight, and the age of keys.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
-    creating: BTreeMap<String, LogIndex>,
-    waiting: BTreeMap<LogIndex, Vec<Waiter>>,
+    /// The submission, by number, that is in flight for a key.
+    creating: BTreeMap<String, u64>,
+    waiting: BTreeMap<u64, Vec<Waiter>>,
     /// Keys of jobs below this entry are old at this instant.
     aging: Option<(JobId, Instant)>,
 }
@@ -66,12 +67,8 @@ impl Registry {
         if let Some(known) = ledger.key(&key) {
             return Admission::Reply(known_reply(known, plan_digest));
         }
-        let waiting: usize = self.waiting.values().map(Vec::len).sum();
-        if waiting >= CALLS_MAX {
-            return refused(Refusal::Full);
-        }
-        if let Some(index) = self.creating.get(&key) {
-            self.waiting.entry(*index).or_default().push(Waiter { call, plan_digest });
+        if let Some(seq) = self.creating.get(&key) {
+            self.waiting.entry(*seq).or_default().push(Waiter { call, plan_digest });
             return Admission::Joined;
         }
         if let Err(error) = plan.check_again() {
@@ -86,35 +83,37 @@ impl Registry {
         Admission::Propose { key, plan_digest, plan }
     }
 
-    /// The entry was proposed for a call.
-    pub(super) fn on_proposed(
-        &mut self,
-        index: LogIndex,
-        call: CallId,
-        key: &str,
-        plan_digest: u64,
-    ) {
-        self.creating.insert(key.to_owned(), index);
-        self.waiting.entry(index).or_default().push(Waiter { call, plan_digest });
+    /// The entry was submitted for a call.
+    pub(super) fn on_submitted(&mut self, seq: u64, call: CallId, key: &str, plan_digest: u64) {
+        self.creating.insert(key.to_owned(), seq);
+        self.waiting.entry(seq).or_default().push(Waiter { call, plan_digest });
     }
 
-    /// The entry is committed: everyone who waits hears of the job it made.
+    /// The time of a call is up.
+    pub(super) fn give_up(&mut self, call: CallId) {
+        self.waiting.values_mut().for_each(|all| all.retain(|waiter| waiter.call != call));
+    }
+
+    /// The entry is committed: what everyone who waits hears of the job it made.
     pub(super) fn on_committed(
         &mut self,
-        cx: &mut Cx<'_>,
-        index: LogIndex,
+        seq: u64,
         create: (&str, u64),
         applied: Applied,
-    ) {
+    ) -> Vec<(CallId, Reply)> {
         let (key, plan_digest) = create;
-        if self.creating.get(key) == Some(&index) {
+        if self.creating.get(key) == Some(&seq) {
             self.creating.remove(key);
         }
         let made = match applied {
             Applied::Created(job) => Some(Key { job, plan_digest }),
             Applied::Known(known) => Some(known),
             Applied::Overtaken
+            | Applied::Fenced(_)
             | Applied::Full
+            | Applied::Enrolled(_)
+            | Applied::Expired(_)
+            | Applied::Owned(_)
             | Applied::Placed(_)
             | Applied::Begun(_)
             | Applied::Cancelling(_)
@@ -124,7 +123,8 @@ impl Registry {
             | Applied::Forgot => None,
         };
         let mut fresh = matches!(applied, Applied::Created(_));
-        for waiter in self.waiting.remove(&index).unwrap_or_default() {
+        let waiting = self.waiting.remove(&seq).unwrap_or_default().into_iter();
+        let answers = waiting.map(|waiter| {
             let reply = match made {
                 Some(key) if fresh && key.plan_digest == waiter.plan_digest => {
                     Reply::Submitted { job: key.job, existing: false }
@@ -133,9 +133,31 @@ impl Registry {
                 None => Reply::Refused(Refusal::Full),
             };
             fresh = false;
-            count(cx, &reply);
-            cx.out.reply(waiter.call, reply);
+            (waiter.call, reply)
+        });
+        answers.collect()
+    }
+
+    /// Another ledger replaced the one that submissions were judged by: which of those in flight it
+    /// contains is not known.
+    pub(super) fn on_installed(&mut self, ledger: &GateLedger) -> Vec<(CallId, Reply)> {
+        let mut answers = Vec::new();
+        for (key, seq) in std::mem::take(&mut self.creating) {
+            let known = ledger.key(&key);
+            for waiter in self.waiting.remove(&seq).unwrap_or_default() {
+                let reply = match known {
+                    Some(known) => known_reply(known, waiter.plan_digest),
+                    None => Reply::Refused(Refusal::OutcomeUnknown),
+                };
+                answers.push((waiter.call, reply));
+            }
         }
+        answers
+    }
+
+    /// This gate leads no more: keys are another's to forget.
+    pub(super) fn on_stood_down(&mut self) {
+        self.aging = None;
     }
 
     /// Keys exist up to this entry: the oldest of them are forgotten in good time.

@@ -1,7 +1,7 @@
 //! What is committed, for the gate's machines that decide but do not own it.
 
 use super::ledger::GateLedger;
-use super::models::GateCommand;
+use super::models::{GateCommand, Job};
 use crate::consensus::Group;
 use crate::ids::{Fence, GroupId, JobId, LogIndex, PartId, PartIx};
 
@@ -31,4 +31,9 @@ impl<'a> Committed<'a> {
 /// A job's only part: one datacenter runs a whole job.
 pub(super) const fn part_of(job: JobId) -> PartId {
     PartId { job, part: PartIx::new(0) }
+}
+
+/// What numbers updates of a job: its owner's fence, and at last the entry that ended it.
+pub(super) fn epoch(job: &Job) -> LogIndex {
+    job.ended.unwrap_or(job.owner.fence)
 }

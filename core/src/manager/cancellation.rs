@@ -20,6 +20,28 @@ use crate::wire::{Confirm, Verdict, VerdictKind};
 pub(super) type Addressed = (NodeId, BootId, RunId, VerdictKind);
 
 impl Manager {
+    /// A cancel or a failure is committed.
+    pub(super) fn stop_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        let stopped = self.ledger.of_job(job).map(|part| {
+            let stopped = |status: WorkflowStatus| match status {
+                WorkflowStatus::Pending | WorkflowStatus::Dispatched | WorkflowStatus::Running => {
+                    false
+                }
+                WorkflowStatus::Cancelling
+                | WorkflowStatus::Completed
+                | WorkflowStatus::Failed
+                | WorkflowStatus::Cancelled
+                | WorkflowStatus::Skipped => true,
+            };
+            part.states().filter(|(_, s)| stopped(s.status)).map(|(ix, _)| ix).collect::<Vec<_>>()
+        });
+        for workflow in stopped.unwrap_or_default() {
+            self.dispatch.close_workflow(WorkflowKey { job, workflow });
+        }
+        self.stop_runs(cx, job);
+        self.walk(cx, job);
+    }
+
     /// Tells the workers of a job's stopped workflows to end their runs.
     pub(super) fn stop_runs(&mut self, cx: &mut Cx<'_>, job: JobId) {
         let mut stops: Vec<Addressed> = Vec::new();
@@ -54,7 +76,8 @@ impl Manager {
         }
     }
 
-    /// Sends one confirmation. It rests on the ledger's last entry: what it confirms is committed.
+    /// Sends one confirmation, while the leader's lease lasts. It rests on the ledger's last entry:
+    /// what it confirms is committed.
     pub(super) fn confirm(
         &mut self,
         cx: &mut Cx<'_>,
@@ -62,6 +85,9 @@ impl Manager {
         (boot, seq): (BootId, u64),
         mut verdicts: Vec<Verdict>,
     ) {
+        if !self.may_speak(cx) {
+            return;
+        }
         verdicts.truncate(crate::limits::RUNS_PER_WORKER_MAX);
         let Ok(verdicts) = BoundedVec::try_from(verdicts) else { return };
         let confirm = Confirm { boot, seq, verdicts };

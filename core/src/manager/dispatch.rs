@@ -51,6 +51,8 @@ pub(super) struct Dispatch {
     ready: BTreeSet<WorkflowKey>,
     vacant: BTreeSet<ShardId>,
     given_up: BTreeSet<ShardId>,
+    /// Who gets the shard of a run that its worker gives away; a core is promised.
+    pub(super) heirs: BTreeMap<ShardId, (NodeId, BootId)>,
     failures: BTreeMap<(ShardId, NodeId), u32>,
     timers: Timers<Key>,
 }
@@ -123,6 +125,7 @@ impl Dispatch {
     pub(super) fn is_empty(&self) -> bool {
         !self.is_waiting()
             && self.given_up.is_empty()
+            && self.heirs.is_empty()
             && self.failures.is_empty()
             && self.timers.is_empty()
     }
@@ -190,7 +193,7 @@ impl Manager {
     }
 
     /// The best worker for a shard.
-    fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
+    pub(super) fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
         let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
         let best = self
             .registry
@@ -282,6 +285,9 @@ impl Manager {
     }
 
     fn send_prepare(&mut self, cx: &mut Cx<'_>, shard: ShardId) {
+        if !self.may_speak(cx) {
+            return;
+        }
         let Some(lease) = self.leases.lease(shard) else { return };
         let Some(part) = self.ledger.of_job(shard.job) else { return };
         let Some(workflow) = part.planned(shard.workflow) else { return };
@@ -356,6 +362,7 @@ impl Manager {
             given: lease.given,
             confirmed: lease.was_confirmed(),
             seen_from: lease.seen_from,
+            late_max: self.config.late_max,
         })
     }
 

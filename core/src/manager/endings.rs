@@ -7,6 +7,8 @@
 use super::models::{ManagerCommand, Run, RunOutcome};
 use super::stats::{Losses, millis, planned_span};
 use super::sync::Reported;
+use std::time::Duration;
+
 use crate::bounded::BoundedVec;
 use crate::ids::RunId;
 use crate::input::Progress;
@@ -31,6 +33,8 @@ pub(super) struct Open<'a> {
     pub(super) confirmed: bool,
     /// The first plan time at which a heartbeat listed it as running.
     pub(super) seen_from: Option<PlanTime>,
+    /// An arrival may start so late.
+    pub(super) late_max: Duration,
 }
 
 impl Open<'_> {
@@ -61,13 +65,14 @@ impl Open<'_> {
                 break;
             }
         }
-        let unissued = self.unissued(&end.progress);
+        let ceiling = self.reached(&outcome, &end.progress);
+        let unissued = self.unissued(&end.progress, ceiling);
         if wanted && outcome == RunOutcome::Stopped && unissued > 0 {
             self.declare(&mut losses, LossKind::Unserved, (until, until), unissued);
         }
         ManagerCommand::EndRun {
             run: self.id,
-            ceiling: self.given,
+            ceiling,
             until,
             covered_ms: millis(until.since(self.covers_from())),
             outcome,
@@ -142,27 +147,48 @@ impl Open<'_> {
         }
     }
 
-    /// Iterations that it was permitted, and neither issued nor dropped.
-    fn unissued(&self, progress: &Progress) -> u64 {
+    /// Items from here on it neither issued nor dropped, and never will.
+    fn reached(&self, outcome: &RunOutcome, progress: &Progress) -> u64 {
+        match self.executor {
+            Executor::SharedIterations { .. } | Executor::ConstantArrivalRate { .. }
+                if *outcome == RunOutcome::Stopped =>
+            {
+                progress.next.max(self.run.first).min(self.given)
+            }
+            // VUs may have come further than the one that is behind.
+            Executor::ConstantVus { .. }
+            | Executor::PerVuIterations { .. }
+            | Executor::SharedIterations { .. }
+            | Executor::ConstantArrivalRate { .. } => self.given,
+        }
+    }
+
+    /// Iterations below `ceiling` that it neither issued nor dropped.
+    fn unissued(&self, progress: &Progress, ceiling: u64) -> u64 {
         if matches!(self.executor, Executor::ConstantVus { .. }) {
             return 0;
         }
-        let items = self.within_plan(self.given).saturating_sub(self.run.first);
+        let items = self.within_plan(ceiling).saturating_sub(self.run.first);
         let done = progress.started.saturating_add(progress.dropped);
         items.saturating_mul(self.per_item()).saturating_sub(done)
     }
 
     /// Where its coverage begins. A shard's first run covers from the start. One that took over
     /// covers from where it was seen to run, and not the arrivals before its first item: they were
-    /// permitted to the run before it, and lost with it.
+    /// permitted to the run before it, and lost with it. One that goes on where another stopped
+    /// covers from there: what fell due meanwhile is in its totals.
     fn covers_from(&self) -> PlanTime {
         let joined = self.run.joined;
         if self.run.first == 0 && joined == PlanTime::ZERO {
             return joined;
         }
+        let seen_from = self.seen_from.unwrap_or(PlanTime::from_nanos(i64::MAX));
+        if self.run.is_handed && seen_from <= joined.after(self.late_max) {
+            return joined;
+        }
         let first = self.share.stripe.global(self.run.first);
         let due = self.executor.schedule().map_or(joined, |schedule| schedule.due(first));
-        due.max(joined).max(self.seen_from.unwrap_or(PlanTime::from_nanos(i64::MAX)))
+        due.max(joined).max(seen_from)
     }
 
     fn within_plan(&self, item: u64) -> u64 {

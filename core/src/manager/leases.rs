@@ -57,6 +57,8 @@ pub(super) struct Lease {
     listed: Option<Listed>,
     /// Items per second it issued lately.
     rate: u64,
+    /// It gets no higher ceiling: its worker leaves.
+    is_frozen: bool,
     /// It would get a higher ceiling if more were reserved.
     limited: bool,
     /// Opened before plan time was fixed, so that its start counts for the skew.
@@ -137,6 +139,7 @@ impl Leases {
             seen_from: None,
             listed: None,
             rate: 0,
+            is_frozen: false,
             limited: false,
             is_original: !self.clocks.contains_key(&WorkflowKey::of(id.shard)),
         };
@@ -222,20 +225,20 @@ impl Leases {
         self.runs.range(shards).map(|(_, lease)| lease)
     }
 
-    /// A fresh heartbeat of the run's worker lists it.
-    pub(super) fn on_listed(&mut self, cx: &Cx<'_>, beat: &RunBeat) {
+    /// A heartbeat of the run's worker that arrived at `at`, the newest, lists it.
+    pub(super) fn on_listed(&mut self, now: Instant, at: Instant, beat: &RunBeat) {
         let Some(lease) = self.runs.get_mut(&beat.run.shard) else { return };
         let before = lease.listed;
         if let Some(before) = before {
             let items = beat.progress.next.saturating_sub(before.progress.next);
-            lease.rate = ceilings::rate_between(lease.rate, items, cx.now().since(before.at));
+            lease.rate = ceilings::rate_between(lease.rate, items, at.since(before.at));
         }
         if beat.state == RunState::Running {
             lease.seen_from = lease.seen_from.or(beat.plan_time);
         }
         let is_first = beat.plan_time.is_some() && before.is_none_or(|last| !last.has_plan_time);
         lease.listed = Some(Listed {
-            at: cx.now(),
+            at,
             state: beat.state,
             progress: beat.progress,
             has_plan_time: beat.plan_time.is_some(),
@@ -243,7 +246,7 @@ impl Leases {
         let is_original = lease.is_original;
         let clock = self.clocks.get_mut(&WorkflowKey::of(beat.run.shard));
         if let (true, Some(clock), Some(reported)) = (is_first, clock, beat.plan_time) {
-            clock.on_first_reported(cx.now(), reported, is_original);
+            clock.on_first_reported(now, reported.after(now.since(at)), is_original);
         }
     }
 
@@ -278,6 +281,13 @@ impl Leases {
         Some(VerdictKind::Issue { ttl: self.config.ttl, ceiling: lease.given, plan_time })
     }
 
+    /// The shard's run gets no higher ceiling from here on, or does again.
+    pub(super) fn freeze(&mut self, shard: ShardId, is_frozen: bool) {
+        if let Some(lease) = self.runs.get_mut(&shard) {
+            lease.is_frozen = is_frozen;
+        }
+    }
+
     /// Whether a run needs a longer reservation than it has.
     pub(super) fn is_short(&self, shard: ShardId, run: &Run, now: Instant) -> bool {
         let plan_time = self.plan_time(WorkflowKey::of(shard), now);
@@ -308,7 +318,9 @@ impl Leases {
             next: listed.max(lease.first),
             rate: lease.rate,
         };
-        Some(ceilings::want(demand, &self.config))
+        let want = ceilings::want(demand, &self.config);
+        let frozen = Want { ceiling: lease.given, low: 0, reserve: 0 };
+        Some(if lease.is_frozen { frozen } else { want })
     }
 
     /// Takes what is due. A worker that still lists a run has not lost it.

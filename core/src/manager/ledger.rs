@@ -10,20 +10,26 @@
 //! cancel-beats, no-resurrection.
 //! Does not do: deciding when. It only refuses what would break a promise.
 
+mod wishes;
+
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::models::{
-    Ended, ManagerCommand, Part, Run, RunOutcome, Shard, StopCause, Tombstone, WorkflowKey,
-    WorkflowState,
+    Ended, ManagerCommand, Part, Run, RunOutcome, Shard, Tombstone, WorkflowKey, WorkflowState,
 };
 use super::stats::{self, Ending};
-use super::workflow_lifecycle::{Readiness, may_move, readiness, with_dependents};
+use super::workflow_lifecycle::{Readiness, may_move, readiness};
 use crate::bounded::{BoundedMap, BoundedVec};
 use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::limits;
 use crate::plan::{Executor, Plan, PlanTime};
 use crate::report::{Loss, LossKind, WorkflowStatus};
+
+/// A shard that was without a run for longer was not handed over: the gap is declared.
+const HANDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The ledger.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -64,6 +70,7 @@ impl ManagerLedger {
                     first: *first,
                     reserved: *first,
                     joined: PlanTime::ZERO,
+                    is_handed: false,
                     ended: None,
                 };
                 self.assign(*shard, run)
@@ -76,6 +83,8 @@ impl ManagerLedger {
             ManagerCommand::EndWorkflow { .. } => self.end_workflow(command),
             ManagerCommand::Close { part } => self.close(*part),
             ManagerCommand::Fail { part, workflow, reason } => self.fail(*part, *workflow, reason),
+            ManagerCommand::Claim { part, gate, fence } => self.claim(*part, *gate, *fence),
+            ManagerCommand::Expire { part, offer } => self.expire(*part, *offer),
         };
         if changed.is_some() { Applied::Changed } else { Applied::Ignored }
     }
@@ -176,7 +185,7 @@ impl ManagerLedger {
     }
 
     fn accept(&mut self, id: PartId, gate: NodeId, fence: Fence, plan: &Plan) -> Option<()> {
-        if self.tombstones.contains_key(&id) {
+        if self.tombstone(id).is_some_and(|tombstone| !tombstone.allows(fence)) {
             return None;
         }
         if let Some(part) = self.parts.value_mut(&id.job) {
@@ -184,9 +193,8 @@ impl ManagerLedger {
             if !renewed {
                 return None;
             }
-            part.gate = gate;
             part.offer = fence;
-            part.fence = fence;
+            part.heed(gate, fence);
             return Some(());
         }
         let states = plan.workflows.iter().map(|_| WorkflowState::default()).collect::<Vec<_>>();
@@ -202,65 +210,9 @@ impl ManagerLedger {
             lost: std::collections::BTreeSet::new(),
             workflows: BoundedVec::try_from(states).ok()?,
         };
-        self.parts.insert(id.job, part).ok().map(drop)
-    }
-
-    fn begin(&mut self, id: PartId, gate: NodeId, fence: Fence) -> Option<()> {
-        let part = self.part_mut(id)?;
-        if part.begun || part.cancelled || fence <= part.offer {
-            return None;
-        }
-        part.begun = true;
-        part.gate = gate;
-        part.fence = part.fence.max(fence);
+        self.parts.insert(id.job, part).ok()?;
+        self.tombstones.remove(&id);
         Some(())
-    }
-
-    fn cancel(
-        &mut self,
-        id: PartId,
-        gate: NodeId,
-        fence: Fence,
-        workflow: Option<WorkflowIx>,
-    ) -> Option<()> {
-        let Some(part) = self.part_mut(id) else {
-            if self.tombstones.contains_key(&id) {
-                return None;
-            }
-            self.bury(id, Tombstone { fence, never_accepted: true });
-            return Some(());
-        };
-        let ended = |ix| part.status(ix).is_none_or(WorkflowStatus::is_terminal);
-        if part.is_ended() || part.cancelled || workflow.is_some_and(ended) {
-            return None;
-        }
-        let stopped = match workflow {
-            Some(ix) => with_dependents(&part.plan, ix).into_iter().collect::<Vec<_>>(),
-            None => part.states().map(|(ix, _)| ix).collect(),
-        };
-        part.gate = gate;
-        part.fence = part.fence.max(fence);
-        part.cancelled = workflow.is_none();
-        let mut changed = part.cancelled;
-        for ix in stopped {
-            changed |= stop(part, ix, &StopCause::Cancelled, WorkflowStatus::Cancelled);
-        }
-        changed.then_some(())
-    }
-
-    fn fail(&mut self, id: PartId, workflow: Option<WorkflowIx>, reason: &str) -> Option<()> {
-        let part = self.part_mut(id)?;
-        let cause = StopCause::Failed { reason: reason.to_owned() };
-        let mut changed = false;
-        match workflow {
-            Some(ix) => changed |= stop(part, ix, &cause, WorkflowStatus::Failed),
-            None => {
-                for ix in part.states().map(|(ix, _)| ix).collect::<Vec<_>>() {
-                    changed |= stop(part, ix, &cause, WorkflowStatus::Skipped);
-                }
-            }
-        }
-        changed.then_some(())
     }
 
     fn split(&mut self, id: PartId, workflow: WorkflowIx, shards: u16) -> Option<()> {
@@ -298,7 +250,14 @@ impl ManagerLedger {
             return None;
         }
         let mut gap = None;
-        if running {
+        let stopped = shard.ended().filter(|ended| ended.outcome == RunOutcome::Stopped);
+        let handed = stopped.filter(|ended| {
+            ended.ceiling == run.first && plan_time <= ended.until.after(HANDED_WITHIN)
+        });
+        if let Some(ended) = handed {
+            run.joined = ended.until;
+            run.is_handed = true;
+        } else if running {
             run.joined = plan_time;
             gap = shard.run.as_ref().and_then(|before| gap_between(id, before, &run));
         }
@@ -336,7 +295,7 @@ impl ManagerLedger {
             {
                 // The first reservation goes before the first confirmation: until then the shard
                 // stood still.
-                if !run.may_have_issued() {
+                if !run.may_have_issued() && !run.is_handed {
                     run.joined = run.joined.max(*plan_time);
                 }
                 run.reserved = run.reserved.max(*ceiling);
@@ -413,24 +372,6 @@ impl ManagerLedger {
         conclude(part, *workflow, ending, losses);
         Some(())
     }
-
-    fn close(&mut self, id: PartId) -> Option<()> {
-        let part = self.part(id).filter(|part| part.is_ended())?;
-        let tombstone = Tombstone { fence: part.fence, never_accepted: false };
-        self.parts.remove(&id.job);
-        self.bury(id, tombstone);
-        Some(())
-    }
-
-    /// Remembers what must not come back; at the cap the oldest job's goes.
-    fn bury(&mut self, id: PartId, tombstone: Tombstone) {
-        if self.tombstones.is_full() {
-            self.tombstones.pop_first();
-        }
-        if self.tombstones.insert(id, tombstone).is_err() {
-            tracing::debug!(?id, "no room for a tombstone");
-        }
-    }
 }
 
 /// The shards of a workflow with their ids.
@@ -440,31 +381,6 @@ pub(super) fn shards_of(
 ) -> impl Iterator<Item = (ShardId, &Shard)> {
     let ids = (0u16..=u16::MAX).map(move |ix| key.shard(crate::ids::ShardIx::new(ix)));
     ids.zip(state.shards.iter())
-}
-
-/// Ends a workflow's runs for a cause, or, where it has none yet, the workflow itself.
-fn stop(part: &mut Part, ix: WorkflowIx, cause: &StopCause, if_pending: WorkflowStatus) -> bool {
-    let Some(state) = part.workflow_mut(ix) else { return false };
-    if state.status == WorkflowStatus::Pending {
-        let reason = match cause {
-            StopCause::Cancelled => "",
-            StopCause::Failed { reason } => reason,
-        };
-        let ending = Ending {
-            status: if_pending,
-            reason,
-            plan_time: PlanTime::ZERO,
-            start_skew: std::time::Duration::ZERO,
-        };
-        conclude(part, ix, ending, &[]);
-        return true;
-    }
-    if !may_move(state.status, WorkflowStatus::Cancelling) {
-        return false;
-    }
-    state.status = WorkflowStatus::Cancelling;
-    state.stop = Some(cause.clone());
-    true
 }
 
 fn conclude(part: &mut Part, ix: WorkflowIx, ending: Ending<'_>, losses: &[Loss]) {

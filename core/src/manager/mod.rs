@@ -1,4 +1,8 @@
-//! The manager: runs the parts of its datacenter on its workers.
+//! The manager: runs the parts of its datacenter on its workers, as one of 1, 3 or 5 replicas.
+//!
+//! One replica leads; the others apply what is committed, take snapshots and keep what workers say.
+//! Whoever asks one of them is told who leads. Everything but the ledger is the leader's, built
+//! anew by each, and goes when it stands down.
 //!
 //! A router: fields and wiring only. Messages go through `handlers`, which propose commands;
 //! everything durable is a command in the group's log, applied to the ledger when it is committed;
@@ -11,19 +15,24 @@
 //! | `dispatch` | which worker runs which shard |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
 //! | `registry` | who lives |
+//! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
 //! | `sync` | what gates are told |
 //! | `cancellation` | ending runs |
-//! | `leadership` | proposing, taking over from an earlier life, snapshots |
+//! | `expiry`, `gate_loss` | giving up what no gate begins, stopping what no gate watches |
+//! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
 //!
-//! Does not do: elections (its group has one voter), discovery and health beyond silence.
+//! Does not do: elections and replication (`consensus`), discovery and health beyond silence.
 
 mod cancellation;
 mod ceilings;
 mod dispatch;
+mod early;
 mod endings;
+mod expiry;
 mod gate_loss;
 mod handlers;
+mod handover;
 mod leadership;
 mod leases;
 mod ledger;
@@ -55,9 +64,11 @@ use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
 use crate::time::Instant;
-use crate::wire::{Heartbeat, Message};
+use crate::wire::{Message, NotOwner};
 
 use dispatch::Dispatch;
+use early::Early;
+use expiry::Expiry;
 use gate_loss::GateLoss;
 use leadership::Pending;
 use leases::{Due, Leases};
@@ -76,20 +87,24 @@ pub struct Manager {
     leases: Leases,
     sync: Sync,
     gate_loss: GateLoss,
+    expiry: Expiry,
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
-    /// The newest heartbeat of each worker that was heard before this life leads; taken when it
-    /// does.
-    early: BTreeMap<NodeId, Heartbeat>,
+    early: Early,
     /// When the gate wants a job's load to start.
     not_before: BTreeMap<JobId, Instant>,
     applied_since_snapshot: u64,
     /// The newest entry that the ledger holds.
     applied: LogIndex,
+    /// A member of the group needs the ledger.
+    is_ledger_wanted: bool,
     has_started: bool,
+    /// Between `Led` and `StoodDown`.
     led: bool,
     is_draining: bool,
+    /// When a draining leader tries again to hand over.
+    transfer_at: Option<Instant>,
 }
 
 impl Machine for Manager {
@@ -99,45 +114,48 @@ impl Machine for Manager {
     fn handle(&mut self, cx: &mut Cx<'_>, input: Input) -> Events<Infallible> {
         if !self.has_started {
             self.has_started = true;
-            let events = self.group.handle(cx, GroupInput::Start);
-            self.events.extend(events);
+            self.on_group(cx, GroupInput::Start);
         }
         match input {
             Input::Wake => self.on_wake(cx),
-            Input::Durable(lsn) => {
-                let events = self.group.handle(cx, GroupInput::Durable(lsn));
-                self.events.extend(events);
-            }
+            Input::Durable(lsn) => self.on_group(cx, GroupInput::Durable(lsn)),
             Input::Received { from, msg } => self.on_received(cx, from, *msg),
-            Input::Drain => self.is_draining = true,
+            Input::Drain => self.on_drain(cx),
             Input::Called { .. } | Input::Engine(_) => cx.count(Stat::InputForeign),
         }
         self.settle(cx);
-        if self.leads() {
-            if self.dispatch.is_waiting() {
-                self.place(cx);
-                self.settle(cx);
-            }
-            self.checkpoint_if_due(cx);
+        if self.leads() && self.dispatch.is_waiting() {
+            self.place(cx);
+            self.settle(cx);
         }
+        self.serve_group(cx);
+        self.settle(cx);
         Events::none()
     }
 
     fn next_wake(&self) -> Option<Wake> {
+        let group = self.group.next_wake();
+        if !self.leads() {
+            return group;
+        }
+        let transfer = self.transfer_at.map(|at| Wake { at, why: "hand leadership over again" });
         let wakes = [
             self.registry.next_wake(),
             self.dispatch.next_wake(),
             self.leases.next_wake(),
             self.sync.next_wake(),
             self.gate_loss.next_wake(),
+            self.expiry.next_wake(),
+            transfer,
         ];
-        wakes.into_iter().fold(None, Wake::earliest)
+        wakes.into_iter().fold(group, Wake::earliest)
     }
 
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
         let bounds = [
             ("workers", self.registry.len(), limits::WORKERS_MAX),
+            ("early heartbeats", self.early.len(), limits::WORKERS_MAX),
             ("intents in flight", self.pending.len(), limits::PARTS_MAX * limits::SHARDS_MAX * 8),
         ];
         for (what, found, max) in bounds {
@@ -150,9 +168,20 @@ impl Machine for Manager {
 }
 
 impl Manager {
+    fn on_group(&mut self, cx: &mut Cx<'_>, input: GroupInput<ManagerCommand>) {
+        let events = self.group.handle(cx, input);
+        self.events.extend(events);
+    }
+
     fn on_wake(&mut self, cx: &mut Cx<'_>) {
+        self.on_group(cx, GroupInput::Wake);
+        // Whether this node leads still is known once the group's events are routed.
+        self.settle(cx);
         if !self.leads() {
             return;
+        }
+        if self.transfer_at.is_some_and(|at| at <= cx.now()) {
+            self.transfer(cx);
         }
         for (worker, boot) in self.registry.on_wake(cx) {
             self.fail_unconfirmed(cx, worker, boot);
@@ -170,39 +199,46 @@ impl Manager {
             self.report_part(cx, job);
         }
         self.on_gates_silent(cx);
+        self.on_expiries(cx);
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
-        if !self.leads() {
-            if let Message::Heartbeat(beat) = msg
-                && self.early.len() < limits::WORKERS_MAX
-            {
-                self.early.insert(from, beat);
-            } else {
-                cx.count(Stat::MessageStale);
+        match msg {
+            Message::Managers(msg) => {
+                self.on_group(cx, GroupInput::Received { from, msg: Box::new(msg) });
             }
-            return;
+            msg if self.leads() => self.on_leader_received(cx, from, msg),
+            Message::Heartbeat(beat) => self.early.keep(cx, from, beat),
+            Message::Offer(_)
+            | Message::Begin(_)
+            | Message::CancelPart(_)
+            | Message::Probe(_)
+            | Message::Claim(_) => self.redirect(cx, from),
+            _ => cx.count(Stat::MessageStale),
         }
+    }
+
+    fn on_leader_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
         match msg {
             Message::Offer(offer) => self.on_offer(cx, from, offer),
             Message::Begin(begin) => self.on_begin(cx, from, begin),
             Message::CancelPart(cancel) => self.on_cancel(cx, from, cancel),
-            Message::Probe(_) => {
-                self.gate_loss.on_probe(cx.now());
-                cx.out.send_volatile(from, self.registry.capacity());
-            }
+            Message::Probe(_) => self.on_probe(cx, from),
             Message::PartAck(ack) => self.on_part_ack(cx, ack),
-            Message::Heartbeat(beat) => self.on_heartbeat(cx, from, &beat),
+            Message::Claim(claim) => self.on_claim(cx, claim.part, from, claim.fence),
+            Message::NotOwner(NotOwner { part, owner: Some(owner), fence }) => {
+                self.on_claim(cx, part, owner, fence);
+            }
+            Message::Heartbeat(beat) => self.on_heartbeat(cx, (from, cx.now()), &beat),
             Message::Report(report) => self.on_report(cx, from, report),
             Message::Final(end) => self.on_final(cx, from, end),
+            Message::NotOwner(_) => cx.count(Stat::MessageStale),
             Message::PartReport(_)
             | Message::Capacity(_)
             | Message::Prepare(_)
             | Message::Gates(_)
             | Message::Managers(_)
             | Message::NotLeader(_)
-            | Message::Claim(_)
-            | Message::NotOwner(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
             | Message::Confirm(_) => cx.count(Stat::MessageForeign),
@@ -215,22 +251,18 @@ impl Manager {
         for _ in 0..most {
             match self.events.pop_front() {
                 None => return,
-                Some(Event::Led { .. }) => {
-                    self.on_led(cx);
-                    for (from, beat) in std::mem::take(&mut self.early) {
-                        self.on_heartbeat(cx, from, &beat);
+                Some(Event::Led { term }) => {
+                    if self.group.leads() && self.group.term() == term {
+                        self.on_led(cx);
                     }
                 }
                 Some(Event::Committed { index, command, .. }) => {
                     self.on_committed(cx, index, &command);
                 }
-                Some(Event::StoodDown) => self.led = false,
-                Some(
-                    Event::Followed { .. }
-                    | Event::Installed { .. }
-                    | Event::Readable { .. }
-                    | Event::LedgerWanted,
-                ) => {}
+                Some(Event::StoodDown) => self.on_stood_down(),
+                Some(Event::Installed { index, ledger }) => self.on_installed(cx, index, *ledger),
+                Some(Event::LedgerWanted) => self.is_ledger_wanted = true,
+                Some(Event::Followed { .. } | Event::Readable { .. }) => {}
             }
         }
         crate::ensure!(cx, self.events.is_empty(), Inv::NodeSettles, "{}", self.events.len());
@@ -240,7 +272,7 @@ impl Manager {
         self.applied_since_snapshot = self.applied_since_snapshot.saturating_add(1);
         self.applied = index;
         let applied = self.ledger.apply(index, command);
-        if !self.led {
+        if !self.leads() {
             return;
         }
         self.settle_intent(command);
@@ -249,9 +281,6 @@ impl Manager {
             ManagerCommand::Accept { part, gate, fence, .. }
             | ManagerCommand::Begin { part, gate, fence } => {
                 self.on_wish_committed(cx, *gate, (*part, *fence));
-                if let Some(part) = self.ledger.part(*part) {
-                    self.gate_loss.watch(cx.now(), part);
-                }
                 self.walk(cx, part.job);
             }
             ManagerCommand::Cancel { part, gate, fence, .. } => {
@@ -285,34 +314,16 @@ impl Manager {
                 }
                 self.walk(cx, part.job);
             }
-            ManagerCommand::Close { part } => {
-                self.sync.close(part.job);
-                self.not_before.remove(&part.job);
-                self.gate_loss.forget(part.job);
+            ManagerCommand::Claim { part, .. } => self.report_part(cx, part.job),
+            ManagerCommand::Close { part } | ManagerCommand::Expire { part, .. } => {
+                if self.ledger.of_job(part.job).is_none() {
+                    self.sync.close(part.job);
+                    self.not_before.remove(&part.job);
+                    self.gate_loss.forget(part.job);
+                    self.expiry.forget(part.job);
+                }
             }
         }
-    }
-
-    /// A cancel or a failure is committed.
-    fn stop_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
-        let stopped = self.ledger.of_job(job).map(|part| {
-            let stopped = |status: WorkflowStatus| match status {
-                WorkflowStatus::Pending | WorkflowStatus::Dispatched | WorkflowStatus::Running => {
-                    false
-                }
-                WorkflowStatus::Cancelling
-                | WorkflowStatus::Completed
-                | WorkflowStatus::Failed
-                | WorkflowStatus::Cancelled
-                | WorkflowStatus::Skipped => true,
-            };
-            part.states().filter(|(_, s)| stopped(s.status)).map(|(ix, _)| ix).collect::<Vec<_>>()
-        });
-        for workflow in stopped.unwrap_or_default() {
-            self.dispatch.close_workflow(WorkflowKey { job, workflow });
-        }
-        self.stop_runs(cx, job);
-        self.walk(cx, job);
     }
 }
 
@@ -339,15 +350,18 @@ impl Role for Manager {
             leases: Leases::new(config.lease),
             sync: Sync::default(),
             gate_loss: GateLoss::new(),
+            expiry: Expiry::default(),
             pending: Pending::default(),
             events: VecDeque::new(),
-            early: BTreeMap::new(),
+            early: Early::new(config.lease.ttl),
             not_before: BTreeMap::new(),
             applied_since_snapshot: 0,
             applied: group.committed(),
+            is_ledger_wanted: false,
             has_started: false,
             led: false,
             is_draining: false,
+            transfer_at: None,
             config,
             group,
             ledger,
@@ -357,7 +371,7 @@ impl Role for Manager {
     fn check_all(&self) -> Result<(), Violation> {
         self.check()?;
         self.ledger.check_all()?;
-        if self.leads() { self.check_leases() } else { Ok(()) }
+        self.check_leases()
     }
 
     fn durable_digest(&self) -> u64 {
@@ -369,7 +383,8 @@ impl Role for Manager {
     }
 
     fn is_drained(&self) -> bool {
-        self.is_draining && self.is_idle()
+        let leads = self.group.leader() == Some(self.config.node);
+        self.is_draining && if self.has_peers() { !leads } else { self.is_idle() }
     }
 }
 
@@ -420,7 +435,7 @@ impl Manager {
         confirmed.map(|lease| (lease.run, lease.given))
     }
 
-    /// Whether an entry of this life's term is committed.
+    /// Whether this node leads, and an entry of its term is committed and applied.
     pub fn leads(&self) -> bool {
         self.led && self.group.leads()
     }
@@ -432,10 +447,15 @@ impl Manager {
 
     /// Whether nothing of any job is held but tombstones.
     pub fn is_idle(&self) -> bool {
-        self.ledger.parts().next().is_none()
-            && self.leases.is_empty()
+        self.ledger.parts().next().is_none() && self.holds_nothing()
+    }
+
+    /// Whether nothing of any job is held beside the ledger.
+    fn holds_nothing(&self) -> bool {
+        self.leases.is_empty()
             && self.dispatch.is_empty()
             && self.sync.is_empty()
+            && self.expiry.is_empty()
             && self.pending.len() == 0
             && self.not_before.is_empty()
             && self.registry.promised() == 0
@@ -444,6 +464,11 @@ impl Manager {
     /// Leases and the ledger's open runs are the same, and nothing is confirmed beyond its
     /// reservation.
     fn check_leases(&self) -> Result<(), Violation> {
+        if !self.led {
+            let detail = "it holds runs and does not lead".to_owned();
+            let broken = Violation::new(Inv::RunExclusive, detail);
+            return if self.holds_nothing() { Ok(()) } else { Err(broken) };
+        }
         for (shard, run) in self.ledger.runs() {
             if run.ended.is_none() && self.leases.lease(shard).is_none() {
                 let detail = format!("{shard:?} of {} has no lease", run.worker);

@@ -63,12 +63,11 @@ impl Registry {
     pub(super) fn on_heartbeat(
         &mut self,
         cx: &mut Cx<'_>,
-        from: NodeId,
+        (from, at): (NodeId, Instant),
         beat: &Heartbeat,
     ) -> Heard {
-        let now = cx.now();
         let Some(worker) = self.workers.get_mut(&from) else {
-            return self.on_unknown(cx, from, beat);
+            return self.on_unknown(cx, (from, at), beat);
         };
         let mut heard = Heard::Fresh;
         if worker.boot == beat.boot {
@@ -95,11 +94,16 @@ impl Registry {
         worker.cores = beat.cores;
         worker.free = beat.free.min(beat.cores);
         worker.draining = beat.draining;
-        worker.heard = now;
+        worker.heard = at;
         heard
     }
 
-    fn on_unknown(&mut self, cx: &mut Cx<'_>, from: NodeId, beat: &Heartbeat) -> Heard {
+    fn on_unknown(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (from, at): (NodeId, Instant),
+        beat: &Heartbeat,
+    ) -> Heard {
         if self.workers.len() >= limits::WORKERS_MAX {
             cx.count(Stat::CapRefused);
             return Heard::Dropped;
@@ -110,12 +114,12 @@ impl Registry {
             cores: beat.cores,
             free: beat.free.min(beat.cores),
             draining: beat.draining,
-            heard: cx.now(),
+            heard: at,
             promised: BTreeSet::new(),
             past: Vec::new(),
         };
         self.workers.insert(from, worker);
-        self.timers.set(from, cx.now().after(self.silence));
+        self.timers.set(from, at.after(self.silence));
         cx.count(Stat::WorkerJoined);
         Heard::Fresh
     }
@@ -145,6 +149,16 @@ impl Registry {
     /// The newest heartbeat of this life of a worker: what a confirmation may answer.
     pub(super) fn newest_seq(&self, node: NodeId, boot: BootId) -> Option<u64> {
         self.workers.get(&node).filter(|worker| worker.boot == boot).map(|worker| worker.seq)
+    }
+
+    /// Whether the worker leaves.
+    pub(super) fn is_draining(&self, node: NodeId) -> bool {
+        self.workers.get(&node).is_some_and(|worker| worker.draining)
+    }
+
+    /// Whether this life of a worker is heard of and stays.
+    pub(super) fn is_fit(&self, node: NodeId, boot: BootId) -> bool {
+        self.workers.get(&node).is_some_and(|worker| worker.boot == boot && !worker.draining)
     }
 
     /// A core of the worker goes to a shard.

@@ -4,7 +4,7 @@
 //! reordering are harmless.
 //! A part is reported at once on every committed change that a gate cares for, every second while
 //! it runs, and with back-off while it has ended and is not acknowledged. The receiver is the gate
-//! that spoke of the part last; after a restart the one in the ledger until a gate speaks.
+//! that spoke of the part under the highest fence. Nothing is sent without the leader's lease.
 //!
 //! Invariants: persist-first (a report's phase is the ledger's, and rests on its last entry),
 //! counted-once.
@@ -46,16 +46,25 @@ pub(super) struct Reported {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sync {
     counter: u64,
-    gates: BTreeMap<JobId, NodeId>,
+    /// The gate that spoke of a job under the highest fence in this life.
+    gates: BTreeMap<JobId, (Fence, NodeId)>,
     runs: BTreeMap<ShardId, Reported>,
     timers: Timers<JobId>,
     tries: BTreeMap<JobId, u32>,
 }
 
 impl Sync {
-    /// A gate spoke of a job's part.
-    pub(super) fn on_gate(&mut self, job: JobId, gate: NodeId) {
-        self.gates.insert(job, gate);
+    /// A gate spoke of a job's part under a fence.
+    pub(super) fn on_gate(&mut self, job: JobId, gate: NodeId, fence: Fence) {
+        let known = self.gates.entry(job).or_insert((fence, gate));
+        if fence >= known.0 {
+            *known = (fence, gate);
+        }
+    }
+
+    fn receiver(&self, part: &Part) -> NodeId {
+        let heard = self.gates.get(&part.id.job).filter(|(fence, _)| *fence >= part.fence);
+        heard.map_or(part.gate, |(_, gate)| *gate)
     }
 
     /// Takes a report of an open run; an older one than what is known changes nothing.
@@ -109,7 +118,8 @@ impl Manager {
     /// Tells the gate where a part stands, and sets when it is told again.
     pub(super) fn report_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
         let Some(part) = self.ledger.of_job(job) else { return };
-        let to = self.sync.gates.get(&job).copied().unwrap_or(part.gate);
+        let to = self.sync.receiver(part);
+        let may_speak = self.may_speak(cx);
         let (id, fence, phase) = (part.id, part.fence, phase(part));
         let mut workflows = BoundedVec::new();
         match phase {
@@ -120,7 +130,9 @@ impl Manager {
                     }
                 }
                 self.sync.timers.set(job, cx.now().after(LIVE_EVERY));
-                cx.out.send_volatile(to, self.registry.capacity());
+                if may_speak {
+                    cx.out.send_volatile(to, self.registry.capacity());
+                }
             }
             PartPhase::Cancelling => self.sync.timers.set(job, cx.now().after(LIVE_EVERY)),
             PartPhase::Ended(_) => {
@@ -135,6 +147,9 @@ impl Manager {
             }
             PartPhase::Refused { .. } | PartPhase::Accepted => {}
         }
+        if !may_speak {
+            return;
+        }
         let seq = self.next_report();
         let report = PartReport { part: id, fence, seq, phase, workflows };
         cx.out.send_resting_on(self.group.committed_lsn(), to, report);
@@ -148,6 +163,9 @@ impl Manager {
         (part, fence): (PartId, Fence),
         phase: PartPhase,
     ) {
+        if !self.may_speak(cx) {
+            return;
+        }
         let seq = self.next_report();
         let report = PartReport { part, fence, seq, phase, workflows: BoundedVec::new() };
         cx.out.send_resting_on(self.group.committed_lsn(), to, report);

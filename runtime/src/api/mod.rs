@@ -3,7 +3,7 @@
 //!
 //! Inputs: requests, answered by calls to the gate. Outputs: responses made of [`view`]'s types,
 //! which are kept apart from the core's. A submission needs an `Idempotency-Key`, so that a client
-//! may repeat it until it hears.
+//! may repeat it until it hears. What another gate answers is redirected there.
 //!
 //! Does not do: authenticate. Whoever reaches the port may submit load; bind it to an address you
 //! trust.
@@ -14,17 +14,21 @@ mod problem;
 mod updates;
 pub mod view;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use hyperscale_core::api::{Command, Reply};
+use hyperscale_core::ids::NodeId;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -33,17 +37,21 @@ pub use jobs::BODY_BYTES_MAX;
 pub use problem::Problem;
 
 /// How long a call waits for the gate before the client is told that the outcome is unknown.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// How long open requests may go on after shutdown.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
 
 const OPENAPI: &str = include_str!("openapi.json");
+
+/// The APIs of other gates, `host:port`.
+pub type Others = BTreeMap<NodeId, String>;
 
 type Answer<T> = Result<T, Box<Problem>>;
 
 #[derive(Clone, Debug)]
 struct Api {
     gate: Gate,
+    others: Arc<Others>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -55,10 +63,11 @@ struct Api {
 pub async fn serve(
     listener: TcpListener,
     gate: Gate,
+    others: Others,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stop, stopping) = watch::channel(false);
-    let app = router(Api { gate, stopping: stopping.clone() });
+    let app = router(Api { gate, others: Arc::new(others), stopping: stopping.clone() });
     let listener = listener.tap_io(|stream| {
         // Only latency is at stake.
         let _ = stream.set_nodelay(true);
@@ -90,7 +99,11 @@ fn router(api: Api) -> Router {
     for (path, _, methods) in routes() {
         router = router.route(path, methods);
     }
-    router.fallback(no_route).method_not_allowed_fallback(no_method).with_state(api)
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(api.clone(), redirected))
+        .with_state(api)
 }
 
 type Route = (&'static str, &'static [&'static str], MethodRouter<Api>);
@@ -104,6 +117,7 @@ fn routes() -> Vec<Route> {
         ("/v1/jobs/{id}/result", &["get"], get(jobs::result)),
         ("/v1/jobs/{id}/updates", &["get"], get(updates::follow)),
         ("/v1/cluster", &["get"], get(cluster)),
+        ("/v1/drain", &["post"], post(drain)),
         ("/openapi.json", &["get"], get(openapi)),
         ("/healthz", &["get"], get(health)),
     ]
@@ -129,6 +143,27 @@ impl Api {
 
 async fn cluster(State(api): State<Api>) -> Answer<Json<view::Cluster>> {
     api.cluster().await.map(Json)
+}
+
+/// Asks this gate to leave, as SIGTERM does; its process ends when it may.
+async fn drain(State(api): State<Api>) -> impl IntoResponse {
+    api.gate.drain();
+    (StatusCode::ACCEPTED, Json(view::Draining { draining: true }))
+}
+
+/// Sends the client on when another gate answers its request and it is known where that is.
+async fn redirected(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let target = request.uri().path_and_query().map(ToString::to_string);
+    let response = next.run(request).await;
+    let Some(problem::Elsewhere(gate)) = response.extensions().get().copied() else {
+        return response;
+    };
+    let location = api.others.get(&gate).zip(target);
+    let location = location.map(|(place, target)| format!("http://{place}{target}"));
+    let Some(Ok(location)) = location.map(HeaderValue::try_from) else { return response };
+    let mut response = Problem::moved(gate).into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    response
 }
 
 async fn openapi() -> impl IntoResponse {

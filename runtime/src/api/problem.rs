@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyperscale_core::api::Refusal;
+use hyperscale_core::ids::NodeId;
 use serde::{Deserialize, Serialize};
 
 use super::view::job_status;
@@ -39,7 +40,14 @@ pub struct Problem {
     /// Seconds after which the same request may succeed; also in `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The gate that can do it; with status 307, `Location` says where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<u64>,
 }
+
+/// Rides on a response until it is known where that gate is reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elsewhere(pub(super) NodeId);
 
 impl Problem {
     /// A problem of a kind.
@@ -54,7 +62,16 @@ impl Problem {
             line: None,
             column: None,
             retry_after: None,
+            gate: None,
         }
+    }
+
+    /// Another gate answers, at the address beside it.
+    pub(super) fn moved(gate: NodeId) -> Self {
+        let detail = format!("gate {gate} answers this, see Location");
+        let status = StatusCode::TEMPORARY_REDIRECT;
+        let problem = Self::new(status, "elsewhere", "Another gate answers this", detail);
+        Self { gate: Some(gate.get()), ..problem }
     }
 
     /// The request itself is wrong.
@@ -134,6 +151,11 @@ impl From<Refusal> for Problem {
                 let detail = "it may or may not have been done, retry with the same key";
                 Self::unavailable("outcome-unknown", "The outcome is unknown", detail)
             }
+            Refusal::Elsewhere { gate } => {
+                let detail = format!("gate {gate} answers this; its address is not configured");
+                let problem = Self::unavailable("elsewhere", "Another gate answers this", &detail);
+                Self { gate: Some(gate.get()), ..problem }
+            }
         }
     }
 }
@@ -160,13 +182,16 @@ impl From<CallError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let retry_after = self.retry_after;
+        let (retry_after, gate) = (self.retry_after, self.gate.map(NodeId::new));
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(gate) = gate {
+            response.extensions_mut().insert(Elsewhere(gate));
         }
         response
     }

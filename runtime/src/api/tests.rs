@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 
 use super::*;
 
+/// A gate whose API is configured.
+const OTHER: NodeId = NodeId::new(2);
+
 struct Served {
     address: std::net::SocketAddr,
     gate: Gate,
@@ -26,7 +29,8 @@ async fn served(answer: impl Fn(&Gate, Command) -> Reply + Send + 'static) -> Se
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(serve(listener, gate.clone(), async {
+    let others = Others::from([(OTHER, "other:7400".to_owned())]);
+    let server = tokio::spawn(serve(listener, gate.clone(), others, async {
         let _ = stopped.await;
     }));
     let answering = gate.clone();
@@ -104,7 +108,7 @@ fn view(status: JobStatus) -> JobView {
 }
 
 fn update(seq: u64, status: JobStatus) -> Update {
-    Update { seq, view: Box::new(view(status)) }
+    Update { seq, view: Box::new(view(status)), moved: false }
 }
 
 #[tokio::test]
@@ -234,10 +238,48 @@ async fn what_is_not_there_is_a_problem_too() {
 #[tokio::test]
 async fn health_follows_readiness() {
     for (ready, status) in [(true, 200), (false, 503)] {
-        let view = core_api::ClusterView { ready, datacenters: Vec::new() };
+        let view = core_api::ClusterView { ready, ..core_api::ClusterView::default() };
         let served = served(move |_, _| Reply::Cluster(Box::new(view.clone()))).await;
         assert_eq!(served.send("GET /healthz", "", "").await.status, status);
     }
+}
+
+#[tokio::test]
+async fn what_another_gate_answers_is_redirected_if_its_address_is_known() {
+    for (gate, status) in [(OTHER, 307), (NodeId::new(3), 503)] {
+        let served = served(move |_, _| Reply::Refused(Refusal::Elsewhere { gate })).await;
+        let got = served.send("GET /v1/jobs/j17/updates?after=4", "", "").await;
+        let body = got.json();
+        assert_eq!((got.status, &body["status"]), (status, &json!(status)));
+        assert_eq!(body["type"], "urn:hyperscale:problem:elsewhere");
+        assert_eq!(body["gate"], gate.get());
+        let location = "location: http://other:7400/v1/jobs/j17/updates?after=4";
+        assert_eq!(got.head.contains(location), gate == OTHER, "{}", got.head);
+        assert_eq!(got.head.contains("retry-after: 1"), gate != OTHER, "{}", got.head);
+    }
+}
+
+#[tokio::test]
+async fn a_gate_is_asked_to_leave() {
+    let served = served(|_, command| panic!("{command:?}")).await;
+    let got = served.send("POST /v1/drain", "", "").await;
+    assert_eq!((got.status, got.json()), (202, json!({"draining": true})));
+    served.gate.asked_to_drain().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_the_job_moves_to_another_gate() {
+    let served = served(|_, command| match command {
+        Command::Watch { after: 0, .. } => {
+            let updates = vec![update(1, JobStatus::Running)];
+            Reply::Watching { updates, truncated: false }
+        }
+        Command::Watch { after: 1, .. } => Reply::Refused(Refusal::Elsewhere { gate: OTHER }),
+        other => panic!("{other:?}"),
+    })
+    .await;
+    let got = served.send("GET /v1/jobs/j17/updates", "", "").await;
+    assert_eq!(events(&got.body), [named("update", "running", Some("1"))]);
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 //! The live channel is subscribed before the kept updates are asked for, and what is in both is
 //! sent once, by sequence number: nothing is lost or doubled in between. A client resumes with
 //! `Last-Event-ID` (or `?after=`). An event `truncated` says that some updates after that number
-//! are gone. The stream ends after the update in which the job is terminal; asked again
+//! are gone. A gate that loses the job to another ends the stream, and the client is redirected
+//! when it resumes. The stream ends after the update in which the job is terminal; asked again
 //! after that one, the answer is 204, which ends an `EventSource`.
 
 use std::collections::VecDeque;
@@ -19,12 +20,16 @@ use hyperscale_core::api::{Command, JobView, Reply, Update};
 use hyperscale_core::ids::JobId;
 use serde::Deserialize;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::Instant;
 
 use super::jobs::job_id;
 use super::{Answer, Api, Problem, is_true, view};
 use crate::calls::Published;
 
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Clients take a gate that is silent for more than two of these for gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Without news for so long the gate is asked whether it is still the one that has them.
+const ASK_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
 pub(super) struct From {
@@ -41,7 +46,8 @@ pub(super) async fn follow(
     let header = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
     let after = after(header.or(from.after.as_deref()))?;
     let live = api.gate.updates();
-    let mut feed = Feed { api, job, last: after, ready: VecDeque::new(), live, ended: false };
+    let (ready, news) = (VecDeque::new(), Instant::now());
+    let mut feed = Feed { api, job, last: after, ready, live, ended: false, news };
     feed.refill().await?;
     if feed.ready.is_empty()
         && let Some(view) = feed.terminal_view().await?
@@ -76,6 +82,8 @@ struct Feed {
     ready: VecDeque<Event>,
     live: broadcast::Receiver<Published>,
     ended: bool,
+    /// When the gate last had something to say about the job.
+    news: Instant,
 }
 
 impl Feed {
@@ -89,6 +97,10 @@ impl Feed {
             }
             let live = tokio::select! {
                 live = self.live.recv() => live,
+                () = tokio::time::sleep_until(self.news + ASK_AFTER) => {
+                    self.refill().await.ok()?;
+                    continue;
+                }
                 () = is_true(self.api.stopping.clone()) => return None,
             };
             match live {
@@ -102,6 +114,7 @@ impl Feed {
 
     /// Queues what the gate has kept after the newest update seen.
     async fn refill(&mut self) -> Answer<()> {
+        self.news = Instant::now();
         let command = Command::Watch { job: self.job, after: self.last };
         let Reply::Watching { updates, truncated } = self.api.ask(command).await? else {
             return Err(Box::new(Problem::unexpected()));
@@ -116,10 +129,14 @@ impl Feed {
     }
 
     fn push(&mut self, update: &Update) {
+        if update.moved {
+            self.ended = true;
+            return;
+        }
         if update.seq <= self.last || self.ended {
             return;
         }
-        self.last = update.seq;
+        (self.last, self.news) = (update.seq, Instant::now());
         self.ended = update.view.status.is_terminal();
         self.ready.push_back(event(&update.view).id(update.seq.to_string()));
     }

@@ -2,6 +2,7 @@
 //! may change.
 
 use hyperscale_core::api;
+use hyperscale_core::ids::NodeId;
 use hyperscale_core::report::{self, JobStatus, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +85,47 @@ pub struct Workflow {
 pub struct Cluster {
     /// Whether the gate can commit.
     pub ready: bool,
+    /// The gate that answers, by its number as in the configuration.
+    pub gate: u64,
+    /// The gate that leads the gates' group; absent while nobody is known to.
+    pub leader: Option<u64>,
+    /// The term of the gates' group.
+    pub term: u64,
+    /// The members of the gates' group.
+    pub members: Vec<Member>,
+    /// The gates that may own jobs.
+    pub sessions: Vec<Session>,
     /// In the order of the gate's configuration.
     pub datacenters: Vec<Datacenter>,
+}
+
+/// A member of the gates' group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Member {
+    /// Its node.
+    pub node: u64,
+    /// Its disk, `d17`.
+    pub disk: String,
+    /// Whether it votes; others only receive the log.
+    pub votes: bool,
+}
+
+/// A gate's session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Session {
+    /// The gate.
+    pub gate: u64,
+    /// The session's number; higher ones are newer.
+    pub session: u64,
+    /// Live jobs that the gate owns.
+    pub jobs: u32,
+}
+
+/// The answer to a request to leave.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Draining {
+    /// Always true.
+    pub draining: bool,
 }
 
 /// A datacenter by its last report.
@@ -101,6 +141,8 @@ pub struct Datacenter {
     pub cores: u32,
     /// Of those, free.
     pub free: u32,
+    /// The manager that leads it; absent while the gate knows of none.
+    pub leader: Option<u64>,
 }
 
 impl From<&api::JobSummary> for JobLine {
@@ -132,8 +174,27 @@ impl From<&api::ClusterView> for Cluster {
             workers: one.workers,
             cores: one.cores,
             free: one.free,
+            leader: one.leader.map(NodeId::get),
         });
-        Self { ready: view.ready, datacenters: datacenters.collect() }
+        let members = view.members.iter().map(|member| Member {
+            node: member.node.get(),
+            disk: member.disk.to_string(),
+            votes: member.votes,
+        });
+        let sessions = view.sessions.iter().map(|one| Session {
+            gate: one.gate.get(),
+            session: one.session.get(),
+            jobs: one.jobs,
+        });
+        Self {
+            ready: view.ready,
+            gate: view.gate.get(),
+            leader: view.leader.map(NodeId::get),
+            term: view.term.get(),
+            members: members.collect(),
+            sessions: sessions.collect(),
+            datacenters: datacenters.collect(),
+        }
     }
 }
 

@@ -102,6 +102,21 @@ impl Journal {
         }
     }
 
+    /// Waits until everything appended is on disk.
+    ///
+    /// # Errors
+    /// What ended the journal: some of it may not be.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.orders = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            return Err(StoreError::Stopped);
+        }
+        while let Ok(told) = self.durable.try_recv() {
+            told?;
+        }
+        Ok(())
+    }
+
     fn order(&self, order: Order) -> Result<(), StoreError> {
         self.orders.as_ref().and_then(|orders| orders.send(order).ok()).ok_or(StoreError::Stopped)
     }

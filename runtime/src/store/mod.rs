@@ -7,7 +7,7 @@
 mod disk;
 mod journal;
 
-pub use disk::{Disk, Owner};
+pub use disk::{Disk, Expect, Owner};
 pub use journal::Journal;
 
 use std::io;
@@ -32,6 +32,20 @@ pub enum StoreError {
     Locked {
         /// The directory.
         path: PathBuf,
+    },
+    /// The directory holds no node's state, and must not begin one by itself.
+    #[error("{path} holds no state of a node")]
+    Unformed {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds something already.
+    #[error("{path} is not empty: {detail}; nothing was changed")]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+        /// What.
+        detail: String,
     },
     /// The directory belongs to another node.
     #[error("{path} belongs to {found}, this is {expected}")]

@@ -20,7 +20,7 @@ fn record(n: u64) -> Record {
 }
 
 fn write(dir: &std::path::Path, from: u64, to: u64) {
-    let mut disk = Disk::open(dir, owner(1), DiskId::new(9)).unwrap();
+    let mut disk = Disk::open(dir, owner(1), Expect::Any(DiskId::new(9))).unwrap();
     assert_eq!(disk.recovered.last, Lsn::new(from - 1));
     for n in from..=to {
         disk.journal.append(Lsn::new(n), &record(n)).unwrap();
@@ -42,7 +42,7 @@ fn what_was_appended_is_recovered_over_several_boots() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), 1, 3);
     write(dir.path(), 4, 5);
-    let disk = Disk::open(dir.path(), owner(1), DiskId::new(1)).unwrap();
+    let disk = Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(1))).unwrap();
     let expected: Vec<_> = (1..=5).map(|n| (Lsn::new(n), record(n))).collect();
     assert_eq!(disk.recovered.records, expected);
 }
@@ -50,7 +50,7 @@ fn what_was_appended_is_recovered_over_several_boots() {
 #[tokio::test]
 async fn durable_follows_appends() {
     let dir = tempfile::tempdir().unwrap();
-    let mut disk = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap();
+    let mut disk = Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(9))).unwrap();
     for n in 1..=100 {
         disk.journal.append(Lsn::new(n), &record(n)).unwrap();
     }
@@ -78,18 +78,20 @@ fn a_torn_tail_is_cut_and_damage_before_it_is_refused_with_file_and_offset() {
     let offset = bytes.len() - 1;
     bytes[offset] ^= 1;
     fs::write(&first, &bytes).unwrap();
-    let error = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap_err().to_string();
+    let error =
+        Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(9))).unwrap_err().to_string();
     assert!(error.contains("00000000000000000001.journal"), "{error}");
 }
 
 #[test]
 fn another_owner_is_refused_with_both_names_and_a_second_process_too() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap();
-    let error = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap_err();
+    let disk = Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(9))).unwrap();
+    let error = Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(9))).unwrap_err();
     assert!(matches!(error, StoreError::Locked { .. }), "{error}");
     drop(disk);
-    let error = Disk::open(dir.path(), owner(2), DiskId::new(9)).unwrap_err().to_string();
+    let error =
+        Disk::open(dir.path(), owner(2), Expect::Any(DiskId::new(9))).unwrap_err().to_string();
     assert!(error.contains("manager n1") && error.contains("manager n2"), "{error}");
 }
 
@@ -100,7 +102,7 @@ async fn a_checkpoint_replaces_what_it_covers() {
         head: Head { index: hyperscale_core::ids::LogIndex::new(index), ..Head::default() },
         ledger: hyperscale_core::journal::LedgerSnapshot::Manager(Box::default()),
     };
-    let mut disk = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap();
+    let mut disk = Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(9))).unwrap();
     for n in 1..=9 {
         disk.journal.append(Lsn::new(n), &record(n)).unwrap();
         while disk.journal.durable().await.unwrap() < Lsn::new(n) {}
@@ -109,7 +111,7 @@ async fn a_checkpoint_replaces_what_it_covers() {
         }
     }
     drop(disk);
-    let disk = Disk::open(dir.path(), owner(1), DiskId::new(9)).unwrap();
+    let disk = Disk::open(dir.path(), owner(1), Expect::Any(DiskId::new(9))).unwrap();
     assert_eq!(disk.recovered.snapshot, Some((Lsn::new(9), snapshot(9))));
     assert_eq!(disk.recovered.records, vec![]);
     assert_eq!(disk.recovered.last, Lsn::new(9));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hyperscale_core::ids::{BootId, ClusterId, NodeId};
+use hyperscale_core::ids::{BootId, ClusterId, DiskId, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// What a node is.
@@ -35,6 +35,10 @@ pub struct Hello {
     pub role: RoleName,
     /// Its node.
     pub node: NodeId,
+    /// The datacenter that it schedules (manager only).
+    pub datacenter: Option<String>,
+    /// Its disk; 0 without one.
+    pub disk: DiskId,
     /// Its life.
     pub boot: BootId,
     /// Its build, for operators.
@@ -72,6 +76,20 @@ pub enum GreetingError {
         /// Our role.
         ours: RoleName,
     },
+    /// The peer schedules another datacenter.
+    #[error("a manager of {theirs:?} may not talk to a manager of {ours:?}")]
+    Datacenter {
+        /// Its datacenter.
+        theirs: String,
+        /// Our datacenter.
+        ours: String,
+    },
+    /// The peer says that it is this node.
+    #[error("{node} is this node: two nodes have one number, or a node is its own peer")]
+    Itself {
+        /// The node.
+        node: NodeId,
+    },
     /// Another node answers at this address.
     #[error("node {found} answers where node {expected} is configured")]
     Node {
@@ -98,15 +116,23 @@ impl Hello {
             return Err(GreetingError::Cluster { theirs: peer.cluster, ours: self.cluster });
         }
         let talks = match (self.role, peer.role) {
-            (RoleName::Gate, RoleName::Manager)
-            | (RoleName::Manager, RoleName::Gate | RoleName::Worker)
+            (RoleName::Gate, RoleName::Gate | RoleName::Manager)
+            | (RoleName::Manager, RoleName::Gate | RoleName::Manager | RoleName::Worker)
             | (RoleName::Worker, RoleName::Manager) => true,
-            (RoleName::Gate, RoleName::Gate | RoleName::Worker)
-            | (RoleName::Manager, RoleName::Manager)
+            (RoleName::Gate, RoleName::Worker)
             | (RoleName::Worker, RoleName::Gate | RoleName::Worker) => false,
         };
         if !talks {
             return Err(GreetingError::Role { theirs: peer.role, ours: self.role });
+        }
+        if let (Some(theirs), Some(ours)) = (&peer.datacenter, &self.datacenter)
+            && theirs != ours
+        {
+            let (theirs, ours) = (theirs.clone(), ours.clone());
+            return Err(GreetingError::Datacenter { theirs, ours });
+        }
+        if peer.node == self.node {
+            return Err(GreetingError::Itself { node: peer.node });
         }
         match expected {
             Some(expected) if expected != peer.node => {
@@ -126,20 +152,37 @@ mod tests {
             cluster: ClusterId::new(cluster),
             role,
             node: NodeId::new(node),
+            datacenter: (role == RoleName::Manager).then(|| "a".to_owned()),
+            disk: DiskId::new(node),
             boot: BootId::new(1),
             build: String::new(),
         }
     }
 
     #[test]
+    fn gates_and_managers_form_groups_and_workers_talk_to_managers_alone() {
+        const ROLES: [RoleName; 3] = [RoleName::Gate, RoleName::Manager, RoleName::Worker];
+        let talks = ROLES.map(|ours| {
+            ROLES.map(|theirs| hello(1, ours, 1).accept(&hello(1, theirs, 2), None).is_ok())
+        });
+        assert_eq!(talks, [[true, true, false], [true, true, true], [false, true, false]]);
+    }
+
+    #[test]
     fn mismatches_name_both_values() {
         let me = hello(1, RoleName::Manager, 10);
-        assert_eq!(me.accept(&hello(1, RoleName::Worker, 20), None), Ok(()));
-        let other = me.accept(&hello(2, RoleName::Worker, 20), None).unwrap_err();
-        assert_eq!(other.to_string(), "cluster c2 is not this cluster, c1");
-        let role = me.accept(&hello(1, RoleName::Manager, 20), None).unwrap_err();
-        assert_eq!(role.to_string(), "a manager may not talk to a manager here");
-        let node = me.accept(&hello(1, RoleName::Gate, 20), Some(NodeId::new(21))).unwrap_err();
-        assert_eq!(node.to_string(), "node n20 answers where node n21 is configured");
+        let refused = |peer: Hello, expected: Option<u64>| {
+            me.accept(&peer, expected.map(NodeId::new)).unwrap_err().to_string()
+        };
+        let other = hello(2, RoleName::Worker, 20);
+        assert_eq!(refused(other, None), "cluster c2 is not this cluster, c1");
+        let gate = hello(1, RoleName::Gate, 20);
+        assert_eq!(refused(gate, Some(21)), "node n20 answers where node n21 is configured");
+        let there = Hello { datacenter: Some("b".to_owned()), ..hello(1, RoleName::Manager, 11) };
+        let expected = "a manager of \"b\" may not talk to a manager of \"a\"";
+        assert_eq!(refused(there, None), expected);
+        assert!(refused(hello(1, RoleName::Manager, 10), None).starts_with("n10 is this node"));
+        let role = hello(1, RoleName::Worker, 1).accept(&hello(1, RoleName::Gate, 2), None);
+        assert_eq!(role.unwrap_err().to_string(), "a gate may not talk to a worker here");
     }
 }

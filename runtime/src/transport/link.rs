@@ -14,10 +14,11 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 use super::greeting::{Greeting, GreetingError, Hello};
-use super::peers::Peers;
+use super::outbox::Outbox;
+use super::peers::{Direction, Peers};
 
-/// Frames that wait for one peer; more are dropped.
-const OUTBOX_MAX: usize = 1024;
+/// How long what was sent may go without acknowledgement.
+const UNHEARD_MAX: Duration = Duration::from_secs(10);
 /// How long a greeting may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const CLASS_GREETING: u8 = 0;
@@ -53,7 +54,10 @@ impl Link {
         me: &Hello,
         expected: Option<NodeId>,
     ) -> Result<Self, GreetingError> {
+        // Only latency is at stake.
         let _ = stream.set_nodelay(true);
+        let unheard = u32::try_from(UNHEARD_MAX.as_millis()).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, unheard);
         tokio::time::timeout(GREETING_TIMEOUT, Self::exchange(stream, me, expected))
             .await
             .map_err(|_| GreetingError::Silent(format!("nothing within {GREETING_TIMEOUT:?}")))?
@@ -93,15 +97,20 @@ impl Link {
 
     /// Carries messages until the connection breaks or the node's queue closes. A frame that is not
     /// ours ends it.
-    pub(super) async fn run(self, peers: &Peers, inbox: &mpsc::Sender<Input>) -> String {
+    pub(super) async fn run(
+        self,
+        direction: Direction,
+        peers: &Peers,
+        inbox: &mpsc::Sender<Input>,
+    ) -> String {
         let Self { peer, read, write, frames } = self;
-        let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
-        let connection = peers.connect_wire(peer.node, outbox);
+        let outbox = Outbox::default();
+        let connection = peers.connect_wire(peer.node, direction, outbox.clone());
         let reason = tokio::select! {
             reason = receive(read, frames, peer.node, inbox) => reason,
-            reason = transmit(write, queue) => reason,
+            reason = transmit(write, &outbox) => reason,
         };
-        peers.disconnect_wire(peer.node, connection);
+        peers.disconnect_wire(peer.node, direction, connection);
         reason
     }
 }
@@ -151,8 +160,8 @@ async fn receive(
     }
 }
 
-async fn transmit(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Bytes>) -> String {
-    while let Some(frame) = queue.recv().await {
+async fn transmit(mut write: OwnedWriteHalf, outbox: &Outbox) -> String {
+    while let Some(frame) = outbox.pop().await {
         if let Err(error) = write.write_all(&frame).await {
             return error.to_string();
         }

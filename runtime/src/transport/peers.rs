@@ -1,28 +1,47 @@
 //! The address book of a node: where each peer is reached at the moment.
+//!
+//! Two nodes that are configured with each other keep two connections, one that each dialled. A
+//! node sends over the one it dialled, else over the one it accepted; a newer connection of the
+//! same direction takes the place of the older.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
 use hyperscale_core::wire::Message;
 use tokio::sync::mpsc;
 
 use super::link;
+use super::outbox::Outbox;
+
+/// Who opened a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Direction {
+    /// This node.
+    Dialled,
+    /// The peer.
+    Accepted,
+}
+
+/// A connection; the number tells it from an earlier one of the same peer.
+#[derive(Clone, Debug)]
+struct Wire {
+    number: u64,
+    outbox: Outbox,
+}
 
 /// How one peer is reached.
-#[derive(Clone, Debug)]
-enum Route {
-    /// A node in this process.
-    Inbox(mpsc::Sender<Input>),
-    /// A connection; the number tells it from an earlier one of the same peer.
-    Wire(u64, mpsc::Sender<Bytes>),
+#[derive(Clone, Debug, Default)]
+struct Routes {
+    inbox: Option<mpsc::Sender<Input>>,
+    dialled: Option<Wire>,
+    accepted: Option<Wire>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
-    routes: HashMap<NodeId, Route>,
+    routes: HashMap<NodeId, Routes>,
     connections: u64,
     dropped: u64,
 }
@@ -34,6 +53,19 @@ pub struct Peers {
     book: Arc<Mutex<Book>>,
 }
 
+impl Routes {
+    fn wire(&mut self, direction: Direction) -> &mut Option<Wire> {
+        match direction {
+            Direction::Dialled => &mut self.dialled,
+            Direction::Accepted => &mut self.accepted,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.inbox.is_none() && self.dialled.is_none() && self.accepted.is_none()
+    }
+}
+
 impl Peers {
     /// An empty book of the node `me`.
     pub fn new(me: NodeId) -> Self {
@@ -42,22 +74,28 @@ impl Peers {
 
     /// Reaches `peer` through its queue in this process.
     pub fn connect_inbox(&self, peer: NodeId, inbox: mpsc::Sender<Input>) {
-        self.lock().routes.insert(peer, Route::Inbox(inbox));
+        self.lock().routes.entry(peer).or_default().inbox = Some(inbox);
     }
 
     /// Reaches `peer` through a connection from here on; gives the connection's number.
-    pub(super) fn connect_wire(&self, peer: NodeId, frames: mpsc::Sender<Bytes>) -> u64 {
+    pub(super) fn connect_wire(&self, peer: NodeId, direction: Direction, outbox: Outbox) -> u64 {
         let mut book = self.lock();
         book.connections += 1;
-        let connection = book.connections;
-        book.routes.insert(peer, Route::Wire(connection, frames));
-        connection
+        let number = book.connections;
+        let routes = book.routes.entry(peer).or_default();
+        let older = routes.wire(direction).replace(Wire { number, outbox });
+        if let Some(older) = older {
+            older.outbox.close();
+        }
+        number
     }
 
     /// Forgets a connection unless a newer one took its place.
-    pub(super) fn disconnect_wire(&self, peer: NodeId, connection: u64) {
+    pub(super) fn disconnect_wire(&self, peer: NodeId, direction: Direction, number: u64) {
         let mut book = self.lock();
-        if matches!(book.routes.get(&peer), Some(Route::Wire(number, _)) if *number == connection) {
+        let Some(routes) = book.routes.get_mut(&peer) else { return };
+        routes.wire(direction).take_if(|wire| wire.number == number);
+        if routes.is_empty() {
             book.routes.remove(&peer);
         }
     }
@@ -69,20 +107,18 @@ impl Peers {
 
     /// Sends a message, or drops it when the peer is not connected or does not keep up.
     pub fn send(&self, to: NodeId, msg: Box<Message>) {
-        let route = self.lock().routes.get(&to).cloned();
-        let sent = match route {
-            Some(Route::Inbox(inbox)) => {
-                inbox.try_send(Input::Received { from: self.me, msg }).is_ok()
+        let routes = self.lock().routes.get(&to).cloned().unwrap_or_default();
+        let dropped = match (routes.inbox, routes.dialled.or(routes.accepted)) {
+            (Some(inbox), _) => {
+                u64::from(inbox.try_send(Input::Received { from: self.me, msg }).is_err())
             }
-            Some(Route::Wire(_, frames)) => {
-                link::encode(&msg).is_some_and(|frame| frames.try_send(frame).is_ok())
-            }
-            None => false,
+            (None, Some(wire)) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
+            (None, None) => 1,
         };
-        if !sent {
+        if dropped > 0 {
             let mut book = self.lock();
-            book.dropped += 1;
-            tracing::trace!(%to, dropped = book.dropped, "message dropped");
+            book.dropped += dropped;
+            tracing::trace!(%to, dropped = book.dropped, "messages dropped");
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::greeting::Hello;
 use super::link::Link;
-use super::peers::Peers;
+use super::peers::{Direction, Peers};
 
 /// Connections one node accepts at a time; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
@@ -87,7 +87,7 @@ async fn serve(
         Ok(link) => {
             let (node, role) = (link.peer.node, link.peer.role);
             tracing::info!(%node, %role, %addr, "connected");
-            let reason = link.run(&peers, &inbox).await;
+            let reason = link.run(Direction::Accepted, &peers, &inbox).await;
             tracing::info!(%node, %role, %addr, reason, "disconnected");
         }
         Err(error) => tracing::warn!(%addr, %error, "a peer was refused"),
@@ -114,7 +114,7 @@ pub fn dial(to: Dial, me: Hello, peers: Peers, inbox: mpsc::Sender<Input>) -> Jo
                 Ok(link) => {
                     tracing::info!(node = %to.node, addr = to.addr, "connected");
                     (backoff, told) = (BACKOFF_MIN, String::new());
-                    link.run(&peers, &inbox).await
+                    link.run(Direction::Dialled, &peers, &inbox).await
                 }
                 Err(failure) => failure,
             };

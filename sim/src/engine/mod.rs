@@ -95,6 +95,7 @@ impl Scene<'_> {
 #[derive(Debug, Default)]
 pub struct Engine {
     host: u16,
+    datacenter: u16,
     life: u32,
     runs: BTreeMap<RunId, Run>,
     outbox: VecDeque<(u64, EngineEvent)>,
@@ -103,9 +104,9 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine of this life of this worker.
-    pub fn new(host: u16, life: u32) -> Self {
-        Self { host, life, ..Self::default() }
+    /// The engine of this life of this worker of a datacenter.
+    pub fn new(host: u16, datacenter: u16, life: u32) -> Self {
+        Self { host, datacenter, life, ..Self::default() }
     }
 
     /// Runs that it holds.
@@ -125,7 +126,8 @@ impl Engine {
             EngineEvent::PrepareFailed { run, reason }
         } else {
             let at = scene.true_at(now.as_nanos());
-            let place = scene.truth.on_prepared(run, slice, (self.host, self.life), at);
+            let place =
+                scene.truth.on_prepared(run, slice, (self.host, self.datacenter, self.life), at);
             self.runs.insert(run, Run::new(run, slice, place, now));
             EngineEvent::Prepared { run }
         };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::GateCommand;
-use hyperscale_core::ids::{JobId, LogIndex, Lsn, RunId, ShardId, WorkflowIx};
+use hyperscale_core::ids::{JobId, LogIndex, PartId, RunId, ShardId, WorkflowIx};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::{ManagerCommand, RunOutcome};
@@ -15,7 +15,6 @@ use hyperscale_core::stats::{Histogram, Totals};
 use hyperscale_core::wire::{Message, PartPhase};
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::MANAGER;
 use crate::truth::RunTruth;
 
 /// A sum of totals: every counter and every bucket by name.
@@ -99,12 +98,15 @@ pub(super) fn merged<'a>(totals: impl IntoIterator<Item = &'a Totals>) -> Sum {
     sum
 }
 
-type Ends = BTreeMap<(ShardId, LogIndex), (Lsn, Totals)>;
+/// By datacenter, shard and fence.
+type Ends = BTreeMap<(u16, ShardId, LogIndex), Totals>;
 
 /// The committed ends of runs, each once, and workflow results as datacenters report them.
 #[derive(Debug, Default)]
 pub(super) struct TotalsExact {
     ends: Ends,
+    /// The datacenter of each offer of a part.
+    offers: BTreeMap<(PartId, LogIndex), u16>,
     judged: u64,
 }
 
@@ -113,30 +115,39 @@ impl Oracle for TotalsExact {
         Inv::TotalsExact
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LIVES)
+        Wants::COMMITTED
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
-        match seen {
-            Seen::Appended { lsn, record: Record::Manager(entry), .. } => {
+        let Seen::Committed { group, chosen } = seen else { return Ok(()) };
+        match (&chosen.record, group.datacenter()) {
+            (Record::Manager(entry), Some(datacenter)) => {
                 if let Some(ManagerCommand::EndRun { run, outcome, totals, .. }) = entry.command() {
-                    let key = (run.shard, run.fence.index);
-                    self.ends.entry(key).or_insert_with(|| (*lsn, (**totals).clone()));
+                    let key = (datacenter, run.shard, run.fence.index);
+                    self.ends.entry(key).or_insert_with(|| (**totals).clone());
                     self.on_end(view, *run, outcome, totals)?;
                 }
             }
-            Seen::Appended { record: Record::Gate(entry), .. } => {
-                if let Some(GateCommand::EndPart { part, result: Some(result), .. }) =
-                    entry.command()
-                {
-                    for workflow in &result.workflows {
-                        self.on_result(part.job, workflow)?;
+            (Record::Gate(entry), None) => match entry.command() {
+                Some(GateCommand::Place { part, datacenter, .. }) => {
+                    if let Some(datacenter) = view.case.layout.named(datacenter) {
+                        self.offers.insert((*part, entry.index), datacenter);
                     }
                 }
-            }
-            Seen::Booted { host: MANAGER, last } => self.ends.retain(|_, (lsn, _)| *lsn <= *last),
+                Some(GateCommand::EndPart { part, offer, result: Some(result), .. }) => {
+                    let Some(datacenter) = self.offers.get(&(*part, *offer)) else {
+                        let what = format!("{part:?} has a result without an offer {offer:?}");
+                        return broken(self.inv(), what);
+                    };
+                    let datacenter = *datacenter;
+                    for workflow in &result.workflows {
+                        self.on_result(datacenter, part.job, workflow)?;
+                    }
+                }
+                _ => {}
+            },
             _ => {}
         }
         Ok(())
@@ -166,11 +177,16 @@ impl TotalsExact {
         broken(Inv::TotalsExact, format!("the totals of {run:?} ({outcome:?}) are no engine's"))
     }
 
-    fn on_result(&mut self, job: JobId, result: &WorkflowResult) -> Result<(), Violation> {
+    fn on_result(
+        &mut self,
+        datacenter: u16,
+        job: JobId,
+        result: &WorkflowResult,
+    ) -> Result<(), Violation> {
         self.judged += 1;
         let mut own = Sum::default();
-        for ((shard, _), (_, totals)) in &self.ends {
-            if shard.job == job && shard.workflow == result.workflow {
+        for ((dc, shard, _), totals) in &self.ends {
+            if *dc == datacenter && shard.job == job && shard.workflow == result.workflow {
                 own.add(totals);
             }
         }
@@ -190,7 +206,7 @@ impl TotalsExact {
 /// never changes.
 #[derive(Debug, Default)]
 pub(super) struct CountedOnce {
-    results: BTreeMap<JobId, PartResult>,
+    results: BTreeMap<PartId, PartResult>,
     judged: u64,
 }
 
@@ -205,16 +221,19 @@ impl Oracle for CountedOnce {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
-        let Seen::Left { effect: Effect::Send { msg, .. }, .. } = seen else { return Ok(()) };
+        let Seen::Left { host, effect: Effect::Send { msg, .. } } = seen else { return Ok(()) };
+        let Some(datacenter) = view.case.layout.datacenter_of(*host) else { return Ok(()) };
         let Message::PartReport(report) = &**msg else { return Ok(()) };
         for live in &report.workflows {
-            self.on_totals(view, report.part.job, live.workflow, &live.totals)?;
+            let workflow = (report.part.job, live.workflow);
+            self.on_totals(view, datacenter, workflow, &live.totals)?;
         }
         let PartPhase::Ended(result) = &report.phase else { return Ok(()) };
         for workflow in &result.workflows {
-            self.on_totals(view, report.part.job, workflow.workflow, &workflow.totals)?;
+            let key = (report.part.job, workflow.workflow);
+            self.on_totals(view, datacenter, key, &workflow.totals)?;
         }
-        let first = self.results.entry(report.part.job).or_insert_with(|| (**result).clone());
+        let first = self.results.entry(report.part).or_insert_with(|| (**result).clone());
         if *first != **result {
             return broken(self.inv(), format!("the result of {:?} changed", report.part));
         }
@@ -226,15 +245,15 @@ impl CountedOnce {
     fn on_totals(
         &mut self,
         view: &View<'_>,
-        job: JobId,
-        workflow: WorkflowIx,
+        datacenter: u16,
+        (job, workflow): (JobId, WorkflowIx),
         totals: &Totals,
     ) -> Result<(), Violation> {
         if totals.iterations == 0 {
             return Ok(());
         }
         self.judged += 1;
-        let runs = view.truth.runs_of(job, workflow);
+        let runs = view.truth.runs_in(datacenter, (job, workflow));
         let known =
             |run: &RunTruth| run.end.or(run.cuts.last().copied()).map_or(0, |cut| cut.iterations);
         let most: u64 = runs.map(known).sum();

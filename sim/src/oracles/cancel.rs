@@ -4,22 +4,20 @@ use std::collections::BTreeMap;
 
 use hyperscale_core::api::Refusal;
 use hyperscale_core::gate::GateCommand;
-use hyperscale_core::ids::{JobId, Lsn};
+use hyperscale_core::ids::{JobId, LogIndex};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
 use hyperscale_core::report::JobStatus;
 
-use super::book::Book;
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::{GATE, MANAGER};
 
 /// After a cancel is committed the job never completes; after the end is committed a cancel changes
 /// nothing and says so.
 #[derive(Debug, Default)]
 pub(super) struct CancelBeats {
-    cancels: Book<JobId>,
-    ends: Book<JobId>,
+    cancels: BTreeMap<JobId, LogIndex>,
+    ends: BTreeMap<JobId, LogIndex>,
     judged: u64,
 }
 
@@ -28,21 +26,24 @@ impl Oracle for CancelBeats {
         Inv::CancelBeats
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LIVES).and(Wants::LOOKED).and(Wants::OVER)
+        Wants::COMMITTED.and(Wants::LOOKED).and(Wants::OVER)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record: Record::Gate(entry), .. } => match entry.command() {
-                Some(GateCommand::Cancel { job, .. }) => self.cancels.write(*lsn, *job),
-                Some(GateCommand::EndJob { job, .. }) => self.ends.write(*lsn, *job),
-                _ => {}
-            },
-            Seen::Booted { host: GATE, last } => {
-                self.cancels.cut(*last);
-                self.ends.cut(*last);
+            Seen::Committed { chosen, .. } => {
+                let Record::Gate(entry) = &chosen.record else { return Ok(()) };
+                match entry.command() {
+                    Some(GateCommand::Cancel { job, .. }) => {
+                        self.cancels.entry(*job).or_insert(chosen.index);
+                    }
+                    Some(GateCommand::EndJob { job, .. }) => {
+                        self.ends.entry(*job).or_insert(chosen.index);
+                    }
+                    _ => {}
+                }
             }
             Seen::Looked | Seen::Over => self.compare(view)?,
             _ => {}
@@ -53,19 +54,12 @@ impl Oracle for CancelBeats {
 
 impl CancelBeats {
     fn compare(&mut self, view: &View<'_>) -> Result<(), Violation> {
-        let host = &view.hosts[usize::from(GATE)];
-        let Some(gate) = host.node.as_ref().and_then(|node| node.gate()) else { return Ok(()) };
-        for (id, job) in gate.jobs() {
-            let (cancel, end) = (self.cancels.at(&id), self.ends.at(&id));
-            let first = match (cancel, end) {
-                (Some(cancel), Some(end)) => cancel < end,
-                (cancel, _) => cancel.is_some(),
-            };
-            if cancel.is_some_and(|lsn| lsn <= host.durable()) {
-                self.judged += 1;
-                if first && job.status == JobStatus::Completed {
-                    return broken(self.inv(), format!("{id:?} completed after its cancel"));
-                }
+        for (id, job) in view.gates().flat_map(|(_, gate)| gate.jobs()) {
+            let Some(cancel) = self.cancels.get(&id) else { continue };
+            let first = self.ends.get(&id).is_none_or(|end| cancel < end);
+            self.judged += 1;
+            if first && job.status == JobStatus::Completed {
+                return broken(self.inv(), format!("{id:?} completed after its cancel"));
             }
         }
         for patron in view.patrons {
@@ -85,8 +79,8 @@ impl CancelBeats {
 /// datacenter.
 #[derive(Debug, Default)]
 pub(super) struct CancelBounded {
-    appended: Vec<(Lsn, JobId)>,
-    committed: BTreeMap<JobId, u64>,
+    /// By datacenter and job.
+    committed: BTreeMap<(u16, JobId), u64>,
     judged: u64,
 }
 
@@ -95,7 +89,7 @@ impl Oracle for CancelBounded {
         Inv::CancelBounded
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::DURABLE).and(Wants::LIVES).and(Wants::LOOKED).and(Wants::OVER)
+        Wants::COMMITTED.and(Wants::LOOKED).and(Wants::OVER)
     }
     fn rests_on_clocks(&self) -> bool {
         true
@@ -105,15 +99,14 @@ impl Oracle for CancelBounded {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::Cancel { part, workflow: None, .. }) = entry.command() {
-                    self.appended.push((*lsn, part.job));
+            Seen::Committed { group, chosen } => {
+                if let Record::Manager(entry) = &chosen.record
+                    && let Some(ManagerCommand::Cancel { part, workflow: None, .. }) =
+                        entry.command()
+                    && let Some(datacenter) = group.datacenter()
+                {
+                    self.committed.entry((datacenter, part.job)).or_insert(view.now);
                 }
-            }
-            Seen::Durable { host: MANAGER, lsn } => self.commit(*lsn, view.now),
-            Seen::Booted { host: MANAGER, last } => {
-                self.commit(*last, view.now);
-                self.appended.clear();
             }
             Seen::Looked | Seen::Over => self.compare(view)?,
             _ => {}
@@ -123,19 +116,14 @@ impl Oracle for CancelBounded {
 }
 
 impl CancelBounded {
-    fn commit(&mut self, durable: Lsn, now: u64) {
-        for (_, job) in self.appended.iter().filter(|(lsn, _)| *lsn <= durable) {
-            self.committed.entry(*job).or_insert(now);
-        }
-        self.appended.retain(|(lsn, _)| *lsn > durable);
-    }
-
     fn compare(&mut self, view: &View<'_>) -> Result<(), Violation> {
         let lease = view.case.lease;
         let bound = lease.ttl.as_nanos() * 1_000_000 / u128::from(1_000_000 - lease.drift_ppm);
         let bound = bound as u64 + 1_000;
         for run in &view.truth.runs {
-            let Some(cancelled) = self.committed.get(&run.run.shard.job) else { continue };
+            let Some(cancelled) = self.committed.get(&(run.datacenter, run.run.shard.job)) else {
+                continue;
+            };
             self.judged += u64::from(run.license_end() > *cancelled);
             if run.last_request > cancelled + bound {
                 return broken(

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use hyperscale_core::api::Refusal;
-use hyperscale_core::ids::JobId;
+use hyperscale_core::ids::{JobId, LogIndex};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::report::JobStatus;
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::GATE;
 
 /// One key makes at most one job; the same key with another plan is refused.
 #[derive(Debug, Default)]
@@ -46,13 +45,12 @@ impl Oracle for JobOnce {
                 self.judged += 1;
             }
         }
-        let Some(gate) = view.hosts[usize::from(GATE)].node.as_ref().and_then(|n| n.gate()) else {
-            return Ok(());
-        };
-        let mut keys = BTreeMap::new();
-        for (id, job) in gate.jobs() {
-            if let Some(other) = keys.insert(job.key.clone(), id) {
-                return broken(self.inv(), format!("{id:?} and {other:?} have one key"));
+        for (_, gate) in view.gates() {
+            let mut keys = BTreeMap::new();
+            for (id, job) in gate.jobs() {
+                if let Some(other) = keys.insert(&job.key, id) {
+                    return broken(self.inv(), format!("{id:?} and {other:?} have one key"));
+                }
             }
         }
         Ok(())
@@ -76,13 +74,14 @@ impl Oracle for JobDurable {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, _: &Seen<'_>) -> Result<(), Violation> {
-        let Some(gate) = view.hosts[usize::from(GATE)].node.as_ref().and_then(|n| n.gate()) else {
-            return Ok(());
-        };
         for job in view.patrons.iter().flat_map(|patron| &patron.acknowledged) {
-            self.judged += 1;
-            if gate.ledger().job(*job).is_none() {
-                return broken(self.inv(), format!("{job:?} was acknowledged and is gone"));
+            // A gate that is behind the creation need not know of it.
+            let created = LogIndex::new(job.get());
+            for (_, gate) in view.gates().filter(|(acted, _)| *acted >= created) {
+                self.judged += 1;
+                if gate.ledger().job(*job).is_none() {
+                    return broken(self.inv(), format!("{job:?} was acknowledged and is gone"));
+                }
             }
         }
         Ok(())
@@ -92,7 +91,8 @@ impl Oracle for JobDurable {
 /// A job has at most one terminal status, and everyone sees the same one.
 #[derive(Debug, Default)]
 pub(super) struct JobTerminal {
-    ended: BTreeMap<JobId, JobStatus>,
+    /// The status, and the last entry that the gate had acted on which first showed it.
+    ended: BTreeMap<JobId, (JobStatus, LogIndex)>,
     judged: u64,
 }
 
@@ -101,34 +101,23 @@ impl Oracle for JobTerminal {
         Inv::JobTerminal
     }
     fn wants(&self) -> Wants {
-        Wants::STEPPED.and(Wants::OVER)
+        Wants::APPLIED.and(Wants::OVER)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
-        if let Seen::Stepped { host } = seen
-            && *host != GATE
+        if let Seen::Applied { host, index } = seen
+            && let Some(gate) = view.gate(*host)
         {
-            return Ok(());
-        }
-        let Some(gate) = view.hosts[usize::from(GATE)].node.as_ref().and_then(|n| n.gate()) else {
-            return Ok(());
-        };
-        for (id, job) in gate.jobs() {
-            if let Some(ended) = self.ended.get(&id) {
-                self.judged += 1;
-                if *ended != job.status {
-                    return broken(self.inv(), format!("{id:?} {ended:?}, then {:?}", job.status));
-                }
-            } else if job.status.is_terminal() {
-                self.ended.insert(id, job.status);
+            for (id, job) in gate.jobs() {
+                self.on_job(id, job.status, *index)?;
             }
         }
         if matches!(seen, Seen::Over) {
             for patron in view.patrons {
                 let Some(job) = patron.job else { continue };
-                let ended = self.ended.get(&job);
+                let ended = self.ended.get(&job).map(|(status, _)| status);
                 if let Some(heard) = patron.terminal.iter().find(|heard| Some(*heard) != ended) {
                     return broken(
                         self.inv(),
@@ -136,6 +125,25 @@ impl Oracle for JobTerminal {
                     );
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl JobTerminal {
+    fn on_job(&mut self, job: JobId, status: JobStatus, acted: LogIndex) -> Result<(), Violation> {
+        match self.ended.get(&job) {
+            // A gate that is further behind may still show it alive.
+            Some((ended, at)) if *at <= acted || status.is_terminal() => {
+                self.judged += 1;
+                if *ended != status {
+                    return broken(self.inv(), format!("{job:?} {ended:?}, then {status:?}"));
+                }
+            }
+            None if status.is_terminal() => {
+                self.ended.insert(job, (status, acted));
+            }
+            Some(_) | None => {}
         }
         Ok(())
     }

@@ -35,7 +35,7 @@ impl Oracle for RunExclusive {
             .truth
             .runs
             .iter()
-            .filter_map(|run| Some((run.run.shard, run.issued_span?, run.run)))
+            .filter_map(|run| Some(((run.datacenter, run.run.shard), run.issued_span?, run.run)))
             .collect();
         spans.sort_by_key(|(shard, span, _)| (*shard, *span));
         for pair in spans.windows(2) {
@@ -126,7 +126,7 @@ impl PlanCeiling {
         workflow: &WorkflowTruth,
         schedule: &Schedule,
     ) -> Result<(), Violation> {
-        let Some(started) = workflow.started else {
+        let Some(started) = workflow.first_started() else {
             return broken(self.inv(), "issued before the start was committed".to_owned());
         };
         let drift = u64::from(view.case.lease.drift_ppm);

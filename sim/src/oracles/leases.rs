@@ -11,20 +11,30 @@ use hyperscale_core::manager::{ManagerCommand, RunOutcome};
 use hyperscale_core::time::Instant;
 use hyperscale_core::wire::{Message, VerdictKind};
 
-use super::book::Book;
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::MANAGER;
+use crate::faults::Class;
+
+/// A shard of a datacenter and the place of an assignment in its group's log.
+type Assigned = (u16, ShardId, LogIndex);
 
 /// A run's first confirmation is sent only when every earlier run of its shard has ended.
 #[derive(Debug, Default)]
 pub(super) struct FirstConfirmAlone {
-    assigned: Book<(ShardId, LogIndex)>,
-    ended: Book<(ShardId, LogIndex)>,
-    lost: Book<(ShardId, LogIndex)>,
-    /// When each run was last confirmed, by the manager's clock.
-    granted: BTreeMap<(ShardId, LogIndex), Instant>,
-    confirmed: BTreeSet<RunId>,
+    assigned: BTreeSet<Assigned>,
+    ended: BTreeSet<Assigned>,
+    lost: BTreeSet<Assigned>,
+    /// When and by whom each run was last confirmed: true time, and the manager's own clock.
+    granted: BTreeMap<Assigned, Vec<Grant>>,
+    confirmed: BTreeSet<(u16, RunId)>,
     judged: u64,
+}
+
+/// The last confirmation of a run by one manager.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    by: u16,
+    at: u64,
+    local: Instant,
 }
 
 impl Oracle for FirstConfirmAlone {
@@ -32,35 +42,25 @@ impl Oracle for FirstConfirmAlone {
         Inv::FirstConfirmAlone
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LEFT).and(Wants::LIVES)
+        Wants::COMMITTED.and(Wants::LEFT)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record: Record::Manager(entry), .. } => match entry.command() {
-                Some(ManagerCommand::Assign { shard, .. }) => {
-                    self.assigned.write(*lsn, (*shard, entry.index));
+            Seen::Committed { group, chosen } => {
+                if let (Record::Manager(entry), Some(datacenter)) =
+                    (&chosen.record, group.datacenter())
+                {
+                    self.on_command(datacenter, entry.index, entry.command());
                 }
-                Some(ManagerCommand::EndRun { run, outcome, .. }) => {
-                    self.ended.write(*lsn, (run.shard, run.fence.index));
-                    if *outcome == RunOutcome::Lost {
-                        self.lost.write(*lsn, (run.shard, run.fence.index));
-                    }
-                }
-                _ => {}
-            },
-            Seen::Booted { host: MANAGER, last } => {
-                self.assigned.cut(*last);
-                self.ended.cut(*last);
-                self.lost.cut(*last);
             }
-            Seen::Left { effect: Effect::Send { msg, .. }, .. } => {
+            Seen::Left { host, effect: Effect::Send { msg, .. } } => {
                 let Message::Confirm(confirm) = &**msg else { return Ok(()) };
                 for verdict in &confirm.verdicts {
                     if let VerdictKind::Issue { .. } = verdict.kind {
-                        self.on_issue(view, verdict.run)?;
+                        self.on_issue(view, *host, verdict.run)?;
                     }
                 }
             }
@@ -71,47 +71,75 @@ impl Oracle for FirstConfirmAlone {
 }
 
 impl FirstConfirmAlone {
-    fn on_issue(&mut self, view: &View<'_>, run: RunId) -> Result<(), Violation> {
-        let now = view.hosts[usize::from(MANAGER)].local(view.now);
-        self.granted.insert((run.shard, run.fence.index), now);
-        if !self.confirmed.insert(run) {
+    fn on_command(&mut self, datacenter: u16, at: LogIndex, command: Option<&ManagerCommand>) {
+        match command {
+            Some(ManagerCommand::Assign { shard, .. }) => {
+                self.assigned.insert((datacenter, *shard, at));
+            }
+            Some(ManagerCommand::EndRun { run, outcome, .. }) => {
+                let key = (datacenter, run.shard, run.fence.index);
+                self.ended.insert(key);
+                if *outcome == RunOutcome::Lost {
+                    self.lost.insert(key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_issue(&mut self, view: &View<'_>, host: u16, run: RunId) -> Result<(), Violation> {
+        let Some(datacenter) = view.case.layout.datacenter_of(host) else { return Ok(()) };
+        let key = (datacenter, run.shard, run.fence.index);
+        let local = view.hosts[usize::from(host)].local(view.now);
+        let grants = self.granted.entry(key).or_default();
+        grants.retain(|grant| grant.by != host);
+        grants.push(Grant { by: host, at: view.now, local });
+        if !self.confirmed.insert((datacenter, run)) {
             return Ok(());
         }
-        let first = (run.shard, LogIndex::new(0));
-        for other in self.assigned.range(first..(run.shard, run.fence.index)) {
+        let first = (datacenter, run.shard, LogIndex::new(0));
+        for other in self.assigned.range(first..key) {
             self.judged += 1;
-            if !self.ended.holds(other) {
+            if !self.ended.contains(other) {
                 return broken(
                     Inv::FirstConfirmAlone,
                     format!("{run:?} confirmed before {other:?} has ended"),
                 );
             }
-            let now = view.hosts[usize::from(MANAGER)].local(view.now);
-            let lost = self.lost.holds(other);
-            if let Some(expires) = self.expires(view, other).filter(|at| lost && *at > now) {
+            let lost = self.lost.contains(other);
+            if let Some(grant) = self.unexpired(view, (host, local), other).filter(|_| lost) {
                 return broken(
                     Inv::FirstConfirmAlone,
-                    format!("{run:?} confirmed at {now:?}, {other:?} expires at {expires:?}"),
+                    format!("{run:?} confirmed at {} ns, {other:?} holds {grant:?}", view.now),
                 );
             }
         }
         Ok(())
     }
 
-    /// The latest end of any confirmation of `run` by the manager's own clock: the wait is computed
-    /// here, too.
-    fn expires(&self, view: &View<'_>, run: &(ShardId, LogIndex)) -> Option<Instant> {
+    /// A confirmation of `run` that may not have expired. One of the same manager is judged by its
+    /// clock, with the wait computed here, too; one of another manager by true time,
+    /// which is only of use while clocks keep their bound.
+    fn unexpired(&self, view: &View<'_>, own: (u16, Instant), run: &Assigned) -> Option<Grant> {
         let lease = view.case.lease;
         let (drift, million) = (u128::from(lease.drift_ppm), 1_000_000);
         let wait = (lease.ttl.as_nanos() * (million + drift)).div_ceil(million - drift);
-        Some(self.granted.get(run)?.after(Duration::from_nanos(wait as u64)))
+        let held = (lease.ttl.as_nanos() * million).div_ceil(million - drift) as u64;
+        let beyond = view.case.has(Class::DriftBeyond);
+        let open = |grant: &&Grant| match grant.by == own.0 {
+            true => grant.local.after(Duration::from_nanos(wait as u64)) > own.1,
+            false => !beyond && grant.at + held > view.now,
+        };
+        self.granted.get(run)?.iter().find(open).copied()
     }
 }
 
-/// Fences of a shard rise in commit order, and no worker's life obeys a lower one than it has seen.
+/// Fences of a shard that a manager names rise, and no worker's life obeys a lower one than it
+/// has seen.
 #[derive(Debug, Default)]
 pub(super) struct FenceMonotonic {
-    committed: BTreeMap<ShardId, LogIndex>,
+    /// By life of a manager: another may not have heard of the newest yet.
+    prepared: BTreeMap<(u16, u32, ShardId), LogIndex>,
     obeyed: BTreeMap<(u16, u32, ShardId), LogIndex>,
     judged: u64,
 }
@@ -128,10 +156,10 @@ impl Oracle for FenceMonotonic {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         let Seen::Left { host, effect } = seen else { return Ok(()) };
+        let life = view.hosts[usize::from(*host)].life;
         match effect {
             Effect::Start { run, .. } | Effect::Permit { run, .. } => {
                 self.judged += 1;
-                let life = view.hosts[usize::from(*host)].life;
                 let highest = self.obeyed.entry((*host, life, run.shard)).or_default();
                 if run.fence.index < *highest {
                     return broken(
@@ -144,7 +172,7 @@ impl Oracle for FenceMonotonic {
             Effect::Send { msg, .. } => {
                 if let Message::Prepare(prepare) = &**msg {
                     let run = prepare.run;
-                    let highest = self.committed.entry(run.shard).or_default();
+                    let highest = self.prepared.entry((*host, life, run.shard)).or_default();
                     if run.fence.index < *highest {
                         return broken(
                             Inv::FenceMonotonic,

@@ -4,7 +4,6 @@ use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::lease::grantor_wait;
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::{GATE, MANAGER, WORKERS};
 
 /// Every job reaches a terminal status and its client hears of it.
 #[derive(Debug, Default)]
@@ -89,16 +88,21 @@ impl Oracle for CleanSlate {
 
 /// What is left of any job outside history, in words.
 pub fn leftover(view: &View<'_>) -> Option<String> {
-    let node = |host: u16| view.hosts[usize::from(host)].node.as_ref();
-    let gate = node(GATE).and_then(|node| node.gate());
-    let manager = node(MANAGER).and_then(|node| node.manager());
-    if !gate?.is_idle() {
-        return Some("the gate is not idle".to_owned());
+    let layout = &view.case.layout;
+    // A member that does not lead shows it by its ledger alone.
+    for host in layout.gates() {
+        let Some(gate) = view.gate(host) else { continue };
+        if gate.ledger().live_count() > 0 || (gate.leads() && !gate.is_idle()) {
+            return Some(format!("gate {host} is not idle"));
+        }
     }
-    if !manager?.is_idle() {
-        return Some("the manager is not idle".to_owned());
+    for host in layout.all_managers() {
+        let Some((_, manager)) = view.manager(host) else { continue };
+        if manager.parts().next().is_some() || (manager.leads() && !manager.is_idle()) {
+            return Some(format!("manager {host} is not idle"));
+        }
     }
-    for host in WORKERS..view.case.hosts() {
+    for host in layout.all_workers() {
         let place = &view.hosts[usize::from(host)];
         let Some(worker) = place.node.as_ref().and_then(|node| node.worker()) else { continue };
         let runs = worker.runs().count();

@@ -28,7 +28,7 @@ impl Oracle for LossDeclared {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
-        each_result(seen, |job, result| self.on_result(view, job, result))
+        each_result(view, seen, |of, result| self.on_result(view, of, result))
     }
 }
 
@@ -36,22 +36,26 @@ impl LossDeclared {
     fn on_result(
         &mut self,
         view: &View<'_>,
-        job: JobId,
+        (datacenter, job): (u16, JobId),
         result: &WorkflowResult,
     ) -> Result<(), Violation> {
-        let Some(truth) = view.truth.workflow(job, result.workflow) else { return Ok(()) };
+        let key = (job, result.workflow);
+        if view.truth.workflow(job, result.workflow).is_none() {
+            return Ok(());
+        }
+        let issued: u64 = view.truth.runs_in(datacenter, key).map(|run| run.issued).sum();
         let reported = result.totals.iterations + result.totals.interrupted;
         let unreported = result.losses.iter().filter(|loss| loss.kind == LossKind::Unreported);
         let declared: u64 = unreported.map(|loss| loss.items).sum();
         // Only a workflow with a hole can have a hole that is not declared.
-        let lost = view.truth.runs_of(job, result.workflow).any(|run| run.end.is_none());
-        self.judged += u64::from(lost && truth.issued > 0);
-        if reported > truth.issued || truth.issued > reported + declared {
+        let lost = view.truth.runs_in(datacenter, key).any(|run| run.end.is_none());
+        self.judged += u64::from(lost && issued > 0);
+        if reported > issued || issued > reported + declared {
             return broken(
                 self.inv(),
                 format!(
-                    "{job:?}/{:?}: {} issued, {reported} reported, {declared} declared",
-                    result.workflow, truth.issued
+                    "{job:?}/{:?}: {issued} issued, {reported} reported, {declared} declared",
+                    result.workflow
                 ),
             );
         }
@@ -79,7 +83,7 @@ impl Oracle for CoverageHonest {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
-        each_result(seen, |job, result| self.on_result(view, job, result))
+        each_result(view, seen, |of, result| self.on_result(view, of, result))
     }
 }
 
@@ -87,7 +91,7 @@ impl CoverageHonest {
     fn on_result(
         &mut self,
         view: &View<'_>,
-        job: JobId,
+        (datacenter, job): (u16, JobId),
         result: &WorkflowResult,
     ) -> Result<(), Violation> {
         if result.planned_ms == 0 {
@@ -101,13 +105,13 @@ impl CoverageHonest {
             );
         }
         let Some(truth) = view.truth.workflow(job, result.workflow) else { return Ok(()) };
-        let Some(started) = truth.started else { return Ok(()) };
+        let Some(started) = truth.started.get(&datacenter).copied() else { return Ok(()) };
         let drift = u64::from(view.case.lease.drift_ppm);
         // Plan time by a clock that may be fast, read by another that may be fast against it.
         let plan_ms = |span: u64| (span + span / 1_000_000 * 3 * drift) / 1_000_000 + SLACK_MS;
         let mut most = 0;
         let mut shards = std::collections::BTreeSet::new();
-        for run in view.truth.runs_of(job, result.workflow) {
+        for run in view.truth.runs_in(datacenter, (job, result.workflow)) {
             let is_first = shards.insert(run.run.shard);
             let (until, cut_ms) = match (run.end, run.cuts.last()) {
                 (Some(end), _) => (end.at, u64::MAX),
@@ -153,14 +157,16 @@ impl CoverageHonest {
 const SLACK_MS: u64 = 500;
 
 fn each_result(
+    view: &View<'_>,
     seen: &Seen<'_>,
-    mut judge: impl FnMut(JobId, &WorkflowResult) -> Result<(), Violation>,
+    mut judge: impl FnMut((u16, JobId), &WorkflowResult) -> Result<(), Violation>,
 ) -> Result<(), Violation> {
-    let Seen::Left { effect: Effect::Send { msg, .. }, .. } = seen else { return Ok(()) };
+    let Seen::Left { host, effect: Effect::Send { msg, .. } } = seen else { return Ok(()) };
+    let Some(datacenter) = view.case.layout.datacenter_of(*host) else { return Ok(()) };
     let Message::PartReport(report) = &**msg else { return Ok(()) };
     let PartPhase::Ended(result) = &report.phase else { return Ok(()) };
     for workflow in &result.workflows {
-        judge(report.part.job, workflow)?;
+        judge((datacenter, report.part.job), workflow)?;
     }
     Ok(())
 }

@@ -5,15 +5,19 @@
 //! everything else holds there.
 
 mod accounts;
-mod book;
+mod ballots;
 mod cancel;
 mod gate_jobs;
 mod issuance;
 mod leases;
+mod linear;
 mod liveness;
 mod loss;
+mod minority;
+mod parts;
 mod persist_first;
 mod promises;
+mod replicas;
 mod resources;
 mod resume;
 mod shares;
@@ -22,17 +26,23 @@ mod workflows;
 use std::fmt;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::Lsn;
+use hyperscale_core::gate::Gate;
+use hyperscale_core::ids::{CallId, LogIndex, Lsn};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
+use hyperscale_core::manager::Manager;
 
+use crate::annals::{Annals, Chosen};
 use crate::case::Case;
 use crate::faults::Class;
 use crate::host::Host;
+use crate::layout::Group;
 use crate::patron::Patron;
+use crate::reach::Reach;
 use crate::truth::Truth;
 
 pub use liveness::leftover;
+pub use replicas::disagreement;
 
 /// What an oracle may read.
 pub struct View<'a> {
@@ -44,10 +54,33 @@ pub struct View<'a> {
     pub hosts: &'a [Host],
     /// What engines really did.
     pub truth: &'a Truth,
+    /// Which gates are cut off.
+    pub reach: &'a Reach,
+    /// What is in the groups' logs.
+    pub annals: &'a Annals,
     /// Every client.
     pub patrons: &'a [Patron],
     /// Whether faults have stopped.
     pub is_calm: bool,
+}
+
+impl<'a> View<'a> {
+    /// The gate at a place, if one lives there.
+    pub fn gate(&self, host: u16) -> Option<&'a Gate> {
+        self.hosts.get(usize::from(host))?.node.as_ref()?.gate()
+    }
+
+    /// The manager at a place, if one lives there, and its datacenter.
+    pub fn manager(&self, host: u16) -> Option<(u16, &'a Manager)> {
+        let manager = self.hosts.get(usize::from(host))?.node.as_ref()?.manager()?;
+        Some((self.case.layout.datacenter_of(host)?, manager))
+    }
+
+    /// Every living gate, with the last entry it acts on.
+    pub fn gates(&self) -> impl Iterator<Item = (LogIndex, &'a Gate)> {
+        let gates = self.case.layout.gates();
+        gates.filter_map(|host| self.gate(host).map(|gate| (gate.group().committed(), gate)))
+    }
 }
 
 /// What an oracle is shown.
@@ -85,12 +118,38 @@ pub enum Seen<'a> {
         /// Which node.
         host: u16,
     },
+    /// A node has another disk, which is empty.
+    Wiped {
+        /// Which node.
+        host: u16,
+    },
     /// A process started from its disk.
     Booted {
         /// Which node.
         host: u16,
         /// The newest record on its disk.
         last: Lsn,
+    },
+    /// An entry of a group's log is chosen: a member acts on it for the first time.
+    Committed {
+        /// Which group.
+        group: Group,
+        /// What.
+        chosen: &'a Chosen,
+    },
+    /// A member has acted on its group's log up to here.
+    Applied {
+        /// Which node.
+        host: u16,
+        /// The last entry.
+        index: LogIndex,
+    },
+    /// A client's question reached a gate.
+    Called {
+        /// Which gate.
+        host: u16,
+        /// The question.
+        call: CallId,
     },
     /// Time passed.
     Looked,
@@ -100,7 +159,7 @@ pub enum Seen<'a> {
 
 /// What kinds of things an oracle wants to be shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wants(u8);
+pub struct Wants(u16);
 
 impl Wants {
     /// `Appended`.
@@ -111,12 +170,18 @@ impl Wants {
     pub const LEFT: Wants = Wants(4);
     /// `Stepped`.
     pub const STEPPED: Wants = Wants(8);
-    /// `Crashed` and `Booted`.
+    /// `Crashed`, `Wiped` and `Booted`.
     pub const LIVES: Wants = Wants(16);
     /// `Looked`.
     pub const LOOKED: Wants = Wants(32);
     /// `Over`.
     pub const OVER: Wants = Wants(64);
+    /// `Committed`.
+    pub const COMMITTED: Wants = Wants(128);
+    /// `Applied`.
+    pub const APPLIED: Wants = Wants(256);
+    /// `Called`.
+    pub const CALLED: Wants = Wants(512);
 
     /// Both.
     pub const fn and(self, other: Wants) -> Wants {
@@ -131,9 +196,12 @@ impl Seen<'_> {
             Seen::Durable { .. } => 1,
             Seen::Left { .. } => 2,
             Seen::Stepped { .. } => 3,
-            Seen::Crashed { .. } | Seen::Booted { .. } => 4,
+            Seen::Crashed { .. } | Seen::Wiped { .. } | Seen::Booted { .. } => 4,
             Seen::Looked => 5,
             Seen::Over => 6,
+            Seen::Committed { .. } => 7,
+            Seen::Applied { .. } => 8,
+            Seen::Called { .. } => 9,
         }
     }
 }
@@ -161,7 +229,7 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    by_kind: [Vec<usize>; 7],
+    by_kind: [Vec<usize>; 10],
 }
 
 impl Panel {
@@ -193,10 +261,20 @@ impl Panel {
             Box::new(liveness::TerminalEventually::default()),
             Box::new(liveness::CleanSlate::default()),
             Box::new(resume::LoadResumes::default()),
+            Box::new(ballots::LeaderPerTerm::default()),
+            Box::new(ballots::VoteDurable::default()),
+            Box::new(ballots::IdentityOnce::default()),
+            Box::new(ballots::WipedNeverVotes::default()),
+            Box::new(replicas::LedgerEqual::default()),
+            Box::new(replicas::ForwardOnce::default()),
+            Box::new(replicas::Converge::default()),
+            Box::new(parts::PartPlacedOnce::default()),
+            Box::new(linear::LedgerLinear::default()),
+            Box::new(minority::MinorityRefuses::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
-        let mut by_kind: [Vec<usize>; 7] = Default::default();
+        let mut by_kind: [Vec<usize>; 10] = Default::default();
         for (place, oracle) in oracles.iter().enumerate() {
             for (kind, list) in by_kind.iter_mut().enumerate() {
                 if oracle.wants().0 >> kind & 1 == 1 {

@@ -1,21 +1,21 @@
-//! persist-first: nothing that names a record leaves a node before that record is durable on its
-//! disk.
+//! persist-first: nothing that names an entry of a group's log leaves a node before the entry is
+//! chosen, and nothing that names a ballot before the ballot is durable on the node's disk.
 //!
-//! The oracle does not trust `after`: it knows by the content of each message which record the
-//! message asserts.
+//! The oracle does not trust `after`: it knows by the content of each message what the message
+//! asserts, and from the annals what is chosen.
+
+use std::collections::BTreeSet;
 
 use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::GateCommand;
-use hyperscale_core::ids::{JobId, LogIndex, Lsn, PartId, RunId, ShardId};
+use hyperscale_core::ids::{JobId, LogIndex, PartId, RunId, ShardId};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
 use hyperscale_core::wire::{Message, PartPhase, VerdictKind};
 
-use super::book::Book;
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::{GATE, MANAGER};
 
 /// Something a message asserts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,11 +34,11 @@ enum Fact {
     Reserved(ShardId, LogIndex, u64),
 }
 
-/// Facts of both journals.
+/// Facts of the gates' log and of each datacenter's.
 #[derive(Debug, Default)]
 pub(super) struct PersistFirst {
-    gate: Book<Fact>,
-    manager: Book<Fact>,
+    gates: BTreeSet<Fact>,
+    managers: BTreeSet<(u16, Fact)>,
     judged: u64,
 }
 
@@ -47,21 +47,25 @@ impl Oracle for PersistFirst {
         Inv::PersistFirst
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LEFT).and(Wants::LIVES)
+        Wants::COMMITTED.and(Wants::LEFT)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { lsn, record, .. } => self.on_record(*lsn, record),
-            Seen::Booted { host: GATE, last } => self.gate.cut(*last),
-            Seen::Booted { host: MANAGER, last } => self.manager.cut(*last),
+            Seen::Committed { group, chosen } => match (&chosen.record, group.datacenter()) {
+                (Record::Gate(entry), None) => self.on_gates(entry.index, entry.command()),
+                (Record::Manager(entry), Some(datacenter)) => {
+                    self.on_managers(datacenter, entry.index, entry.command());
+                }
+                _ => {}
+            },
             Seen::Left { host, effect } => {
-                let durable = view.hosts[usize::from(*host)].durable();
+                let datacenter = view.case.layout.datacenter_of(*host).unwrap_or(u16::MAX);
                 match effect {
-                    Effect::Send { msg, .. } => return self.on_message(msg, durable),
-                    Effect::Reply { reply, .. } => return self.on_reply(reply, durable),
+                    Effect::Send { msg, .. } => return self.on_message(msg, datacenter),
+                    Effect::Reply { reply, .. } => return self.on_reply(reply),
                     _ => {}
                 }
             }
@@ -72,80 +76,63 @@ impl Oracle for PersistFirst {
 }
 
 impl PersistFirst {
-    fn on_record(&mut self, lsn: Lsn, record: &Record) {
-        match record {
-            Record::Gate(entry) => {
-                self.gate.write(lsn, Fact::GateEntry(entry.index));
-                match entry.command() {
-                    Some(GateCommand::Create { .. }) => {
-                        self.gate.write(lsn, Fact::Created(JobId::new(entry.index.get())));
-                    }
-                    Some(GateCommand::Cancel { job, .. }) => {
-                        self.gate.write(lsn, Fact::JobCancelled(*job));
-                    }
-                    Some(GateCommand::EndPart { part, .. }) => {
-                        self.gate.write(lsn, Fact::PartEnded(*part));
-                    }
-                    Some(GateCommand::EndJob { job, .. }) => {
-                        self.gate.write(lsn, Fact::JobEnded(*job));
-                    }
-                    _ => {}
-                }
-            }
-            Record::Manager(entry) => self.on_manager(lsn, entry.index, entry.command()),
-            _ => {}
-        }
+    fn on_gates(&mut self, index: LogIndex, command: Option<&GateCommand>) {
+        self.gates.insert(Fact::GateEntry(index));
+        let fact = match command {
+            Some(GateCommand::Create { .. }) => Fact::Created(JobId::new(index.get())),
+            Some(GateCommand::Cancel { job, .. }) => Fact::JobCancelled(*job),
+            Some(GateCommand::EndPart { part, .. }) => Fact::PartEnded(*part),
+            Some(GateCommand::EndJob { job, .. }) => Fact::JobEnded(*job),
+            _ => return,
+        };
+        self.gates.insert(fact);
     }
 
-    fn on_manager(&mut self, lsn: Lsn, index: LogIndex, command: Option<&ManagerCommand>) {
-        let book = &mut self.manager;
-        match command {
-            Some(ManagerCommand::Accept { part, .. }) => book.write(lsn, Fact::Accepted(*part)),
-            Some(ManagerCommand::Begin { part, .. }) => book.write(lsn, Fact::Begun(*part)),
-            Some(ManagerCommand::Cancel { part, .. }) => {
-                book.write(lsn, Fact::PartCancelled(*part));
-            }
-            Some(ManagerCommand::Assign { shard, .. }) => {
-                book.write(lsn, Fact::Assigned(*shard, index));
-            }
-            Some(ManagerCommand::EndRun { run, .. }) => {
-                book.write(lsn, Fact::RunEnded(run.shard, run.fence.index));
-            }
+    fn on_managers(&mut self, of: u16, index: LogIndex, command: Option<&ManagerCommand>) {
+        let fact = match command {
+            Some(ManagerCommand::Accept { part, .. }) => Fact::Accepted(*part),
+            Some(ManagerCommand::Begin { part, .. }) => Fact::Begun(*part),
+            Some(ManagerCommand::Cancel { part, .. }) => Fact::PartCancelled(*part),
+            Some(ManagerCommand::Assign { shard, .. }) => Fact::Assigned(*shard, index),
+            Some(ManagerCommand::EndRun { run, .. }) => Fact::RunEnded(run.shard, run.fence.index),
             Some(ManagerCommand::EndWorkflow { part, .. } | ManagerCommand::Fail { part, .. }) => {
-                book.write(lsn, Fact::PartOver(*part));
+                Fact::PartOver(*part)
             }
             Some(ManagerCommand::Advanced { ceilings, .. }) => {
                 for (run, ceiling) in ceilings {
-                    book.write(lsn, Fact::Reserved(run.shard, run.fence.index, *ceiling));
+                    let fact = Fact::Reserved(run.shard, run.fence.index, *ceiling);
+                    self.managers.insert((of, fact));
                 }
+                return;
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.managers.insert((of, fact));
     }
 
-    fn on_message(&mut self, msg: &Message, durable: Lsn) -> Result<(), Violation> {
+    fn on_message(&mut self, msg: &Message, of: u16) -> Result<(), Violation> {
         match msg {
             Message::Offer(offer) => {
-                self.gate_states(Fact::GateEntry(offer.fence.index), durable, "an offer")
+                self.gate_states(Fact::GateEntry(offer.fence.index), "an offer")
             }
             Message::Begin(begin) => {
-                self.gate_states(Fact::GateEntry(begin.fence.index), durable, "a begin")
+                self.gate_states(Fact::GateEntry(begin.fence.index), "a begin")
             }
             Message::CancelPart(cancel) => {
-                self.gate_states(Fact::GateEntry(cancel.fence.index), durable, "a cancel")
+                self.gate_states(Fact::GateEntry(cancel.fence.index), "a cancel")
             }
             Message::PartAck(ack) => {
-                self.gate_states(Fact::PartEnded(ack.part), durable, "an acknowledged result")
+                self.gate_states(Fact::PartEnded(ack.part), "an acknowledged result")
             }
-            Message::PartReport(report) => self.on_report(report.part, &report.phase, durable),
+            Message::PartReport(report) => self.on_report(report.part, &report.phase, of),
             Message::Prepare(prepare) => {
                 let run = prepare.run;
                 let fact = Fact::Assigned(run.shard, run.fence.index);
-                self.manager_states(fact, durable, "a prepare")
+                self.manager_states(fact, of, "a prepare")
             }
             Message::Confirm(confirm) => {
                 for verdict in &confirm.verdicts {
-                    self.on_verdict(verdict.run, verdict.kind, durable)?;
+                    self.on_verdict(verdict.run, verdict.kind, of)?;
                 }
                 Ok(())
             }
@@ -164,36 +151,27 @@ impl PersistFirst {
         }
     }
 
-    fn on_report(
-        &mut self,
-        part: PartId,
-        phase: &PartPhase,
-        durable: Lsn,
-    ) -> Result<(), Violation> {
+    fn on_report(&mut self, part: PartId, phase: &PartPhase, of: u16) -> Result<(), Violation> {
         match phase {
             PartPhase::Refused { .. } => Ok(()),
-            PartPhase::Accepted => {
-                self.manager_states(Fact::Accepted(part), durable, "an acceptance")
-            }
-            PartPhase::Running => self.manager_states(Fact::Begun(part), durable, "a begun part"),
+            PartPhase::Accepted => self.manager_states(Fact::Accepted(part), of, "an acceptance"),
+            PartPhase::Running => self.manager_states(Fact::Begun(part), of, "a begun part"),
             // A workflow can be stopped by its own failure, too.
             PartPhase::Cancelling => Ok(()),
             PartPhase::Ended(result) if result.cancelled => {
-                self.manager_states(Fact::PartCancelled(part), durable, "a cancelled part")
+                self.manager_states(Fact::PartCancelled(part), of, "a cancelled part")
             }
-            PartPhase::Ended(_) => {
-                self.manager_states(Fact::PartOver(part), durable, "an ended part")
-            }
+            PartPhase::Ended(_) => self.manager_states(Fact::PartOver(part), of, "an ended part"),
         }
     }
 
-    fn on_verdict(&mut self, run: RunId, kind: VerdictKind, durable: Lsn) -> Result<(), Violation> {
+    fn on_verdict(&mut self, run: RunId, kind: VerdictKind, of: u16) -> Result<(), Violation> {
         let (shard, index) = (run.shard, run.fence.index);
         match kind {
             VerdictKind::Issue { ceiling, .. } => {
-                self.manager_states(Fact::Assigned(shard, index), durable, "a confirmation")?;
+                self.manager_states(Fact::Assigned(shard, index), of, "a confirmation")?;
                 self.judged += 1;
-                if ceiling > 0 && !self.is_reserved(shard, index, ceiling, durable) {
+                if ceiling > 0 && !self.is_reserved(shard, index, ceiling, of) {
                     return broken(
                         Inv::PersistFirst,
                         format!("{run:?} is confirmed up to {ceiling}, which is not reserved"),
@@ -203,55 +181,53 @@ impl PersistFirst {
             }
             // `Forget` may also answer a run that this ledger does not know.
             VerdictKind::Forget
-                if self.manager.holds(&Fact::Assigned(shard, index))
-                    && !self.manager.holds(&Fact::PartOver(PartId {
-                        job: shard.job,
-                        part: hyperscale_core::ids::PartIx::new(0),
-                    })) =>
+                if self.managers.contains(&(of, Fact::Assigned(shard, index)))
+                    && !self.is_over(shard.job, of) =>
             {
-                self.manager_states(Fact::RunEnded(shard, index), durable, "a forgotten run")
+                self.manager_states(Fact::RunEnded(shard, index), of, "a forgotten run")
             }
             VerdictKind::Forget | VerdictKind::Hold | VerdictKind::Stop => Ok(()),
         }
     }
 
-    fn is_reserved(&self, shard: ShardId, index: LogIndex, ceiling: u64, durable: Lsn) -> bool {
-        let from = Fact::Reserved(shard, index, ceiling);
-        let to = Fact::Reserved(shard, index, u64::MAX);
-        self.manager.any_by(&from, &to, durable)
+    fn is_over(&self, job: JobId, of: u16) -> bool {
+        let over = |fact: &(u16, Fact)| {
+            fact.0 == of && matches!(fact.1, Fact::PartOver(part) if part.job == job)
+        };
+        self.managers.iter().any(over)
     }
 
-    fn on_reply(&mut self, reply: &Reply, durable: Lsn) -> Result<(), Violation> {
+    fn is_reserved(&self, shard: ShardId, index: LogIndex, ceiling: u64, of: u16) -> bool {
+        let from = (of, Fact::Reserved(shard, index, ceiling));
+        let to = (of, Fact::Reserved(shard, index, u64::MAX));
+        self.managers.range(from..=to).next().is_some()
+    }
+
+    fn on_reply(&mut self, reply: &Reply) -> Result<(), Violation> {
         match reply {
-            Reply::Submitted { job, .. } => {
-                self.gate_states(Fact::Created(*job), durable, "a created job")
-            }
-            Reply::Cancelling(job) => {
-                self.gate_states(Fact::JobCancelled(*job), durable, "a cancel")
-            }
-            Reply::Result(result) => {
-                self.gate_states(Fact::JobEnded(result.job), durable, "a result")
-            }
+            Reply::Submitted { job, .. } => self.gate_states(Fact::Created(*job), "a created job"),
+            Reply::Cancelling(job) => self.gate_states(Fact::JobCancelled(*job), "a cancel"),
+            Reply::Result(result) => self.gate_states(Fact::JobEnded(result.job), "a result"),
             Reply::Status(view) if view.status.is_terminal() => {
-                self.gate_states(Fact::JobEnded(view.job), durable, "a terminal status")
+                self.gate_states(Fact::JobEnded(view.job), "a terminal status")
             }
             _ => Ok(()),
         }
     }
 
-    fn gate_states(&mut self, fact: Fact, durable: Lsn, what: &str) -> Result<(), Violation> {
+    fn gate_states(&mut self, fact: Fact, what: &str) -> Result<(), Violation> {
         self.judged += 1;
-        if self.gate.holds_by(&fact, durable) {
+        if self.gates.contains(&fact) {
             return Ok(());
         }
-        broken(Inv::PersistFirst, format!("{what} left the gate; {fact:?} is not durable"))
+        broken(Inv::PersistFirst, format!("{what} left a gate; {fact:?} is not chosen"))
     }
 
-    fn manager_states(&mut self, fact: Fact, durable: Lsn, what: &str) -> Result<(), Violation> {
+    fn manager_states(&mut self, fact: Fact, of: u16, what: &str) -> Result<(), Violation> {
         self.judged += 1;
-        if self.manager.holds_by(&fact, durable) {
+        if self.managers.contains(&(of, fact)) {
             return Ok(());
         }
-        broken(Inv::PersistFirst, format!("{what} left the manager; {fact:?} is not durable"))
+        broken(Inv::PersistFirst, format!("{what} left a manager; {fact:?} is not chosen"))
     }
 }

@@ -1,6 +1,8 @@
 //! journal-tail: whatever a crash leaves of unsynced bytes, the disk opens and keeps everything
 //! that was durable.
 
+use std::collections::BTreeMap;
+
 use hyperscale_core::ids::Lsn;
 use hyperscale_core::invariant::{Inv, Violation};
 
@@ -9,7 +11,7 @@ use super::{Oracle, Seen, View, Wants, broken};
 /// Durable positions by host.
 #[derive(Debug, Default)]
 pub(super) struct JournalTail {
-    durable: [Lsn; 2],
+    durable: BTreeMap<u16, Lsn>,
     judged: u64,
 }
 
@@ -26,12 +28,13 @@ impl Oracle for JournalTail {
     fn see(&mut self, _: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Durable { host, lsn } => {
-                if let Some(durable) = self.durable.get_mut(usize::from(*host)) {
-                    *durable = *lsn;
-                }
+                self.durable.insert(*host, *lsn);
+            }
+            Seen::Wiped { host } => {
+                self.durable.remove(host);
             }
             Seen::Booted { host, last } => {
-                let Some(durable) = self.durable.get_mut(usize::from(*host)) else { return Ok(()) };
+                let durable = self.durable.entry(*host).or_default();
                 self.judged += u64::from(durable.get() > 0);
                 if *last < *durable {
                     return broken(

@@ -5,7 +5,6 @@ use hyperscale_core::limits;
 use hyperscale_core::wire::RunState;
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::WORKERS;
 
 /// A worker's engine never holds more runs than cores, and a core is free exactly when no run holds
 /// it.
@@ -26,11 +25,11 @@ impl Oracle for CoresConserved {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         let Seen::Stepped { host } = seen else { return Ok(()) };
-        if *host < WORKERS {
+        if !view.case.layout.is_worker(*host) {
             return Ok(());
         }
         let place = &view.hosts[usize::from(*host)];
-        let cores = usize::from(view.case.cores[usize::from(*host - WORKERS)]);
+        let cores = usize::from(view.case.cores_of(*host));
         let Some(worker) = place.node.as_ref().and_then(|node| node.worker()) else {
             return Ok(());
         };

@@ -5,7 +5,7 @@ use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::plan::{Executor, OnWorkerLoss};
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::{Class, Fault, GATE, MANAGER, WORKERS};
+use crate::faults::{Class, Fault};
 
 #[derive(Clone, Copy, Debug)]
 struct Death {
@@ -35,7 +35,7 @@ impl Oracle for LoadResumes {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Crashed { host } if *host >= WORKERS => {
+            Seen::Crashed { host } if view.case.layout.is_worker(*host) => {
                 self.on_death(view, *host);
                 Ok(())
             }
@@ -55,11 +55,14 @@ impl LoadResumes {
         if blurred.iter().any(|class| case.has(*class)) || !is_quiet(view, host) {
             return;
         }
-        let free: usize = (WORKERS..case.hosts())
+        let Some(datacenter) = case.layout.datacenter_of(host) else { return };
+        let free: usize = case
+            .layout
+            .workers(datacenter)
             .filter(|other| *other != host)
             .map(|other| {
                 let place = &view.hosts[usize::from(other)];
-                let cores = usize::from(case.cores[usize::from(other - WORKERS)]);
+                let cores = usize::from(case.cores_of(other));
                 if place.is_awake() { cores.saturating_sub(place.engine.runs()) } else { 0 }
             })
             .sum();
@@ -81,7 +84,8 @@ impl LoadResumes {
         let workflow = &view.truth.workflows[run.workflow];
         let planned = workflow.executor.planned_duration().as_nanos() as u64;
         let replaced = view.case.jobs[0].plan.on_worker_loss == OnWorkerLoss::Replace;
-        let Some(started) = workflow.started.filter(|_| replaced) else { return Ok(()) };
+        let started = workflow.started.get(&run.datacenter).copied();
+        let Some(started) = started.filter(|_| replaced) else { return Ok(()) };
         // Only where the plan goes on well beyond the bound, and has a time of its own.
         let is_timed = !matches!(
             workflow.executor,
@@ -95,7 +99,7 @@ impl LoadResumes {
             .truth
             .runs
             .iter()
-            .filter(|next| next.run.shard == shard)
+            .filter(|next| next.datacenter == run.datacenter && next.run.shard == shard)
             .filter_map(|next| next.permitted.filter(|at| *at >= death.at));
         self.judged += 1;
         match next.min() {
@@ -123,20 +127,24 @@ fn bound_ns(view: &View<'_>) -> u64 {
 
 /// No other scheduled fault touches the wait for the replacement.
 fn is_quiet(view: &View<'_>, host: u16) -> bool {
+    let layout = &view.case.layout;
     let (now, until) = (view.now, view.now + bound_ns(view));
     let touches = |from: u64, span: u64| from < until && from + span + 1_000_000_000 > now;
     view.case.faults.iter().all(|(at, fault)| match fault {
-        Fault::Crash { host: GATE, .. } => true,
+        Fault::Crash { host, .. } if layout.is_gate(*host) => true,
         Fault::Crash { host: other, down, .. } => {
             let own = *other == host && *at <= now;
             own || !touches(*at, down.unwrap_or(until))
         }
-        Fault::Pause { host: GATE, .. } => true,
+        Fault::Pause { host, .. } if layout.is_gate(*host) => true,
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
-        Fault::Heal { .. } => true,
+        Fault::Behead { group, down, .. } => group.datacenter().is_none() || !touches(*at, *down),
+        Fault::Replace { down, .. } => !touches(*at, *down),
+        Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
+        Fault::Heal { .. } | Fault::Leave { .. } => true,
         // A slow or failing sync strikes at the next sync, whenever that is.
         Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => {
-            *host != MANAGER || *at > until
+            !layout.is_manager(*host) || *at > until
         }
     })
 }

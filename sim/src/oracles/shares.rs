@@ -12,11 +12,14 @@ use hyperscale_core::wire::Message;
 use super::{Oracle, Seen, View, Wants, broken};
 use hyperscale_core::effect::Effect;
 
+/// A workflow's portion in a datacenter.
+type Key = (u16, JobId, WorkflowIx);
+
 /// Slices as the manager hands them out.
 #[derive(Debug, Default)]
 pub(super) struct SharesExact {
-    splits: BTreeMap<(JobId, WorkflowIx), u16>,
-    shares: BTreeMap<(JobId, WorkflowIx), BTreeMap<u16, Share>>,
+    splits: BTreeMap<Key, u16>,
+    shares: BTreeMap<Key, BTreeMap<u16, Share>>,
     judged: u64,
 }
 
@@ -25,23 +28,30 @@ impl Oracle for SharesExact {
         Inv::SharesExact
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LEFT)
+        Wants::COMMITTED.and(Wants::LEFT)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
-    fn see(&mut self, _: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
+    fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::Split { part, workflow, shards }) = entry.command() {
-                    self.splits.insert((part.job, *workflow), *shards);
+            Seen::Committed { group, chosen } => {
+                if let Record::Manager(entry) = &chosen.record
+                    && let Some(ManagerCommand::Split { part, workflow, shards }) = entry.command()
+                    && let Some(datacenter) = group.datacenter()
+                {
+                    self.splits.insert((datacenter, part.job, *workflow), *shards);
                 }
                 Ok(())
             }
-            Seen::Left { effect: Effect::Send { msg, .. }, .. } => match &**msg {
+            Seen::Left { host, effect: Effect::Send { msg, .. } } => match &**msg {
                 Message::Prepare(prepare) => {
                     let shard = prepare.run.shard;
-                    self.on_slice((shard.job, shard.workflow), shard.shard.get(), &prepare.slice)
+                    let Some(datacenter) = view.case.layout.datacenter_of(*host) else {
+                        return Ok(());
+                    };
+                    let key = (datacenter, shard.job, shard.workflow);
+                    self.on_slice(key, shard.shard.get(), &prepare.slice)
                 }
                 _ => Ok(()),
             },
@@ -51,12 +61,7 @@ impl Oracle for SharesExact {
 }
 
 impl SharesExact {
-    fn on_slice(
-        &mut self,
-        key: (JobId, WorkflowIx),
-        shard: u16,
-        slice: &Slice,
-    ) -> Result<(), Violation> {
+    fn on_slice(&mut self, key: Key, shard: u16, slice: &Slice) -> Result<(), Violation> {
         let shares = self.shares.entry(key).or_default();
         let before = shares.insert(shard, slice.share);
         if before.is_some_and(|before| before != slice.share) {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hyperscale_core::ids::{JobId, WorkflowIx};
+use hyperscale_core::ids::{JobId, LogIndex, WorkflowIx};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
@@ -11,15 +11,17 @@ use hyperscale_core::plan::{Plan, When};
 use hyperscale_core::report::{JobStatus, WorkflowStatus};
 
 use super::{Oracle, Seen, View, Wants, broken};
-use crate::faults::{GATE, MANAGER};
 
-type Key = (JobId, WorkflowIx);
+/// Datacenter, job, workflow.
+type Key = (u16, JobId, WorkflowIx);
 
 /// After a workflow's end is committed none of its runs issues anything, and nothing is assigned
 /// for it.
 #[derive(Debug, Default)]
 pub(super) struct NoResurrection {
-    ended: BTreeMap<Key, u64>,
+    /// When it was first seen to have ended, and the last entry that the manager had acted on
+    /// which showed it.
+    ended: BTreeMap<Key, (u64, LogIndex)>,
     judged: u64,
 }
 
@@ -28,7 +30,7 @@ impl Oracle for NoResurrection {
         Inv::NoResurrection
     }
     fn wants(&self) -> Wants {
-        Wants::STEPPED.and(Wants::OVER)
+        Wants::APPLIED.and(Wants::OVER)
     }
     fn rests_on_clocks(&self) -> bool {
         true
@@ -38,19 +40,19 @@ impl Oracle for NoResurrection {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Stepped { host: MANAGER } => {
-                for (key, status) in statuses(view) {
+            Seen::Applied { host, index } => {
+                for (key, status) in statuses(view, *host) {
                     if status.is_terminal() {
-                        self.ended.entry(key).or_insert(view.now);
-                    } else if self.ended.contains_key(&key) {
+                        self.ended.entry(key).or_insert((view.now, *index));
+                    } else if self.ended.get(&key).is_some_and(|(_, at)| at <= index) {
                         return broken(self.inv(), format!("{key:?} ended and is {status:?}"));
                     }
                 }
             }
             Seen::Over => {
                 for run in &view.truth.runs {
-                    let key = (run.run.shard.job, run.run.shard.workflow);
-                    let Some(ended) = self.ended.get(&key) else { continue };
+                    let key = (run.datacenter, run.run.shard.job, run.run.shard.workflow);
+                    let Some((ended, _)) = self.ended.get(&key) else { continue };
                     self.judged += 1;
                     if run.last_request > *ended {
                         return broken(
@@ -72,7 +74,7 @@ impl Oracle for NoResurrection {
 /// A workflow starts only after all it depends on ended as its `when` requires.
 #[derive(Debug, Default)]
 pub(super) struct DagOrder {
-    plans: BTreeMap<JobId, Plan>,
+    plans: BTreeMap<(u16, JobId), Plan>,
     ended: BTreeMap<Key, WorkflowStatus>,
     started: BTreeSet<Key>,
     judged: u64,
@@ -83,20 +85,24 @@ impl Oracle for DagOrder {
         Inv::DagOrder
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::STEPPED)
+        Wants::COMMITTED.and(Wants::APPLIED)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Appended { record: Record::Manager(entry), .. } => {
-                if let Some(ManagerCommand::Accept { part, plan, .. }) = entry.command() {
-                    self.plans.entry(part.job).or_insert_with(|| (**plan).clone());
+            Seen::Committed { group, chosen } => {
+                if let Record::Manager(entry) = &chosen.record
+                    && let Some(ManagerCommand::Accept { part, plan, .. }) = entry.command()
+                    && let Some(datacenter) = group.datacenter()
+                {
+                    let plan = || (**plan).clone();
+                    self.plans.entry((datacenter, part.job)).or_insert_with(plan);
                 }
             }
-            Seen::Stepped { host: MANAGER } => {
-                for (key, status) in statuses(view) {
+            Seen::Applied { host, .. } => {
+                for (key, status) in statuses(view, *host) {
                     if status.is_terminal() {
                         self.ended.insert(key, status);
                     } else if status != WorkflowStatus::Pending && self.started.insert(key) {
@@ -112,14 +118,14 @@ impl Oracle for DagOrder {
 
 impl DagOrder {
     fn on_started(&mut self, key: Key) -> Result<(), Violation> {
-        let plan = self.plans.get(&key.0);
-        let Some(workflow) = plan.and_then(|p| p.workflows.get(usize::from(key.1.get()))) else {
+        let plan = self.plans.get(&(key.0, key.1));
+        let Some(workflow) = plan.and_then(|p| p.workflows.get(usize::from(key.2.get()))) else {
             return broken(self.inv(), format!("{key:?} is not of an accepted plan"));
         };
         let mut failed = workflow.after.is_empty();
         for dependency in &workflow.after {
             self.judged += 1;
-            let status = self.ended.get(&(key.0, *dependency));
+            let status = self.ended.get(&(key.0, key.1, *dependency));
             let held = match workflow.when {
                 When::Ok => status == Some(&WorkflowStatus::Completed),
                 When::Always | When::Failed => status.is_some(),
@@ -142,8 +148,10 @@ impl DagOrder {
 /// Every change of a workflow's or job's status is a legal move, or several.
 #[derive(Debug, Default)]
 pub(super) struct LifecycleLegal {
-    workflows: BTreeMap<Key, WorkflowStatus>,
-    jobs: BTreeMap<JobId, JobStatus>,
+    /// As each manager last showed them.
+    workflows: BTreeMap<(u16, Key), WorkflowStatus>,
+    /// As each gate last showed them.
+    jobs: BTreeMap<(u16, JobId), JobStatus>,
     judged: u64,
 }
 
@@ -152,16 +160,21 @@ impl Oracle for LifecycleLegal {
         Inv::LifecycleLegal
     }
     fn wants(&self) -> Wants {
-        Wants::STEPPED
+        Wants::APPLIED.and(Wants::LIVES)
     }
     fn judged(&self) -> u64 {
         self.judged
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Stepped { host: MANAGER } => {
-                for (key, status) in statuses(view) {
-                    let before = self.workflows.insert(key, status);
+            // It starts over from its last snapshot.
+            Seen::Booted { host, .. } => {
+                self.workflows.retain(|(of, _), _| of != host);
+                self.jobs.retain(|(of, _), _| of != host);
+            }
+            Seen::Applied { host, .. } => {
+                for (key, status) in statuses(view, *host) {
+                    let before = self.workflows.insert((*host, key), status);
                     let before = before.unwrap_or(WorkflowStatus::Pending);
                     if before != status {
                         self.judged += 1;
@@ -180,12 +193,9 @@ impl Oracle for LifecycleLegal {
                         }
                     }
                 }
-            }
-            Seen::Stepped { host: GATE } => {
-                let node = view.hosts[usize::from(GATE)].node.as_ref();
-                let Some(gate) = node.and_then(|node| node.gate()) else { return Ok(()) };
-                for (id, job) in gate.jobs() {
-                    let before = self.jobs.insert(id, job.status).unwrap_or(JobStatus::Submitted);
+                for (id, job) in view.gate(*host).into_iter().flat_map(|gate| gate.jobs()) {
+                    let before = self.jobs.insert((*host, id), job.status);
+                    let before = before.unwrap_or(JobStatus::Submitted);
                     if before != job.status {
                         self.judged += 1;
                         let back = job_rank(job.status) < job_rank(before)
@@ -232,12 +242,12 @@ fn job_rank(status: JobStatus) -> u8 {
     }
 }
 
-/// Every workflow of the manager's committed parts with its status.
-fn statuses<'a>(view: &'a View<'_>) -> impl Iterator<Item = (Key, WorkflowStatus)> + 'a {
-    let node = view.hosts[usize::from(MANAGER)].node.as_ref();
-    let parts = node.and_then(|node| node.manager()).map(|manager| manager.parts());
-    parts
-        .into_iter()
-        .flatten()
-        .flat_map(|part| part.states().map(|(ix, state)| ((part.id.job, ix), state.status)))
+/// Every workflow of the parts in the ledger of the manager at a place, with its status.
+fn statuses<'a>(view: &'a View<'_>, host: u16) -> impl Iterator<Item = (Key, WorkflowStatus)> + 'a {
+    view.manager(host).into_iter().flat_map(|(datacenter, manager)| {
+        manager.parts().flat_map(move |part| {
+            let job = part.id.job;
+            part.states().map(move |(ix, state)| ((datacenter, job, ix), state.status))
+        })
+    })
 }

@@ -1,7 +1,6 @@
 //! Clients act, and hear.
 
 use super::World;
-use crate::faults::GATE;
 use crate::network::{Cargo, Flight};
 use crate::patron::Question;
 use crate::queue::Event;
@@ -24,6 +23,10 @@ impl World {
     /// A gate's answer arrived at a client's place.
     pub(super) fn on_reply(&mut self, place: u16, number: u64, reply: Reply) {
         let client = place - self.case.hosts();
+        if let Some(replies) = self.replies.as_mut() {
+            replies.push((number, reply));
+            return;
+        }
         let now = self.now;
         self.trace(place, || format!("hears {reply:?}"));
         let question = self.patrons[usize::from(client)].hear(now, number, reply);
@@ -35,8 +38,9 @@ impl World {
         if let Some((number, command)) = question {
             self.trace(place, || format!("asks {command:?}"));
             let digest = hyperscale_core::digest::of(&command);
+            let to = self.patrons[usize::from(client)].gate;
             let cargo = Cargo::Call(number, command);
-            self.ship(Flight { from: place, to: GATE, cargo, digest });
+            self.ship(Flight { from: place, to, cargo, digest });
         }
         let patron = &mut self.patrons[usize::from(client)];
         let Some(at) = patron.next_wake() else { return };

@@ -1,8 +1,15 @@
 //! Faults begin and end.
 
+use hyperscale_core::consensus::Member;
+use hyperscale_core::input::Input;
+use hyperscale_core::invariant::{Inv, Violation};
+
 use super::World;
-use crate::faults::Fault;
+use crate::case::host_of;
+use crate::faults::{Class, Fault};
+use crate::layout::Group;
 use crate::network::Weather;
+use crate::oracles::Seen;
 use crate::queue::Event;
 
 impl World {
@@ -17,6 +24,9 @@ impl World {
                 if self.hosts[usize::from(host)].node.is_none() {
                     return;
                 }
+                if down.is_none() && !self.can_lose(host) {
+                    return;
+                }
                 if between {
                     self.hosts[usize::from(host)].armed = Some((down, class));
                 } else {
@@ -25,11 +35,22 @@ impl World {
                 }
             }
             Fault::Pause { host, span } => self.pause(host, span),
-            Fault::Cut { links, span } => {
+            Fault::Behead { group, down, class } => {
+                if let Some(host) = self.leader(group) {
+                    self.tally.crashes.push(class);
+                    self.crash(host, Some(down));
+                }
+            }
+            Fault::Replace { host, down, class } => self.replace(host, down, class),
+            Fault::Drain { host, patience, down } => self.drain(host, patience, down),
+            Fault::Leave { host, life, down } => self.end_drain(host, life, down),
+            Fault::Cut { links, span, class } => {
+                self.tally.cuts.push(class);
                 self.trace(0, || format!("cut {links:?} for {} ms", span / 1_000_000));
                 for (from, to) in &links {
                     self.network.cut(*from, *to);
                 }
+                self.reach.on_links(self.now, &self.network);
                 let index = self.case.faults.len() as u32;
                 self.case.faults.push((self.now + span, Fault::Heal { links }));
                 self.queue.push(self.now + span, Event::Fault { index });
@@ -39,6 +60,7 @@ impl World {
                 for (from, to) in links {
                     self.network.heal(from, to);
                 }
+                self.reach.on_links(self.now, &self.network);
             }
             Fault::SlowSync { host, span } => {
                 self.hosts[usize::from(host)].slow_sync = Some(span);
@@ -49,16 +71,82 @@ impl World {
         }
     }
 
+    /// Whoever leads a group; of two that both think so the one of the newer term.
+    pub(super) fn leader(&self, group: Group) -> Option<u16> {
+        let leads = |host: &u16| {
+            let view = self.hosts[usize::from(*host)].node.as_ref()?.group()?;
+            view.leads.then_some((view.term, *host))
+        };
+        let members = self.case.layout.members(group);
+        members.filter_map(|host| leads(&host)).max().map(|(_, host)| host)
+    }
+
+    /// Whether the group of a member can bear the loss of its disk: of the voters chosen last, a
+    /// majority keeps its disk.
+    fn can_lose(&self, host: u16) -> bool {
+        let Some(group) = self.case.layout.group_of(host) else { return true };
+        let voters = self.annals.members(group).voters;
+        let is_lost = |voter: &&Member| {
+            let place = &self.hosts[usize::from(host_of(voter.node))];
+            place.place == host || place.is_gone || place.disk.identity.disk != voter.disk.get()
+        };
+        let lost = voters.iter().filter(is_lost).count();
+        voters.len() == self.case.layout.members(group).len() && lost <= (voters.len() - 1) / 2
+    }
+
+    fn replace(&mut self, host: u16, down: u64, class: Class) {
+        let place = &self.hosts[usize::from(host)];
+        let is_whole = place.node.is_some() && !place.is_gone;
+        if !is_whole || !self.can_lose(host) {
+            return;
+        }
+        self.crash(host, Some(down));
+        self.tally.replaced.push(class);
+        self.annals.on_wiped(host);
+        if let Err(error) = self.hosts[usize::from(host)].replace_disk() {
+            return self.fail(Violation::new(Inv::JournalTail, error), Some(host));
+        }
+        self.trace(host, || "loses its disk".to_owned());
+        self.observe(Seen::Wiped { host });
+    }
+
+    fn drain(&mut self, host: u16, patience: u64, down: u64) {
+        let place = &mut self.hosts[usize::from(host)];
+        if !place.is_awake() {
+            return;
+        }
+        place.is_leaving = true;
+        let life = place.life;
+        self.tally.drains.0 += 1;
+        self.trace(host, || "is asked to leave".to_owned());
+        let index = self.case.faults.len() as u32;
+        self.case.faults.push((self.now + patience, Fault::Leave { host, life, down }));
+        self.queue.push(self.now + patience, Event::Fault { index });
+        self.offer(host, Input::Drain, 2);
+    }
+
+    fn end_drain(&mut self, host: u16, life: u32, down: u64) {
+        let place = &self.hosts[usize::from(host)];
+        let Some(node) = place.node.as_ref().filter(|_| place.life == life) else { return };
+        self.tally.drains.1 += u64::from(node.is_drained());
+        self.crash(host, Some(down));
+    }
+
     /// The liveness phase begins: nothing fails any more, what was down comes back, what stood
     /// still goes on.
     pub(super) fn calm_down(&mut self) {
         self.is_calm = true;
         self.network.heal_all();
+        self.reach.on_links(self.now, &self.network);
         let Weather { delay_min, delay_max, wire_ppm, .. } = self.network.weather;
         self.network.weather = Weather { delay_min, delay_max, wire_ppm, ..Weather::default() };
         for host in 0..self.case.hosts() {
             let place = &mut self.hosts[usize::from(host)];
             (place.armed, place.slow_sync, place.fail_sync) = (None, None, None);
+            if place.is_leaving {
+                self.crash(host, Some(0));
+                continue;
+            }
             if let Some(pause) = place.pause {
                 self.queue.push(self.now, Event::Resume { host, pause });
             }

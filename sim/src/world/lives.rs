@@ -1,12 +1,12 @@
 //! Lives of processes: start from the disk, death, pauses.
 
-use hyperscale_core::ids::Boot;
+use hyperscale_core::ids::{Boot, LogIndex};
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 
 use super::World;
 use crate::disk::Fate;
-use crate::faults::{Class, MANAGER};
+use crate::faults::Class;
 use crate::node::AnyNode;
 use crate::oracles::Seen;
 use crate::queue::Event;
@@ -32,10 +32,8 @@ impl World {
             Err(error) => return self.fail(Violation::new(Inv::RecoverEqual, error), Some(host)),
         }
         self.trace(host, || format!("boots, journal up to {last:?}"));
-        self.on_manager_durable(host, last);
-        if host == MANAGER {
-            self.starting.clear();
-        }
+        self.annals.on_booted(host, last);
+        self.acted[usize::from(host)] = LogIndex::new(0);
         self.observe(Seen::Booted { host, last });
         self.step(host, Input::Wake, 1);
     }
@@ -59,9 +57,7 @@ impl World {
             }
         }
         self.trace(host, || format!("dies, unsynced bytes {fate:?}"));
-        if host == crate::faults::GATE {
-            self.calls.clear();
-        }
+        self.calls.retain(|_, (gate, ..)| *gate != host);
         self.observe(Seen::Crashed { host });
         if let Some(down) = down {
             self.queue.push(self.now + down, Event::Restart { host });
@@ -73,8 +69,7 @@ impl World {
         let life = u64::from(self.hosts[usize::from(host)].life);
         let entity = 1 << 41 | u64::from(host);
         let draw = |n| self.streams.draw(Stream::Crash, entity, life * 4 + n);
-        let torn = self.case.has(Class::Torn)
-            && draw(0).chance(if self.case.has(Class::LostWrites) { 500_000 } else { 850_000 });
+        let torn = self.case.has(Class::Torn) && draw(0).chance(600_000);
         if torn {
             let damage = draw(2).chance(400_000).then(|| draw(3).bits());
             return Fate::Torn { keep: draw(1).bits(), damage };

@@ -7,36 +7,44 @@
 //! process loses everything that was not written.
 
 mod clients;
+mod commits;
 mod faults;
+mod formation;
 mod lives;
 mod perform;
+mod script;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod traffic;
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{CallId, JobId, Lsn, WorkflowIx};
+use hyperscale_core::ids::{CallId, LogIndex};
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::time::Instant;
 
+use crate::annals::Annals;
 use crate::case::Case;
 use crate::engine::Scene;
-use crate::faults::Fault;
+use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
 use crate::host::Host;
 use crate::network::{Cargo, Network};
 use crate::oracles::{Panel, Seen, View};
 use crate::patron::Patron;
 use crate::queue::{Event, Queue};
+use crate::reach::Reach;
 use crate::streams::{Stream, Streams};
 use crate::tally::Tally;
 use crate::truth::Truth;
 
 pub use trace::Line;
+pub use traffic::Sent;
 pub use verdict::{Failure, Verdict};
 
 /// Inputs that wait for a paused process; what comes beyond is lost, as in the runtime's bounded
@@ -57,7 +65,8 @@ pub struct World {
     network: Network,
     hosts: Vec<Host>,
     patrons: Vec<Patron>,
-    calls: BTreeMap<CallId, (u16, u64)>,
+    /// Calls in flight: the gate's place, the client's place, the client's number.
+    calls: BTreeMap<CallId, (u16, u16, u64)>,
     next_call: u64,
     truth: Truth,
     panel: Panel,
@@ -66,22 +75,39 @@ pub struct World {
     events: u64,
     scratch: Vec<Effect>,
     told: usize,
-    /// Starts of workflows that are appended and not yet durable: where, which, when.
-    starting: Vec<(Lsn, JobId, WorkflowIx, u64)>,
+    annals: Annals,
+    reach: Reach,
+    /// How far each node has acted on its group's log.
+    acted: Vec<LogIndex>,
+    /// Who led each group last.
+    leaders: Vec<Option<u16>>,
+    /// Questions of clients that have reached a gate.
+    questions: BTreeSet<(u16, u64)>,
     is_calm: bool,
     is_over: bool,
     failure: Option<Failure>,
     lines: Option<Vec<Line>>,
+    /// Answers to a script's calls, in a world that is told what to do.
+    replies: Option<Vec<(u64, Reply)>>,
     stepping: Option<u16>,
+    /// What each node has sent, where somebody asks for it.
+    traffic: Option<Vec<Sent>>,
 }
 
 impl World {
     /// A world at true time zero, every process about to start. With `traced` it keeps its events.
     pub fn new(case: Case, traced: bool) -> Self {
         let streams = Streams::new(case.seed);
-        let hosts: Vec<Host> = (0..case.hosts())
-            .map(|place| Host::new(place, case.clocks[usize::from(place)]))
+        let mut hosts: Vec<Host> = (0..case.hosts())
+            .map(|place| Host::new(place, case.layout.role(place), case.clocks[usize::from(place)]))
             .collect();
+        let mut annals = Annals::new(case.layout);
+        let mut failure = None;
+        for host in &mut hosts {
+            if let Err(violation) = formation::found(&case, host, &mut annals) {
+                failure = Some(Failure { violation, at: 0, host: Some(host.place) });
+            }
+        }
         let patrons = (0..case.clients).map(|client| Patron::new(&case, client)).collect();
         let mut queue = Queue::new(streams);
         for (index, (at, _)) in case.faults.iter().enumerate() {
@@ -89,7 +115,9 @@ impl World {
         }
         let mut network = Network::new(streams, usize::from(case.places()), case.weather);
         for (at, fault) in &case.faults {
-            if let Fault::Crash { host, down: Some(down), .. } = fault {
+            if let Fault::Crash { host, down: Some(down), class, .. } = fault
+                && *class != Class::Blackout
+            {
                 network.restarts(*host, at + down);
             }
         }
@@ -116,12 +144,18 @@ impl World {
             events: 0,
             scratch: Vec::new(),
             told: 0,
-            starting: Vec::new(),
+            annals,
+            reach: Reach::new(case.layout),
+            leaders: vec![None; case.layout.groups().count()],
+            questions: BTreeSet::new(),
+            acted: vec![LogIndex::new(0); usize::from(case.hosts())],
             is_calm: false,
             is_over: false,
-            failure: None,
+            failure,
             lines: traced.then(Vec::new),
+            replies: None,
             stepping: None,
+            traffic: None,
             case,
         }
     }
@@ -129,19 +163,27 @@ impl World {
     /// Runs to the end of the case or to the first violation.
     pub fn run(&mut self) {
         while self.failure.is_none() && !self.is_over {
-            let Some((at, event)) = self.queue.pop() else { break };
-            self.now = at;
-            self.events += 1;
-            if self.events > EVENTS_MAX {
-                let detail = format!("{EVENTS_MAX} events and no end: something spins");
-                self.fail(Violation::new(Inv::NodeSettles, detail), None);
+            if !self.take_next() {
+                break;
             }
-            self.on_event(event);
-            self.on_truth();
         }
         if self.failure.is_none() {
             self.observe(Seen::Over);
         }
+    }
+
+    /// Takes one event, if there is one.
+    fn take_next(&mut self) -> bool {
+        let Some((at, event)) = self.queue.pop() else { return false };
+        self.now = at;
+        self.events += 1;
+        if self.events > EVENTS_MAX {
+            let detail = format!("{EVENTS_MAX} events and no end: something spins");
+            self.fail(Violation::new(Inv::NodeSettles, detail), None);
+        }
+        self.on_event(event);
+        self.on_truth();
+        true
     }
 
     fn on_event(&mut self, event: Event) {
@@ -169,9 +211,11 @@ impl World {
             Cargo::Call(number, command) => {
                 let host = &self.hosts[usize::from(to)];
                 if host.node.is_some() {
+                    self.tally.echoed_calls += u64::from(!self.questions.insert((from, number)));
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
-                    self.calls.insert(call, (from, number));
+                    self.calls.insert(call, (to, from, number));
+                    self.observe(Seen::Called { host: to, call });
                     self.offer(to, Input::Called { call, command }, flight.digest);
                 }
             }
@@ -273,6 +317,8 @@ impl World {
             case: &self.case,
             hosts: &self.hosts,
             truth: &self.truth,
+            annals: &self.annals,
+            reach: &self.reach,
             patrons: &self.patrons,
             is_calm: self.is_calm,
         };

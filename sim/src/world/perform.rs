@@ -4,12 +4,9 @@ use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::Lsn;
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
-use hyperscale_core::journal::Record;
-use hyperscale_core::manager::ManagerCommand;
 
 use super::World;
 use crate::case::host_of;
-use crate::faults::MANAGER;
 use crate::hash::{content_digest, effect_digest};
 use crate::network::{Cargo, Flight};
 use crate::oracles::Seen;
@@ -36,6 +33,9 @@ impl World {
         self.hash.step(self.now, u64::from(host), digest);
         let mut effects = std::mem::take(&mut self.scratch);
         effects.extend(node.step(now, input));
+        let acts_on = node.committed();
+        self.on_appends(host, &effects);
+        self.on_commits(host, acts_on);
         let dies_after = self.crash_point(host, step, &effects);
         for (place, effect) in effects.drain(..).enumerate() {
             if dies_after == Some(place) {
@@ -79,8 +79,12 @@ impl World {
         let Some(node) = self.hosts[usize::from(host)].node.as_ref() else { return };
         let result =
             if checked { node.check().and_then(|()| node.check_all()) } else { node.check() };
+        let leads = node.leads();
         if let Err(violation) = result {
             self.fail(violation, Some(host));
+        }
+        if leads {
+            self.on_leads(host);
         }
         if checked {
             self.check_recovery(host);
@@ -97,11 +101,6 @@ impl World {
                 let written = self.hosts[usize::from(host)].disk.append(lsn, &record);
                 if let Err(error) = written {
                     self.fail(Violation::new(Inv::JournalTail, error), Some(host));
-                }
-                if let Record::Manager(entry) = &*record
-                    && let Some(ManagerCommand::Started { part, workflow }) = entry.command()
-                {
-                    self.starting.push((lsn, part.job, *workflow, self.now));
                 }
                 self.observe(Seen::Appended { host, lsn, record: &record });
             }
@@ -146,6 +145,9 @@ impl World {
         match effect {
             Effect::Send { to, msg, .. } => {
                 self.trace(host, || format!("-> {to} {msg:?}"));
+                if let Some(traffic) = &mut self.traffic {
+                    traffic[usize::from(host)].add(&msg);
+                }
                 let to = host_of(to);
                 if to < self.case.hosts() {
                     let cargo = Cargo::Message(msg);
@@ -154,7 +156,9 @@ impl World {
             }
             Effect::Reply { call, reply, .. } => {
                 self.trace(host, || format!("reply {call} {reply:?}"));
-                if let Some((client, number)) = self.calls.remove(&call) {
+                if let Some((client, number)) =
+                    self.calls.remove(&call).map(|(_, client, number)| (client, number))
+                {
                     let cargo = Cargo::Reply(number, reply);
                     self.ship(Flight { from: host, to: client, cargo, digest });
                 }
@@ -222,25 +226,9 @@ impl World {
         }
         let durable = place.disk.end_sync();
         self.trace(host, || format!("durable {durable:?}"));
-        self.on_manager_durable(host, durable);
         self.observe(Seen::Durable { host, lsn: durable });
         self.begin_sync(host);
         self.offer(host, Input::Durable(durable), durable.get());
-    }
-}
-
-impl World {
-    /// Starts of workflows up to here are committed.
-    pub(super) fn on_manager_durable(&mut self, host: u16, durable: Lsn) {
-        if host != MANAGER {
-            return;
-        }
-        for (lsn, job, workflow, at) in &self.starting {
-            if *lsn <= durable {
-                self.truth.on_started(*job, *workflow, *at);
-            }
-        }
-        self.starting.retain(|(lsn, ..)| *lsn > durable);
     }
 }
 

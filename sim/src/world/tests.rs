@@ -1,5 +1,6 @@
 use super::*;
 use crate::faults::{Class, Fault};
+use crate::layout::Layout;
 
 fn verdict(case: Case, traced: bool) -> Verdict {
     let mut world = World::new(case, traced);
@@ -73,4 +74,21 @@ fn a_panic_is_the_stepping_nodes_failure() {
     let failure = world.verdict().failure.expect("a failure");
     assert_eq!(failure.host, Some(2));
     assert!(failure.violation.detail.contains("planted"));
+}
+
+#[test]
+fn several_datacenters_share_a_gate() {
+    let mut placed = [0_u64; 2];
+    for seed in 0..30 {
+        let layout = Layout::new(1, &[(1, 2), (1, 3)]);
+        let mut world = World::new(Case::of_layout(seed, &[], layout), false);
+        world.run();
+        let verdict = world.verdict();
+        assert!(verdict.is_ok(), "seed {seed}: {:?}", verdict.failure);
+        for run in &world.truth.runs {
+            assert!(layout.workers(run.datacenter).contains(&run.host));
+            placed[usize::from(run.datacenter)] += run.issued;
+        }
+    }
+    assert!(placed[0] > 0, "{placed:?}");
 }

@@ -5,9 +5,10 @@ use hyperscale_core::report::JobStatus;
 use hyperscale_core::stat::Stat;
 
 use super::{LOOK_NS, Line, World};
-use crate::faults::{Class, WORKERS};
+use crate::faults::Class;
+use crate::layout::Layout;
 use crate::network::Fired;
-use crate::oracles::{Seen, View, leftover};
+use crate::oracles::{Seen, View, disagreement, leftover};
 use crate::queue::Event;
 use crate::tally::Tally;
 
@@ -27,6 +28,8 @@ pub struct Failure {
 pub struct Verdict {
     /// The seed.
     pub seed: u64,
+    /// Who stood where.
+    pub layout: Layout,
     /// The trace hash.
     pub hash: u64,
     /// Events taken from the queue.
@@ -60,6 +63,11 @@ pub struct Verdict {
 impl World {
     /// Looks whether faults should stop, and whether everything is over.
     pub(super) fn on_look(&mut self) {
+        if self.replies.is_some() {
+            self.observe(Seen::Looked);
+            self.queue.push(self.now + LOOK_NS, Event::Look);
+            return;
+        }
         let done = self.patrons.iter().all(|patron| patron.is_done());
         if !self.is_calm && (done || self.now >= self.case.calm_from) {
             self.case.calm_from = self.now;
@@ -72,11 +80,13 @@ impl World {
                 case: &self.case,
                 hosts: &self.hosts,
                 truth: &self.truth,
+                annals: &self.annals,
+                reach: &self.reach,
                 patrons: &self.patrons,
                 is_calm: self.is_calm,
             };
             let is_up = self.hosts.iter().all(|host| host.is_gone || host.node.is_some());
-            self.is_over = is_up && leftover(&view).is_none();
+            self.is_over = is_up && leftover(&view).is_none() && disagreement(&view).is_none();
         }
         self.queue.push(self.now + LOOK_NS, Event::Look);
     }
@@ -86,11 +96,14 @@ impl World {
         let count = |stat| self.hosts.iter().map(|host| host.count(stat)).sum();
         let mut judged = self.panel.judged();
         judged.push((Inv::RecoverEqual, self.tally.recovery_checks));
+        judged.push((Inv::LogMatching, self.annals.compared));
+        judged.push((Inv::QuorumConfigured, self.annals.counted));
         let jobs = self.patrons.iter().filter_map(|patron| patron.terminal.last().copied());
         let parked = (count(Stat::RunParked), count(Stat::RunResumed));
         let lives: u32 = self.hosts.iter().map(|host| host.life.saturating_sub(1)).sum();
         Verdict {
             seed: self.case.seed,
+            layout: self.case.layout,
             hash: self.hash.value(),
             events: self.events,
             steps: self.hash.steps(),
@@ -144,10 +157,16 @@ impl Verdict {
             Class::Reorder => self.fired.reorders > 0,
             Class::Spike => self.fired.spikes > 0,
             Class::Damage => self.fired.damages > 0,
-            Class::Partition => self.fired.cuts > 0,
-            Class::CrashGate | Class::CrashManager | Class::CrashWorker | Class::Gone => {
-                crashed(class)
+            Class::Partition | Class::Bridge | Class::Ring | Class::Flap | Class::Apart => {
+                self.fired.cuts > 0 && self.tally.cuts.contains(&class)
             }
+            Class::Wipe | Class::Change => self.tally.replaced.contains(&class),
+            Class::Drain => self.tally.drains.0 > 0,
+            Class::CrashGate
+            | Class::CrashManager
+            | Class::CrashWorker
+            | Class::Gone
+            | Class::Blackout => crashed(class),
             Class::Pause => self.tally.pauses > 0,
             Class::Offset => self.tally.enabled.contains(&Class::Offset),
             Class::Drift => self.clocks.0 && self.tally.enabled.contains(&Class::Drift),
@@ -164,5 +183,3 @@ impl Verdict {
         self.failure.is_none()
     }
 }
-
-const _: () = assert!(WORKERS == 2);

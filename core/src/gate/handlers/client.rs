@@ -1,34 +1,54 @@
-//! Calls from clients. Each gets one reply: at once if it only reads, else from the committed
-//! entry.
+//! Calls from clients, at any gate. Each gets one reply: a read once everything committed before it
+//! is applied here, a write from its committed entry, a watch at the owner. Without a quorum,
+//! `calls` refuses in time.
 
-use crate::api::{ClusterView, Command, Refusal, Reply};
+use crate::api::{ClusterView, Command, MemberView, Refusal, Reply, SessionView};
+use crate::consensus::Input;
+use crate::gate::cancellation::Wanted;
 use crate::gate::models::Job;
 use crate::gate::registry::{Admission, count};
-use crate::gate::state::Committed;
+use crate::gate::state::{Committed, epoch};
 use crate::gate::{Gate, GateCommand, stats};
-use crate::ids::{CallId, JobId};
+use crate::ids::{CallId, GroupId, JobId};
 use crate::machine::Cx;
 use crate::plan::Plan;
+use crate::stat::Stat;
 
 impl Gate {
     pub(in crate::gate) fn on_called(&mut self, cx: &mut Cx<'_>, call: CallId, command: Command) {
-        let ready = self.leads();
-        let reply = match command {
-            Command::Cluster => Reply::Cluster(Box::new(ClusterView {
-                ready,
-                datacenters: self.health.view(cx.now()),
-            })),
-            Command::Submit { .. }
+        match command {
+            Command::Cluster => {
+                let view = self.view_cluster(cx);
+                cx.out.reply(call, Reply::Cluster(Box::new(view)));
+            }
+            _ if self.group.id() == GroupId::default() => {
+                cx.out.reply(call, Reply::Refused(Refusal::NotReady));
+            }
+            _ if self.calls.is_full() => {
+                let reply = Reply::Refused(Refusal::Full);
+                count(cx, &reply);
+                cx.out.reply(call, reply);
+            }
+            Command::Submit { key, plan } => self.on_submit(cx, call, key, plan),
+            Command::Cancel(job) if self.ledger.job(job).is_some() => {
+                self.on_cancel(cx, call, job);
+            }
+            // A job that is unknown here may be known elsewhere.
+            Command::Cancel(_)
             | Command::List
             | Command::Status(_)
-            | Command::Cancel(_)
             | Command::Result(_)
-            | Command::Watch { .. }
-                if !ready =>
-            {
-                Reply::Refused(Refusal::NotReady)
+            | Command::Watch { .. } => {
+                let ticket = self.calls.on_read(cx.now(), call, command);
+                self.tell_group(cx, Input::Read(ticket));
             }
-            Command::Submit { key, plan } => return self.on_submit(cx, call, key, plan),
+        }
+    }
+
+    /// Everything that was committed before a call is applied.
+    pub(in crate::gate) fn on_readable(&mut self, cx: &mut Cx<'_>, ticket: u64) {
+        let Some((call, command)) = self.calls.on_readable(ticket) else { return };
+        let reply = match command {
             Command::Cancel(job) => return self.on_cancel(cx, call, job),
             Command::List => {
                 let jobs = self.ledger.jobs().rev();
@@ -40,9 +60,37 @@ impl Gate {
                 Some(result) => Reply::Result(result.clone()),
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
-            Command::Watch { job, after } => self.on_watch(job, after),
+            Command::Watch { job, after } => self.on_watch(cx, job, after),
+            Command::Submit { .. } | Command::Cluster => return,
         };
         cx.out.reply(call, reply);
+    }
+
+    fn view_cluster(&self, cx: &Cx<'_>) -> ClusterView {
+        let membership = self.group.membership();
+        let members = membership.members().map(|member| MemberView {
+            node: member.node,
+            disk: member.disk,
+            votes: membership.is_voter(member.disk),
+        });
+        let jobs = |session| {
+            let owned = self.ledger.live().filter(|(_, job)| job.owner.session == session);
+            u32::try_from(owned.count()).unwrap_or(u32::MAX)
+        };
+        let sessions = self.ledger.sessions().map(|(gate, held)| SessionView {
+            gate,
+            session: held.index,
+            jobs: jobs(held.index),
+        });
+        ClusterView {
+            ready: self.acting.is_some(),
+            gate: self.group.me().node,
+            leader: self.group.leader(),
+            term: self.group.term(),
+            members: members.collect(),
+            sessions: sessions.collect(),
+            datacenters: self.health.view(cx.now()),
+        }
     }
 
     fn on_submit(&mut self, cx: &mut Cx<'_>, call: CallId, key: String, plan: Box<Plan>) {
@@ -55,33 +103,45 @@ impl Gate {
             self.registry.on_submit(&self.ledger, call, key, plan)
         };
         match admission {
-            Admission::Joined => {}
+            Admission::Joined => self.calls.on_write(cx.now(), call),
             Admission::Reply(reply) => {
                 count(cx, &reply);
                 cx.out.reply(call, reply);
             }
             Admission::Propose { key, plan_digest, plan } => {
-                let create = GateCommand::Create { key: key.clone(), plan_digest, plan };
-                let index = self.propose(cx, create);
-                self.registry.on_proposed(index, call, &key, plan_digest);
+                self.calls.on_write(cx.now(), call);
+                let session = self.acting.unwrap_or_default();
+                let create = GateCommand::Create { key: key.clone(), plan_digest, plan, session };
+                let seq = self.submit(cx, create);
+                self.registry.on_submitted(seq, call, &key, plan_digest);
             }
         }
     }
 
     fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, job: JobId) {
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
-        if let Some(command) = self.cancellation.on_cancel(cx, committed, call, job) {
-            let index = self.propose(cx, command);
-            self.cancellation.on_proposed(job, index, Some(call));
+        match self.cancellation.on_cancel(cx, committed, call, job) {
+            Wanted::Joined => self.calls.on_write(cx.now(), call),
+            Wanted::Reply(reply) => cx.out.reply(call, reply),
+            Wanted::Submit(command) => {
+                self.calls.on_write(cx.now(), call);
+                let seq = self.submit(cx, command);
+                self.cancellation.on_submitted(job, seq, Some(call));
+            }
         }
     }
 
-    fn on_watch(&mut self, id: JobId, after: u64) -> Reply {
+    fn on_watch(&mut self, cx: &mut Cx<'_>, id: JobId, after: u64) -> Reply {
         let Some(job) = self.ledger.job(id) else {
             return Reply::Refused(Refusal::NoSuchJob(id));
         };
+        if !job.status.is_terminal() && !self.acts_for(id) {
+            let Some(gate) = self.elsewhere(job) else { return Reply::Refused(Refusal::NotReady) };
+            cx.count(Stat::WatchRedirected);
+            return Reply::Refused(Refusal::Elsewhere { gate });
+        }
         let view = stats::view(id, job, self.sync.views(id));
-        self.watch.backlog(self.group.term(), after, view)
+        self.watch.backlog(epoch(job), after, view)
     }
 
     fn read(&self, id: JobId, answer: impl FnOnce(&Job) -> Reply) -> Reply {

@@ -1,12 +1,15 @@
-//! Messages from managers. What comes from a node that no datacenter lists is dropped.
+//! Messages from managers and other gates. What comes from a node that no datacenter lists, or that
+//! is no member of the group, is dropped. A live job's reports are judged by the gate that acts for
+//! it: any other sends the manager there. What is over is over at every gate alike.
 
+use crate::consensus::Input;
 use crate::gate::state::{Committed, part_of};
 use crate::gate::sync::Heard;
 use crate::gate::{Gate, stats};
-use crate::ids::{JobId, NodeId};
+use crate::ids::{Fence, JobId, NodeId, PartId};
 use crate::machine::Cx;
 use crate::stat::Stat;
-use crate::wire::{CancelPart, Message, PartAck, PartReport};
+use crate::wire::{CancelPart, Message, NotOwner, PartAck, PartReport};
 
 impl Gate {
     pub(in crate::gate) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
@@ -16,7 +19,20 @@ impl Gate {
                     cx.count(Stat::MessageForeign);
                 }
             }
+            Message::NotLeader(said) => {
+                if !self.health.on_not_leader(from, said) {
+                    cx.count(Stat::MessageForeign);
+                }
+            }
             Message::PartReport(report) => self.on_part_report(cx, from, report),
+            Message::Gates(msg) => {
+                self.tell_group(cx, Input::Received { from, msg: Box::new(msg) });
+            }
+            Message::SessionBeat(beat) => self.on_session_beat(cx, from, &beat),
+            Message::SessionAck(ack) if self.group.leader() == Some(from) => {
+                self.on_session_ack(cx, &ack);
+            }
+            Message::SessionAck(_) => cx.count(Stat::MessageStale),
             Message::Offer(_)
             | Message::Begin(_)
             | Message::CancelPart(_)
@@ -26,13 +42,9 @@ impl Gate {
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_)
-            | Message::Gates(_)
             | Message::Managers(_)
-            | Message::NotLeader(_)
             | Message::Claim(_)
             | Message::NotOwner(_)
-            | Message::SessionBeat(_)
-            | Message::SessionAck(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -41,11 +53,20 @@ impl Gate {
         let Some(datacenter) = self.health.home(from) else {
             return cx.count(Stat::MessageForeign);
         };
-        if !self.leads() {
-            return cx.count(Stat::MessageStale);
-        }
         let id = report.part.job;
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let live = self.ledger.job(id).filter(|job| !job.status.is_terminal());
+        if let Some(job) = live.filter(|_| !self.acts_for(id)) {
+            let fence = committed.fence(job.owner.fence);
+            if report.fence.group != committed.group {
+                return cx.count(Stat::MessageForeign);
+            }
+            return match self.elsewhere(job) {
+                Some(owner) => self.redirect(cx, from, report.part, owner, fence),
+                None => cx.count(Stat::MessageStale),
+            };
+        }
+        self.claims.on_heard(report.part);
         let wishes = match self.sync.on_report(cx, committed, datacenter, report) {
             Heard::Nothing => return,
             Heard::Settled => return self.settle_part(cx, from, id),
@@ -58,6 +79,12 @@ impl Gate {
         self.fulfil(cx, wishes);
     }
 
+    fn redirect(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId, owner: NodeId, fence: Fence) {
+        cx.count(Stat::ReportRedirected);
+        let said = NotOwner { part, owner: Some(owner), fence };
+        cx.out.send_resting_on(self.group.committed_lsn(), to, said);
+    }
+
     fn on_alive(&mut self, cx: &mut Cx<'_>, id: JobId) {
         self.dispatch.on_alive(cx.now(), id);
         self.publish(cx, id);
@@ -65,8 +92,8 @@ impl Gate {
         let Some(reason) = stats::aborts(job, self.sync.views(id)) else { return };
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         if let Some(command) = self.cancellation.on_abort(committed, id, reason) {
-            let index = self.propose(cx, command);
-            self.cancellation.on_proposed(id, index, None);
+            let seq = self.submit(cx, command);
+            self.cancellation.on_submitted(id, seq, None);
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
-use crate::ids::{Fence, JobId, LogIndex, PartId};
+use crate::ids::{DiskId, Fence, JobId, LogIndex, NodeId, PartId};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobStatus, PartResult, ThresholdOutcome};
@@ -20,6 +20,8 @@ pub enum GateCommand {
         plan_digest: u64,
         /// What to run.
         plan: Box<Plan>,
+        /// The session of the gate that submits it, which owns it from the start.
+        session: LogIndex,
     },
     /// A part is offered to a datacenter; the entry's index is the offer's fence.
     Place {
@@ -27,6 +29,8 @@ pub enum GateCommand {
         part: PartId,
         /// The datacenter's name.
         datacenter: String,
+        /// The entry that gave the job to the gate that decides this.
+        owner: LogIndex,
     },
     /// A part is begun there; the entry's index is the fence. It never moves again.
     Begin {
@@ -34,6 +38,8 @@ pub enum GateCommand {
         part: PartId,
         /// The accepted offer.
         offer: Fence,
+        /// The entry that gave the job to the gate that decides this.
+        owner: LogIndex,
     },
     /// The job is to be ended. The first cause stays.
     Cancel {
@@ -41,6 +47,8 @@ pub enum GateCommand {
         job: JobId,
         /// Who wants it ended.
         cause: CancelCause,
+        /// The entry that gave the job to the gate that decides this; `None` for a client's.
+        owner: Option<LogIndex>,
     },
     /// A part is over. The first wins.
     EndPart {
@@ -52,6 +60,8 @@ pub enum GateCommand {
         end: PartEnd,
         /// Its result, if it reported one.
         result: Option<Box<PartResult>>,
+        /// The entry that gave the job to the gate that decides this.
+        owner: LogIndex,
     },
     /// A job ended. The first wins; one whose status a later cancel has overtaken changes nothing.
     EndJob {
@@ -63,12 +73,55 @@ pub enum GateCommand {
         reason: String,
         /// Every threshold of the plan with its outcome.
         thresholds: BoundedVec<ThresholdOutcome, { limits::THRESHOLDS_MAX }>,
+        /// The entry that gave the job to the gate that decides this.
+        owner: LogIndex,
     },
     /// Keys of ended jobs created before this entry are forgotten.
     Forget {
         /// The oldest entry kept.
         before: JobId,
     },
+    /// A gate lives: the entry's index is its session. It replaces the one of an earlier boot of
+    /// the same disk; while another disk of the gate has a session, this changes nothing.
+    Enrol {
+        /// The gate.
+        gate: NodeId,
+        /// Its disk.
+        disk: DiskId,
+        /// The boot of that disk.
+        boot: u64,
+    },
+    /// A session is over; its lease has surely ended.
+    Expire {
+        /// The session.
+        session: LogIndex,
+    },
+    /// A job is given to the gate of a current session; the entry's index is the fence.
+    Own {
+        /// The job.
+        job: JobId,
+        /// The new owner's session.
+        session: LogIndex,
+    },
+}
+
+impl GateCommand {
+    /// The job that its owner decides about, and the fence under which it does; `None` for what
+    /// needs no ownership.
+    pub fn acts_under(&self) -> Option<(JobId, LogIndex)> {
+        match self {
+            Self::Place { part, owner, .. }
+            | Self::Begin { part, owner, .. }
+            | Self::EndPart { part, owner, .. } => Some((part.job, *owner)),
+            Self::EndJob { job, owner, .. } => Some((*job, *owner)),
+            Self::Cancel { job, owner, .. } => owner.map(|owner| (*job, owner)),
+            Self::Create { .. }
+            | Self::Forget { .. }
+            | Self::Enrol { .. }
+            | Self::Expire { .. }
+            | Self::Own { .. } => None,
+        }
+    }
 }
 
 /// Why a job is to be ended before its plan is done.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{CancelCause, PartEnd};
 use crate::bounded::BoundedVec;
-use crate::ids::LogIndex;
+use crate::ids::{LogIndex, NodeId};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, PartResult};
@@ -23,6 +23,8 @@ pub struct Job {
     pub status: JobStatus,
     /// Why it stands there, if there is more to say.
     pub reason: String,
+    /// The gate that acts for it.
+    pub owner: Owner,
     /// The cancel, once committed.
     pub cancel: Option<Cancel>,
     /// Its part, once placed. With one datacenter per job the part's number is 0.
@@ -33,6 +35,17 @@ pub struct Job {
     pub ended: Option<LogIndex>,
     /// Its result, once it has ended.
     pub result: Option<Box<JobResult>>,
+}
+
+/// Who acts for a job.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Owner {
+    /// The gate, if its session was current when it got the job.
+    pub gate: NodeId,
+    /// Its session. When that is not current any more, nobody acts until the job has a new owner.
+    pub session: LogIndex,
+    /// The entry that gave it the job: what it decides is void once there is a higher one.
+    pub fence: LogIndex,
 }
 
 /// A committed cancel.
@@ -78,13 +91,14 @@ pub enum Duty {
 
 impl Job {
     /// A job as it is created.
-    pub fn new(key: String, plan: Box<Plan>) -> Self {
+    pub fn new(key: String, plan: Box<Plan>, owner: Owner) -> Self {
         Self {
             key,
             name: plan.name.clone(),
             plan: Some(plan),
             status: JobStatus::Submitted,
             reason: String::new(),
+            owner,
             cancel: None,
             part: None,
             tried: BoundedVec::new(),

@@ -1,15 +1,19 @@
-//! From a gate: offers, begins, cancels and acknowledgements of parts. All are repeated by the gate
-//! until they are answered, and all are answered with where the part stands, so any loss,
+//! From a gate: offers, begins, cancels, claims and acknowledgements of parts. All are repeated by
+//! the gate until they are answered, and all are answered with where the part stands, so any loss,
 //! duplication and reordering is harmless.
 //!
-//! Invariants: part-placed-once (nothing runs without a begin for the accepted offer),
-//! cancel-beats, no-resurrection.
+//! A part has one gate at a time: the one that spoke under the highest fence hears of it, whoever
+//! asks.
+//!
+//! Invariants: part-placed-once (nothing runs without a begin for the accepted offer; an offer that
+//! was given up is never begun, see `expiry`), cancel-beats, no-resurrection.
 
 use crate::ids::{Fence, NodeId, PartId};
 use crate::machine::Cx;
 use crate::manager::Manager;
+use crate::manager::expiry::EXPIRED;
 use crate::manager::leadership::Intent;
-use crate::manager::models::ManagerCommand;
+use crate::manager::models::{Buried, ManagerCommand};
 use crate::manager::sync::{cancelled_unseen, is_open};
 use crate::stat::Stat;
 use crate::wire::{Begin, CancelPart, Offer, PartAck, PartPhase};
@@ -17,12 +21,12 @@ use crate::wire::{Begin, CancelPart, Offer, PartAck, PartPhase};
 impl Manager {
     pub(in crate::manager) fn on_offer(&mut self, cx: &mut Cx<'_>, from: NodeId, offer: Offer) {
         let Offer { part, fence, plan } = offer;
-        if self.answer_tombstone(cx, from, part) {
+        if self.answer_tombstone(cx, from, (part, fence), Some(fence)) {
             return;
         }
         if let Some(known) = self.ledger.part(part) {
             let renews = !known.begun && !known.cancelled && fence > known.fence;
-            self.sync.on_gate(part.job, from);
+            self.sync.on_gate(part.job, from, fence);
             if renews {
                 self.propose(cx, ManagerCommand::Accept { part, gate: from, fence, plan });
             } else {
@@ -56,11 +60,12 @@ impl Manager {
 
     pub(in crate::manager) fn on_begin(&mut self, cx: &mut Cx<'_>, from: NodeId, begin: Begin) {
         let Begin { part, fence, offer, start_in } = begin;
-        if self.answer_tombstone(cx, from, part) {
+        if self.answer_tombstone(cx, from, (part, fence), Some(offer)) {
             return;
         }
         let Some(known) = self.ledger.part(part) else {
             cx.count(Stat::MessageStale);
+            self.propose(cx, ManagerCommand::Expire { part, offer });
             return;
         };
         if known.offer != offer || fence <= offer {
@@ -68,7 +73,7 @@ impl Manager {
             return;
         }
         let begun = known.begun || known.cancelled;
-        self.sync.on_gate(part.job, from);
+        self.sync.on_gate(part.job, from, fence);
         if begun {
             self.report_part(cx, part.job);
             return;
@@ -84,14 +89,14 @@ impl Manager {
         cancel: CancelPart,
     ) {
         let CancelPart { part, fence, workflow } = cancel;
-        if self.answer_tombstone(cx, from, part) {
+        if self.answer_tombstone(cx, from, (part, fence), None) {
             return;
         }
         if let Some(known) = self.ledger.part(part) {
             let can_change = !known.is_ended()
                 && !known.cancelled
                 && workflow.is_none_or(|ix| is_open(known.status(ix)));
-            self.sync.on_gate(part.job, from);
+            self.sync.on_gate(part.job, from, fence);
             if !can_change {
                 self.report_part(cx, part.job);
                 return;
@@ -108,14 +113,61 @@ impl Manager {
         }
     }
 
-    /// Whether the part is buried. One that was cancelled before it was accepted has ended with
-    /// nothing; of one that was closed the gate has the result, so there is nothing to say.
-    fn answer_tombstone(&mut self, cx: &mut Cx<'_>, from: NodeId, part: PartId) -> bool {
-        let Some(tombstone) = self.ledger.tombstone(part).copied() else { return false };
-        cx.count(Stat::MessageStale);
-        if tombstone.never_accepted {
-            self.answer(cx, from, (part, tombstone.fence), cancelled_unseen());
+    /// A gate owns the part's job by the entry `fence` of its ledger, or another gate says that it
+    /// does.
+    pub(in crate::manager) fn on_claim(
+        &mut self,
+        cx: &mut Cx<'_>,
+        part: PartId,
+        gate: NodeId,
+        fence: Fence,
+    ) {
+        if self.answer_tombstone(cx, gate, (part, fence), None) {
+            return;
         }
+        let Some(known) = self.ledger.part(part) else {
+            cx.count(Stat::MessageStale);
+            return;
+        };
+        if fence > known.fence {
+            self.propose(cx, ManagerCommand::Claim { part, gate, fence });
+        } else if fence == known.fence && gate == known.gate {
+            self.report_part(cx, part.job);
+        } else {
+            cx.count(Stat::FenceRefused);
+        }
+    }
+
+    pub(in crate::manager) fn on_probe(&mut self, cx: &mut Cx<'_>, from: NodeId) {
+        self.gate_loss.on_probe(cx.now());
+        if self.may_speak(cx) {
+            cx.out.send_volatile(from, self.registry.capacity());
+        }
+    }
+
+    /// Whether the part is buried and there is no more to do. One that was cancelled before it was
+    /// accepted has ended with nothing; of one that was closed the gate has the result, so there is
+    /// nothing to say; one that was given up is refused to whoever relies on an `offer` that was.
+    fn answer_tombstone(
+        &mut self,
+        cx: &mut Cx<'_>,
+        to: NodeId,
+        (part, fence): (PartId, Fence),
+        offer: Option<Fence>,
+    ) -> bool {
+        let Some(tombstone) = self.ledger.tombstone(part).copied() else { return false };
+        match tombstone.buried {
+            Buried::Closed => {}
+            Buried::Unseen => {
+                self.answer(cx, to, (part, tombstone.fence), cancelled_unseen());
+            }
+            Buried::Expired if offer.is_none_or(|offer| tombstone.allows(offer)) => return false,
+            Buried::Expired => {
+                let reason = EXPIRED.to_owned();
+                self.answer(cx, to, (part, fence), PartPhase::Refused { reason });
+            }
+        }
+        cx.count(Stat::MessageStale);
         true
     }
 
@@ -127,12 +179,9 @@ impl Manager {
         (part, fence): (PartId, Fence),
     ) {
         if self.ledger.part(part).is_some() {
+            self.watch_part(cx, part.job);
             self.report_part(cx, part.job);
-        } else if let Some(tombstone) = self.ledger.tombstone(part).copied() {
-            if tombstone.never_accepted {
-                self.answer(cx, gate, (part, tombstone.fence), cancelled_unseen());
-            }
-        } else {
+        } else if !self.answer_tombstone(cx, gate, (part, fence), Some(Fence::default())) {
             let reason = "too many parts are here".to_owned();
             self.answer(cx, gate, (part, fence), PartPhase::Refused { reason });
         }

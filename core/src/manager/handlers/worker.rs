@@ -11,16 +11,18 @@ use crate::machine::Cx;
 use crate::manager::Manager;
 use crate::manager::leadership::Intent;
 use crate::manager::ledger::Applied;
-use crate::manager::models::{Run, RunOutcome, WorkflowKey};
+use crate::manager::models::{ManagerCommand, Run, RunOutcome, WorkflowKey};
 use crate::manager::registry::Heard;
 use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
+use crate::time::Instant;
 use crate::wire::{Final, Heartbeat, Report, RunBeat, RunState, Verdict, VerdictKind};
 
-/// What a heartbeat makes necessary beyond its answer.
-#[derive(Debug, Default)]
-struct Touched {
+/// A heartbeat that arrived at an instant, and what it makes necessary beyond its answer.
+#[derive(Debug)]
+struct Hearing {
+    at: Instant,
     short: BTreeSet<WorkflowKey>,
     ready: BTreeSet<JobId>,
 }
@@ -29,28 +31,28 @@ impl Manager {
     pub(in crate::manager) fn on_heartbeat(
         &mut self,
         cx: &mut Cx<'_>,
-        from: NodeId,
+        (from, at): (NodeId, Instant),
         beat: &Heartbeat,
     ) {
-        match self.registry.on_heartbeat(cx, from, beat) {
+        match self.registry.on_heartbeat(cx, (from, at), beat) {
             Heard::Dropped => return,
             Heard::Replaced(boot) => self.fail_unconfirmed(cx, from, boot),
             Heard::Fresh => {}
         }
-        let mut touched = Touched::default();
+        let mut hearing = Hearing { at, short: BTreeSet::new(), ready: BTreeSet::new() };
         let mut verdicts = Vec::new();
         for run in &beat.runs {
-            if let Some(kind) = self.judge(cx, (from, beat.boot), run, &mut touched) {
+            if let Some(kind) = self.judge(cx, (from, beat.boot), run, &mut hearing) {
                 verdicts.push(Verdict { run: run.run, kind });
             }
         }
         if !verdicts.is_empty() {
             self.confirm(cx, from, (beat.boot, beat.seq), verdicts);
         }
-        for key in touched.short {
+        for key in hearing.short {
             self.advance(cx, key);
         }
-        for job in touched.ready {
+        for job in hearing.ready {
             self.walk(cx, job);
         }
     }
@@ -60,7 +62,7 @@ impl Manager {
         cx: &mut Cx<'_>,
         holder: (NodeId, BootId),
         beat: &RunBeat,
-        touched: &mut Touched,
+        hearing: &mut Hearing,
     ) -> Option<VerdictKind> {
         let shard = beat.run.shard;
         let key = WorkflowKey::of(shard);
@@ -75,7 +77,7 @@ impl Manager {
             });
         }
         let was_ready = self.leases.lease(shard).is_some_and(|lease| lease.may_be_confirmed());
-        self.leases.on_listed(cx, beat);
+        self.leases.on_listed(cx.now(), hearing.at, beat);
         let is_ready = self.leases.lease(shard).is_some_and(|lease| lease.may_be_confirmed());
         self.registry.settle(holder.0, shard);
         self.dispatch.on_listed(shard, is_ready);
@@ -86,21 +88,28 @@ impl Manager {
         if self.pending.ends(part.id, beat.run) {
             return None;
         }
-        match part.status(shard.workflow)? {
+        let status = part.status(shard.workflow)?;
+        if let Some(kind) = self.hand_over(cx, holder.0, beat) {
+            return Some(kind);
+        }
+        match status {
             WorkflowStatus::Cancelling => (beat.state != RunState::Ended).then(|| {
                 cx.count(Stat::RunRevoked);
                 VerdictKind::Stop
             }),
             WorkflowStatus::Dispatched => {
                 if is_ready && !was_ready {
-                    touched.ready.insert(shard.job);
+                    hearing.ready.insert(shard.job);
                 }
                 Some(VerdictKind::Hold)
             }
             WorkflowStatus::Running if is_ready => {
+                if !self.may_speak(cx) {
+                    return None;
+                }
                 let run = self.ledger.shard(shard)?.open()?;
                 if self.leases.is_short(shard, run, cx.now()) {
-                    touched.short.insert(key);
+                    hearing.short.insert(key);
                 }
                 self.leases.grant(cx, shard, run).or(Some(VerdictKind::Hold))
             }
@@ -159,8 +168,14 @@ impl Manager {
         }
         let state = self.ledger.workflow(WorkflowKey::of(run.shard));
         let wanted = state.is_some_and(|state| state.status != WorkflowStatus::Cancelling);
-        if let Some(command) = self.open_run(run.shard, |open| Some(open.finished(end, wanted))) {
-            self.propose(cx, command);
+        let end = self.open_run(run.shard, |open| Some(open.finished(end, wanted)));
+        let Some(command) = end else { return };
+        let reached = match &command {
+            ManagerCommand::EndRun { outcome: RunOutcome::Stopped, ceiling, .. } => Some(*ceiling),
+            _ => None,
+        };
+        if self.propose(cx, command) {
+            self.inherit(cx, run.shard, reached);
         }
     }
 
@@ -193,6 +208,7 @@ impl Manager {
         let shard = id.shard;
         self.sync.close_run(shard);
         self.dispatch.close_run(shard);
+        self.disinherit(shard);
         let Some(lease) = self.leases.close(shard) else { return };
         self.registry.settle(lease.worker, shard);
         match outcome {
@@ -220,6 +236,9 @@ impl Manager {
         let part = part.id;
         if self.leases.plan_time(key, cx.now()).is_none() {
             self.leases.start_clock(cx.now(), key, plan_time);
+        }
+        if !self.may_speak(cx) {
+            return;
         }
         let wanting = |lease: &&crate::manager::leases::Lease| {
             self.leases.is_wanting(lease.run.shard) && !self.pending.ends(part, lease.run)

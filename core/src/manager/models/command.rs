@@ -134,6 +134,23 @@ pub enum ManagerCommand {
         /// Why, for the user.
         reason: String,
     },
+    /// Another gate owns the part's job and hears of it from here on.
+    Claim {
+        /// The part.
+        part: PartId,
+        /// That gate.
+        gate: NodeId,
+        /// What made it the owner.
+        fence: Fence,
+    },
+    /// Offers up to this one will never be begun here: the part accepted under it is given up if it
+    /// has not begun.
+    Expire {
+        /// The part.
+        part: PartId,
+        /// The offer.
+        offer: Fence,
+    },
 }
 
 /// How a run is over.

@@ -16,7 +16,7 @@ use crate::report::{PartResult, WorkflowStatus};
 pub struct Part {
     /// Which.
     pub id: PartId,
-    /// The gate that sent the newest committed wish.
+    /// The gate that spoke under the highest fence.
     pub gate: NodeId,
     /// The offer that was accepted.
     pub offer: Fence,
@@ -41,11 +41,38 @@ pub struct Part {
 pub struct Tombstone {
     /// The highest gate fence obeyed.
     pub fence: Fence,
-    /// It was cancelled before it was ever accepted, so nobody has a result of it.
-    pub never_accepted: bool,
+    /// How it went.
+    pub buried: Buried,
+}
+
+/// How a part went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Buried {
+    /// The gate has its result.
+    Closed,
+    /// It was cancelled while it was not accepted, so nobody has a result of it.
+    Unseen,
+    /// Offers up to the fence were not begun in time, or are not known any more. A later offer may
+    /// be accepted.
+    Expired,
+}
+
+impl Tombstone {
+    /// Whether an offer under this fence may be accepted nevertheless.
+    pub fn allows(&self, offer: Fence) -> bool {
+        self.buried == Buried::Expired && offer > self.fence
+    }
 }
 
 impl Part {
+    /// A gate speaks under a fence: the highest one is obeyed, and its gate hears of the part.
+    pub fn heed(&mut self, gate: NodeId, fence: Fence) {
+        if fence >= self.fence {
+            self.gate = gate;
+            self.fence = fence;
+        }
+    }
+
     /// A workflow's state.
     pub fn workflow(&self, ix: WorkflowIx) -> Option<&WorkflowState> {
         self.workflows.get(usize::from(ix.get()))

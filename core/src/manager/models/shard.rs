@@ -32,6 +32,8 @@ pub struct Run {
     pub reserved: u64,
     /// Plan time at which it took the shard.
     pub joined: PlanTime,
+    /// It goes on at the very item at which the run before it stopped.
+    pub is_handed: bool,
     /// How it ended.
     pub ended: Option<Ended>,
 }

@@ -13,38 +13,51 @@ fn lines(effects: &[hyperscale_core::effect::Effect]) -> Vec<String> {
 }
 
 #[test]
-fn a_boot_forms_its_group_and_refuses_calls_until_it_leads() {
+fn a_boot_forms_its_group_and_reads_wait_until_it_leads() {
     let mut world = World::fresh(config(1));
     assert_eq!(world.node.next_wake().map(|wake| wake.why), Some("start"));
-    let effects = lines(&world.step(called(1, submit("k", &plan("p")))));
+    let effects = lines(&world.step(called(1, Command::List)));
     assert!(effects[0].starts_with("l1 Formed"), "{effects:?}");
-    assert_eq!(
-        effects[1..],
-        ["l2 Termed { term: t1 }", "l3 i1 term", "call1 refused NotReady @l3"]
-    );
-    assert_eq!(world.node.next_wake().map(|wake| wake.why), Some("probe managers"));
-    for command in [Command::List, Command::Status(JobId::new(1)), Command::Cancel(JobId::new(1))] {
-        assert_eq!(world.ask_now(command), Reply::Refused(Refusal::NotReady));
-    }
-    assert_eq!(lines(&world.sync(2)), [] as [&str; 0]);
+    let booted = ["l2 Booted", "l3 Ballot { term: t1, vote: Some(d1) }", "l4 i1 term"];
+    assert_eq!(effects[1..], booted);
+    world.now = world.now.after(2 * S);
+    assert_eq!(lines(&world.step(Input::Wake)), ["call1 refused NotReady @l4"]);
+    assert_eq!(world.node.stats().count(Stat::QuorumMissed), 1);
+    assert_eq!(world.step(called(2, Command::List)), []);
+    assert_eq!(lines(&world.sync(3)), [] as [&str; 0]);
     assert!(!world.node.role().leads());
+    assert_eq!(lines(&world.sync(1)), ["l5 i2 enrol n1 boot 1", "call2 Jobs([]) @l5"]);
+    assert!(world.node.role().leads() && !world.node.role().is_idle());
     assert_eq!(lines(&world.sync(1)), [] as [&str; 0]);
-    assert!(world.node.role().leads() && world.node.role().is_idle());
+    assert!(world.node.role().is_idle(), "it has a session");
+}
+
+#[test]
+fn a_write_that_is_not_committed_in_time_has_an_unknown_outcome_and_is_made_once() {
+    let mut world = World::led(1);
+    assert_eq!(lines(&world.step(called(1, submit("k", &plan("p"))))), ["l6 i3 create k"]);
+    // Steps at one instant are a nanosecond apart on the node's clock.
+    world.now = world.now.after(5 * S).after(S / 1000);
+    assert_eq!(lines(&world.step(Input::Wake)), ["call1 refused OutcomeUnknown @l6"]);
+    assert_eq!(world.step(called(2, submit("k", &plan("p")))), [], "joins the one in flight");
+    let told = lines(&world.sync(1));
+    assert_eq!(told[0], "call2 created j3 @l6", "{told:?}");
+    assert!(!told.iter().any(|line| line.starts_with("call1")), "{told:?}");
 }
 
 #[test]
 fn a_submission_is_answered_from_its_committed_entry_and_offered_from_the_placing() {
     let mut world = World::led(1);
-    assert_eq!(lines(&world.step(called(1, submit("k", &plan("p"))))), ["l4 i2 create k"]);
+    assert_eq!(lines(&world.step(called(1, submit("k", &plan("p"))))), ["l6 i3 create k"]);
     assert_eq!(
-        world.ask_now(Command::Status(JobId::new(2))),
-        Reply::Refused(Refusal::NoSuchJob(JobId::new(2)))
+        world.ask_now(Command::Status(JobId::new(3))),
+        Reply::Refused(Refusal::NoSuchJob(JobId::new(3)))
     );
     assert_eq!(
         lines(&world.sync(1)),
-        ["call1 created j2 @l4", "j2 #1.1 Submitted @l4", "l5 i3 place j2/p0 east"]
+        ["call1 created j3 @l6", "j3 #3.1 Submitted @l6", "l7 i4 place j3/p0 east"]
     );
-    assert_eq!(lines(&world.sync(1)), ["j2 #1.2 Dispatching @l5", "n10 offer j2/p0 f3 @l5"]);
+    assert_eq!(lines(&world.sync(1)), ["j3 #3.2 Dispatching @l7", "n10 offer j3/p0 f4 @l7"]);
     let stats = world.node.stats();
     assert_eq!((stats.count(Stat::JobCreated), stats.count(Stat::PartOffered)), (1, 1));
 }
@@ -72,11 +85,11 @@ fn submissions_in_flight_with_one_key_share_the_entry() {
     assert_eq!(
         lines(&world.sync(1)),
         [
-            "call1 created j2 @l4",
-            "call2 known j2 @l4",
-            "call3 refused KeyReused(j2) @l4",
-            "j2 #1.1 Submitted @l4",
-            "l5 i3 place j2/p0 east"
+            "call1 created j3 @l6",
+            "call2 known j3 @l6",
+            "call3 refused KeyReused(j3) @l6",
+            "j3 #3.1 Submitted @l6",
+            "l7 i4 place j3/p0 east"
         ]
     );
     assert_eq!(world.node.stats().count(Stat::JobDeduplicated), 1);

@@ -32,28 +32,28 @@ fn a_part_goes_from_offer_to_acknowledgement_and_each_step_is_committed_first() 
     let job = world.submit("k", &plan("p"));
     let accepted = world.heard(job, 1, PartPhase::Accepted);
     let effects = world.step(received(EAST, accepted.clone()));
-    assert_eq!(lines(&effects), ["l6 i4 begin j2/p0 f3"]);
+    assert_eq!(lines(&effects), ["l8 i5 begin j3/p0 f4"]);
     let again = hyperscale_core::wire::PartReport { seq: (1, 2), ..accepted };
     assert_eq!(world.step(received(EAST, again)), [], "a begin is in flight");
     let effects = world.sync(1);
-    assert_eq!(lines(&effects), ["j2 #1.3 Running @l6", "n10 begin j2/p0 f4 of f3 @l6"]);
+    assert_eq!(lines(&effects), ["j3 #3.3 Running @l8", "n10 begin j3/p0 f5 of f4 @l8"]);
     let mut running = world.heard(job, 3, PartPhase::Running);
     running.workflows.push(live(1, totals(5, 0))).unwrap();
-    assert_eq!(lines(&world.step(received(EAST, running))), ["j2 #1.4 Running @l6"]);
+    assert_eq!(lines(&world.step(received(EAST, running))), ["j3 #3.4 Running @l8"]);
     world.left();
     assert_eq!(world.wake_until(5 * S), [], "an answered begin is not sent again");
 
     let report = world.heard(job, 4, ended(WorkflowStatus::Completed));
-    assert_eq!(lines(&world.step(received(EAST, report.clone()))), ["l7 i5 end j2/p0 reported"]);
+    assert_eq!(lines(&world.step(received(EAST, report.clone()))), ["l9 i6 end j3/p0 reported"]);
     assert_eq!(world.step(received(EAST, report.clone())), []);
     assert_eq!(
         lines(&world.sync(1)),
-        ["n10 ack j2/p0 @l7", "l8 i6 end j2 Completed"],
+        ["n10 ack j3/p0 @l9", "l10 i7 end j3 Completed"],
         "acknowledged once the end is committed"
     );
-    assert_eq!(lines(&world.step(received(EAST, report.clone()))), ["n10 ack j2/p0 @l7"]);
-    assert_eq!(lines(&world.sync(1)), ["j2 #1.5 Completed @l8"]);
-    assert_eq!(lines(&world.step(received(EAST, report))), ["n10 ack j2/p0 @l8"]);
+    assert_eq!(lines(&world.step(received(EAST, report.clone()))), ["n10 ack j3/p0 @l9"]);
+    assert_eq!(lines(&world.sync(1)), ["j3 #7.1 Completed @l10"]);
+    assert_eq!(lines(&world.step(received(EAST, report))), ["n10 ack j3/p0 @l10"]);
     assert!(world.node.role().is_idle());
     let told = job_result(&mut world, job);
     assert_eq!(
@@ -68,13 +68,13 @@ fn offers_and_begins_are_sent_again_with_back_off() {
     let mut world = World::led(1);
     let job = world.submit("k", &plan("p"));
     let sent = world.wake_until(20 * S);
-    assert!(sent.iter().all(|(_, line)| line == "n10 offer j2/p0 f3 @l5"), "{sent:?}");
+    assert!(sent.iter().all(|(_, line)| line == "n10 offer j3/p0 f4 @l7"), "{sent:?}");
     // 0.5, 1, 2, 4 and 8 s, each with up to a quarter on top.
     assert_eq!(sent.len(), 5, "{sent:?}");
     let accepted = world.heard(job, 1, PartPhase::Accepted);
     world.report(EAST, accepted);
     let sent = world.wake_until(5 * S);
-    assert!(sent.iter().all(|(_, line)| line == "n10 begin j2/p0 f4 of f3 @l6"), "{sent:?}");
+    assert!(sent.iter().all(|(_, line)| line == "n10 begin j3/p0 f5 of f4 @l8"), "{sent:?}");
     assert_eq!(sent.len(), 3, "{sent:?}");
 }
 
@@ -126,10 +126,10 @@ fn a_refused_offer_goes_to_the_next_datacenter_and_then_the_job_fails() {
     let refused = PartPhase::Refused { reason: "full".into() };
     let report = world.heard(job, 1, refused.clone());
     let sent = world.report(EAST, report.clone());
-    assert_eq!(sent, ["j2 #1.3 Dispatching @l6", "n20 offer j2/p0 f4 @l6"]);
+    assert_eq!(sent, ["j3 #3.3 Dispatching @l8", "n20 offer j3/p0 f5 @l8"]);
     assert_eq!(world.report(EAST, report), [] as [&str; 0], "it is not offered there any more");
     let report = world.heard(job, 1, refused);
-    assert_eq!(world.report(WEST, report), ["j2 #1.4 Failed @l8"]);
+    assert_eq!(world.report(WEST, report), ["j3 #7.1 Failed @l10"]);
     let told = job_result(&mut world, job);
     assert_eq!((told.status, told.reason.as_str()), (JobStatus::Failed, "full"));
     assert_eq!(told.result.workflows[0].planned_ms, 0);
@@ -142,10 +142,10 @@ fn a_datacenter_that_accepts_what_has_moved_is_told_to_end_it() {
     let job = world.submit("k", &plan("p"));
     let accepted = world.heard(job, 1, PartPhase::Accepted);
     let moved = world.wake_until(61 * S);
-    assert!(moved.iter().any(|(at, line)| *at == 60 && line == "n20 offer j2/p0 f4 @l6"));
-    assert_eq!(world.report(EAST, accepted), ["n10 cancel j2/p0 f4 @l6"]);
+    assert!(moved.iter().any(|(at, line)| *at == 60 && line == "n20 offer j3/p0 f5 @l8"));
+    assert_eq!(world.report(EAST, accepted), ["n10 cancel j3/p0 f5 @l8"]);
     let gone = world.heard(job, 3, ended(WorkflowStatus::Cancelled));
-    assert_eq!(world.report(EAST, gone), ["n10 ack j2/p0 @l6"]);
+    assert_eq!(world.report(EAST, gone), ["n10 ack j3/p0 @l8"]);
     assert_eq!(status(&world, job), JobStatus::Dispatching);
 }
 
@@ -172,7 +172,7 @@ fn an_unanswered_offer_ends_in_a_cancel_so_that_a_late_acceptance_is_ended_too()
     assert_eq!(status(&world, job), JobStatus::Cancelling);
     assert_eq!(world.report(EAST, accepted), [] as [&str; 0]);
     let sent = world.wake_until(10 * S);
-    assert!(sent.iter().all(|(_, line)| line == "n10 cancel j2/p0 f4 @l6"), "{sent:?}");
+    assert!(sent.iter().all(|(_, line)| line == "n10 cancel j3/p0 f5 @l8"), "{sent:?}");
     let report = world.heard(job, 2, ended(WorkflowStatus::Cancelled));
     world.report(EAST, report);
     assert_eq!(job_result(&mut world, job).reason, "no datacenter answered the offer in time");
@@ -188,16 +188,16 @@ fn a_silent_datacenter_is_missing_after_the_plan_and_its_grace() {
     world.wake_until(74 * S);
     assert_eq!(status(&world, job), JobStatus::Running);
     let sent = world.wake_until(S);
-    assert!(matches!(sent.as_slice(), [(_, line)] if line == "j2 #1.5 TimedOut @l8"), "{sent:?}");
+    assert!(matches!(sent.as_slice(), [(_, line)] if line == "j3 #7.1 TimedOut @l10"), "{sent:?}");
     let told = job_result(&mut world, job);
     assert_eq!(told.reason, "no result from datacenter east in time");
     assert!(told.is_degraded(), "nothing of it is covered");
     assert!(world.node.role().is_idle());
 
     let running = world.heard(job, 9, PartPhase::Running);
-    assert_eq!(world.report(EAST, running), ["n10 cancel j2/p0 f6 @l8"]);
+    assert_eq!(world.report(EAST, running), ["n10 cancel j3/p0 f7 @l10"]);
     let late = world.heard(job, 10, ended(WorkflowStatus::Completed));
-    assert_eq!(world.report(EAST, late), ["n10 ack j2/p0 @l8"]);
+    assert_eq!(world.report(EAST, late), ["n10 ack j3/p0 @l10"]);
     assert_eq!(world.node.stats().count(Stat::PartResultLate), 1);
     assert_eq!(job_result(&mut world, job), told);
 }
@@ -283,12 +283,12 @@ fn a_threshold_with_abort_ends_the_job_once_it_fails_on_live_figures() {
     let reason = "http_req_failed: rate<0.01";
     assert_eq!(
         lines(&effects),
-        ["j2 #1.6 Running @l6".to_owned(), format!("l7 i5 abort j2 {reason}")]
+        ["j3 #3.6 Running @l8".to_owned(), format!("l9 i6 abort j3 {reason}")]
     );
     running.seq = (1, 5);
     assert_eq!(world.step(received(EAST, running)).len(), 1, "the abort is in flight");
     let sent: Vec<_> = world.sync(1).iter().map(line).collect();
-    assert_eq!(sent, ["j2 #1.8 Cancelling @l7", "n10 cancel j2/p0 f5 @l7"]);
+    assert_eq!(sent, ["j3 #3.8 Cancelling @l9", "n10 cancel j3/p0 f6 @l9"]);
     let report = world.heard(job, 6, ended(WorkflowStatus::Cancelled));
     world.report(EAST, report);
     let told = job_result(&mut world, job);

@@ -199,13 +199,18 @@ impl World {
 
     /// What is on the disk.
     pub(super) fn disk(&self) -> Recovered {
+        self.upto(self.durable)
+    }
+
+    /// What is on the disk or on its way there.
+    pub(super) fn written(&self) -> Recovered {
+        self.upto(self.node.appended())
+    }
+
+    fn upto(&self, last: Lsn) -> Recovered {
         let above = self.snapshot.as_ref().map_or(Lsn::new(0), |(upto, _)| *upto);
-        let records = self.journal.iter().filter(|(lsn, _)| *lsn > above && *lsn <= self.durable);
-        Recovered {
-            snapshot: self.snapshot.clone(),
-            records: records.cloned().collect(),
-            last: self.durable,
-        }
+        let records = self.journal.iter().filter(|(lsn, _)| *lsn > above && *lsn <= last);
+        Recovered { snapshot: self.snapshot.clone(), records: records.cloned().collect(), last }
     }
 
     pub(super) fn fence(&self, index: u64) -> Fence {
@@ -353,8 +358,8 @@ pub(super) fn line(effect: &Effect) -> String {
         Effect::Reply { call, reply, after } => format!("{call} {} @{after}", reply_line(reply)),
         Effect::Publish { job, update, after } => {
             assert_eq!(update.view.job, *job);
-            let (term, counter) = (update.seq >> 40, update.seq & ((1 << 40) - 1));
-            format!("{job} #{term}.{counter} {:?} @{after}", update.view.status)
+            let (epoch, counter) = (update.seq >> 29, update.seq & ((1 << 29) - 1));
+            format!("{job} #{epoch}.{counter} {:?} @{after}", update.view.status)
         }
         other => format!("{other:?}"),
     }
@@ -365,10 +370,12 @@ fn record_line(record: &Record) -> String {
     let what = match entry.command() {
         None => "term".into(),
         Some(GateCommand::Create { key, .. }) => format!("create {key}"),
-        Some(GateCommand::Place { part, datacenter }) => format!("place {part:?} {datacenter}"),
-        Some(GateCommand::Begin { part, offer }) => format!("begin {part:?} {offer:?}"),
-        Some(GateCommand::Cancel { job, cause: CancelCause::Client }) => format!("cancel {job}"),
-        Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason } }) => {
+        Some(GateCommand::Place { part, datacenter, .. }) => format!("place {part:?} {datacenter}"),
+        Some(GateCommand::Begin { part, offer, .. }) => format!("begin {part:?} {offer:?}"),
+        Some(GateCommand::Cancel { job, cause: CancelCause::Client, .. }) => {
+            format!("cancel {job}")
+        }
+        Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, .. }) => {
             format!("abort {job} {reason}")
         }
         Some(GateCommand::EndPart { part, end, .. }) => match end {
@@ -380,6 +387,9 @@ fn record_line(record: &Record) -> String {
             format!("end {job} {status:?} {reason}").trim_end().to_owned()
         }
         Some(GateCommand::Forget { before }) => format!("forget {before}"),
+        Some(GateCommand::Enrol { gate, boot, .. }) => format!("enrol {gate} boot {boot}"),
+        Some(GateCommand::Expire { session }) => format!("expire {session}"),
+        Some(GateCommand::Own { job, session }) => format!("own {job} {session}"),
     };
     format!("{} {what}", entry.index)
 }
@@ -392,6 +402,7 @@ fn message_line(msg: &Message) -> String {
         }
         Message::CancelPart(cancel) => format!("cancel {:?} {:?}", cancel.part, cancel.fence),
         Message::PartAck(ack) => format!("ack {:?}", ack.part),
+        Message::Claim(claim) => format!("claim {:?} {:?}", claim.part, claim.fence),
         other => format!("{other:?}"),
     }
 }

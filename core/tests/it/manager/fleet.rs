@@ -66,6 +66,7 @@ pub(super) struct Modelled {
     pub(super) node: NodeId,
     boot: BootId,
     cores: u16,
+    pub(super) is_draining: bool,
     seq: u64,
     sent: BTreeMap<u64, Duration>,
     runs: BTreeMap<RunId, Held>,
@@ -89,6 +90,7 @@ impl Modelled {
             node: worker(ix),
             boot: BootId::new(boot),
             cores,
+            is_draining: false,
             seq: 0,
             sent: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -114,7 +116,7 @@ impl Modelled {
             seq: self.seq,
             cores: self.cores,
             free: self.cores - used,
-            draining: false,
+            draining: self.is_draining,
             runs: runs.try_into().unwrap(),
         }
     }
@@ -135,7 +137,7 @@ impl Modelled {
         }
         self.seen.insert(run.shard, run.fence);
         let used = self.runs.values().filter(|held| holds_core(held.state)).count();
-        let fits = used < usize::from(self.cores);
+        let fits = used < usize::from(self.cores) && !self.is_draining;
         let state = if fits { RunState::Preparing } else { RunState::Refused };
         self.runs.insert(run, Held::new(Some(slice), state));
     }

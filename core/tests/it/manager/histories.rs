@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyperscale_core::config::ManagerConfig;
-use hyperscale_core::ids::{JobId, Lsn, NodeId, ShardId, WorkflowIx};
+use hyperscale_core::ids::{Fence, JobId, Lsn, NodeId, ShardId, WorkflowIx};
 use hyperscale_core::plan::{Executor, OnWorkerLoss, Plan, When};
 use hyperscale_core::report::{LossKind, PartResult, WorkflowStatus};
 use hyperscale_core::wire::{Begin, CancelPart, Message, Offer, PartAck, PartPhase};
@@ -29,6 +29,8 @@ enum Action {
     Double(prop::sample::Index),
     CrashWorker(usize),
     CrashManager,
+    /// The first worker leaves.
+    Drain,
     Sync,
     SyncHalf,
     Pass(u64),
@@ -55,6 +57,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => index().prop_map(A::Double),
         1 => who.prop_map(A::CrashWorker),
         1 => Just(A::CrashManager),
+        1 => Just(A::Drain),
         6 => Just(A::Sync),
         2 => Just(A::SyncHalf),
         4 => (1u64..2000).prop_map(A::Pass),
@@ -104,6 +107,8 @@ struct World {
     boots: u64,
     /// Items that a run issues in a tenth of a second without trouble.
     speed: u64,
+    /// How often the gate placed the part.
+    placed: u64,
     wants_cancel: bool,
     cancelled_at: Option<Duration>,
 }
@@ -113,6 +118,7 @@ impl World {
         let config = ManagerConfig {
             checkpoint_entries: 9,
             cores_wait: secs(20),
+            begin_within: secs(8),
             ..ManagerConfig::new(MANAGER, "dc")
         };
         let mut rig = Rig::new(config);
@@ -128,6 +134,7 @@ impl World {
             phase: None,
             boots: 1000,
             speed,
+            placed: 0,
             wants_cancel: false,
             cancelled_at: None,
         }
@@ -175,6 +182,7 @@ impl World {
                 self.rig.restart();
                 self.rig.check_recover_equal();
             }
+            Action::Drain => self.workers[0].is_draining = true,
             Action::Sync => self.sync(self.rig.node.appended()),
             Action::SyncHalf => {
                 let (low, high) = (self.rig.durable().get(), self.rig.node.appended().get());
@@ -221,6 +229,14 @@ impl World {
 
     fn hear_at_gate(&mut self, msg: Message) {
         let Message::PartReport(report) = msg else { return };
+        if matches!(report.phase, PartPhase::Refused { .. }) {
+            // A part that was refused is placed anew; what was refused before says nothing.
+            if report.fence >= self.fence(1) {
+                self.placed += 1;
+                self.phase = None;
+            }
+            return;
+        }
         if let PartPhase::Ended(result) = &report.phase {
             match &self.result {
                 Some(known) => assert_eq!(known, result.as_ref(), "a result changed"),
@@ -230,20 +246,28 @@ impl World {
         self.phase = Some(report.phase);
     }
 
+    /// The fences of an offer, 1, its begin, 2, and a cancel, 3.
+    fn fence(&self, what: u64) -> Fence {
+        gate_fence(self.placed * 10 + what)
+    }
+
     fn offer(&mut self) {
         let plan = Box::new(self.plan.clone());
-        let offer = Offer { part: PART, fence: gate_fence(1), plan };
+        let offer = Offer { part: PART, fence: self.fence(1), plan };
         self.net.push((GATE, MANAGER, offer.into()));
     }
 
     fn begin(&mut self) {
-        let (fence, offer) = (gate_fence(2), gate_fence(1));
+        if self.phase.is_none() {
+            return;
+        }
+        let (fence, offer) = (self.fence(2), self.fence(1));
         let begin = Begin { part: PART, fence, offer, start_in: Duration::ZERO };
         self.net.push((GATE, MANAGER, begin.into()));
     }
 
     fn cancel(&mut self, workflow: Option<WorkflowIx>) {
-        let cancel = CancelPart { part: PART, fence: gate_fence(3), workflow };
+        let cancel = CancelPart { part: PART, fence: self.fence(3), workflow };
         self.net.push((GATE, MANAGER, cancel.into()));
     }
 
@@ -308,10 +332,9 @@ impl World {
                     Some(PartPhase::Ended(_)) => {
                         self.net.push((GATE, MANAGER, PartAck { part: PART }.into()));
                     }
-                    Some(PartPhase::Refused { .. }) => panic!("refused"),
                     _ if self.wants_cancel => self.cancel(None),
                     Some(PartPhase::Accepted) => self.begin(),
-                    None => self.offer(),
+                    None | Some(PartPhase::Refused { .. }) => self.offer(),
                     Some(PartPhase::Running | PartPhase::Cancelling) => {}
                 }
             }

@@ -1,4 +1,4 @@
-use hyperscale_core::ids::{BootId, ClusterId};
+use hyperscale_core::ids::{BootId, ClusterId, DiskId};
 use hyperscale_core::wire::{Capacity, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -10,6 +10,8 @@ fn hello(cluster: u64, role: RoleName, node: u64) -> Hello {
         cluster: ClusterId::new(cluster),
         role,
         node: NodeId::new(node),
+        datacenter: None,
+        disk: DiskId::new(node),
         boot: BootId::new(node),
         build: "test".to_owned(),
     }
@@ -112,4 +114,29 @@ async fn a_gigabyte_length_prefix_closes_the_connection() {
     let mut rest = Vec::new();
     within(stream.read_to_end(&mut rest)).await.ok();
     assert!(manager.inputs.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn two_managers_that_dial_each_other_keep_both_connections() {
+    let mut ends = [end(10), end(11)];
+    let hellos = [10, 11].map(|node| hello(1, RoleName::Manager, node));
+    let mut listeners = Vec::new();
+    for (end, me) in ends.iter().zip(&hellos) {
+        let (peers, inbox) = (end.peers.clone(), end.inbox.clone());
+        listeners.push(listen("127.0.0.1:0", me.clone(), peers, inbox).await.unwrap());
+    }
+    let tasks = [(0, 1), (1, 0)].map(|(from, to)| {
+        let end: &End = &ends[from];
+        let addr = listeners[to].addr().to_string();
+        let to = Dial { node: hellos[to].node, addr };
+        dial(to, hellos[from].clone(), end.peers.clone(), end.inbox.clone())
+    });
+    let [a, b] = &mut ends;
+    for n in 1..=50 {
+        let there = delivered(&a.peers, NodeId::new(11), capacity(n), b).await;
+        assert!(matches!(there, Input::Received { from, .. } if from == NodeId::new(10)));
+        let back = delivered(&b.peers, NodeId::new(10), capacity(n), a).await;
+        assert!(matches!(back, Input::Received { from, .. } if from == NodeId::new(11)));
+    }
+    tasks.iter().for_each(JoinHandle::abort);
 }

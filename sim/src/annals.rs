@@ -1,0 +1,403 @@
+//! Ground truth of replicated logs: what every disk holds of its group's log and ballots, and which
+//! entries are chosen.
+//!
+//! An entry counts as chosen when a member first acts on it as committed; that is the leader, which
+//! decides it. At that moment a majority of the voters that its own log names must hold the entry
+//! durably, whatever it believes (quorum-configured); whoever acts on the place later must hold the
+//! same entry (log-matching). Nothing here is told to a node.
+
+use std::collections::BTreeMap;
+
+use hyperscale_core::consensus::{Entry, Member, Membership, Payload};
+use hyperscale_core::digest;
+use hyperscale_core::ids::{DiskId, LogIndex, Lsn, Term};
+use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::journal::Record;
+
+use crate::layout::{Group, Layout};
+
+/// A chosen entry.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// Its place.
+    pub index: LogIndex,
+    /// The term it was proposed in.
+    pub term: Term,
+    /// When it was first appended anywhere, true time.
+    pub appended: u64,
+    /// What it holds.
+    pub record: Record,
+}
+
+/// A line of a disk's copy of the log.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    lsn: Lsn,
+    index: LogIndex,
+    term: Term,
+}
+
+/// A ballot that a disk recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ballot {
+    /// The record.
+    pub lsn: Lsn,
+    /// The term.
+    pub term: Term,
+    /// Whom it is for.
+    pub vote: Option<DiskId>,
+}
+
+#[derive(Clone, Debug)]
+struct Proposal {
+    digest: u64,
+    appended: u64,
+    record: Record,
+}
+
+#[derive(Clone, Debug, Default)]
+struct History {
+    /// The terms and digests of chosen entries, the first at 0.
+    chosen: Vec<(Term, u64)>,
+    /// Entries that some disk holds beyond those.
+    open: BTreeMap<(LogIndex, Term), Proposal>,
+    /// Who is in the group from which entry on; the founders at 0.
+    members: BTreeMap<(LogIndex, Term), Membership>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Copy {
+    lines: Vec<Line>,
+    ballots: Vec<Ballot>,
+}
+
+/// Every group's log and every disk's copy of it.
+#[derive(Clone, Debug)]
+pub struct Annals {
+    layout: Layout,
+    groups: Vec<History>,
+    disks: Vec<Copy>,
+    /// How often a majority of several was counted.
+    pub counted: u64,
+    /// How often a place was compared with what was chosen there.
+    pub compared: u64,
+}
+
+/// Where an entry stands, and the members it names.
+fn entry_of(record: &Record) -> Option<(Term, LogIndex, Option<&Membership>)> {
+    fn of<C>(entry: &Entry<C>) -> (Term, LogIndex, Option<&Membership>) {
+        let members = match &entry.payload {
+            Payload::Membership(members) => Some(members),
+            Payload::Opened | Payload::Command(_) => None,
+        };
+        (entry.term, entry.index, members)
+    }
+    match record {
+        Record::Gate(entry) => Some(of(entry)),
+        Record::Manager(entry) => Some(of(entry)),
+        _ => None,
+    }
+}
+
+impl Annals {
+    /// Empty logs.
+    pub fn new(layout: Layout) -> Self {
+        Self {
+            layout,
+            groups: vec![History::default(); layout.groups().count()],
+            disks: vec![Copy::default(); usize::from(layout.hosts())],
+            counted: 0,
+            compared: 0,
+        }
+    }
+
+    /// A node appends a record.
+    ///
+    /// # Errors
+    /// When another entry of the same term stands at the same place somewhere.
+    pub fn on_append(
+        &mut self,
+        now: u64,
+        host: u16,
+        lsn: Lsn,
+        record: &Record,
+    ) -> Result<(), Violation> {
+        let Some(group) = self.layout.group_of(host) else { return Ok(()) };
+        let history = &mut self.groups[usize::from(group.0)];
+        let disk = &mut self.disks[usize::from(host)];
+        if let Record::Formed { membership, .. } = record {
+            history.members.insert(Default::default(), membership.clone());
+        }
+        if let Record::Ballot { term, vote } = record {
+            disk.ballots.push(Ballot { lsn, term: *term, vote: *vote });
+        }
+        let Some((term, index, members)) = entry_of(record) else { return Ok(()) };
+        disk.lines.push(Line { lsn, index, term });
+        if let Some(members) = members {
+            history.members.insert((index, term), members.clone());
+        }
+        let digest = digest::of(record);
+        let known = match place(index).and_then(|at| history.chosen.get(at)) {
+            Some((chosen, known)) if *chosen == term => Some(*known),
+            // A member that was cut off holds an entry that lost.
+            Some(_) => return Ok(()),
+            None => history.open.get(&(index, term)).map(|proposal| proposal.digest),
+        };
+        match known {
+            Some(known) if known != digest => Err(Violation::new(
+                Inv::LogMatching,
+                format!("{group:?}: two entries {index:?} of {term:?}, one appended by {host}"),
+            )),
+            Some(_) => Ok(()),
+            None => {
+                let proposal = Proposal { digest, appended: now, record: record.clone() };
+                history.open.insert((index, term), proposal);
+                Ok(())
+            }
+        }
+    }
+
+    /// A process starts; its disk holds records up to `last`.
+    pub fn on_booted(&mut self, host: u16, last: Lsn) {
+        let disk = &mut self.disks[usize::from(host)];
+        disk.lines.retain(|line| line.lsn <= last);
+        disk.ballots.retain(|ballot| ballot.lsn <= last);
+    }
+
+    /// A disk is replaced by an empty one.
+    pub fn on_wiped(&mut self, host: u16) {
+        self.disks[usize::from(host)] = Copy::default();
+    }
+
+    /// How far a group's log is chosen.
+    pub fn chosen(&self, group: Group) -> LogIndex {
+        LogIndex::new(self.groups[usize::from(group.0)].chosen.len() as u64)
+    }
+
+    /// The members of a group by the newest chosen entry that names some, else the founders.
+    pub fn members(&self, group: Group) -> Membership {
+        let history = &self.groups[usize::from(group.0)];
+        let is_chosen = |(index, term): &(LogIndex, Term)| {
+            let chosen = place(*index).and_then(|at| history.chosen.get(at));
+            index.get() == 0 || chosen.is_some_and(|(chosen, _)| chosen == term)
+        };
+        let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
+        newest.map(|(_, members)| members.clone()).unwrap_or_default()
+    }
+
+    /// Whether some entry, chosen or not, or the founding names this disk a voter.
+    pub fn was_voter(&self, group: Group, disk: DiskId) -> bool {
+        self.groups[usize::from(group.0)].members.values().any(|members| members.is_voter(disk))
+    }
+
+    /// The ballots that a disk recorded, oldest first.
+    pub fn ballots(&self, host: u16) -> &[Ballot] {
+        &self.disks[usize::from(host)].ballots
+    }
+
+    /// The next entry becomes chosen because `host` acts on it. `durable` is how far the disk of a
+    /// member is, `None` if there is no such disk any more.
+    ///
+    /// # Errors
+    /// When the node does not hold it, or no majority of the voters that it knows of does.
+    pub fn choose(
+        &mut self,
+        host: u16,
+        durable: impl Fn(Member) -> Option<(u16, Lsn)>,
+    ) -> Result<Option<Chosen>, Violation> {
+        let Some(group) = self.layout.group_of(host) else { return Ok(None) };
+        let index = self.chosen(group).next();
+        let Some(term) = self.term_on(host, index) else {
+            return Err(Violation::new(
+                Inv::LogMatching,
+                format!("{group:?}: {host} acts on {index:?} and does not hold it"),
+            ));
+        };
+        let members = self.members_on(host, group);
+        let holds = |voter: &&Member| {
+            let disk = durable(**voter);
+            disk.is_some_and(|(place, durable)| self.holds(place, index, term, durable))
+        };
+        let holders = members.voters.iter().filter(holds).count();
+        let voters = members.voters.len();
+        if holders <= voters / 2 {
+            let detail = format!(
+                "{group:?}: {host} acts on {index:?} of {term:?}, durable on {holders} of {voters}"
+            );
+            return Err(Violation::new(Inv::QuorumConfigured, detail));
+        }
+        self.counted += u64::from(voters > 1);
+        let history = &mut self.groups[usize::from(group.0)];
+        let Some(proposal) = history.open.remove(&(index, term)) else { return Ok(None) };
+        history.chosen.push((term, proposal.digest));
+        history.open.retain(|(open, _), _| *open > index);
+        let Proposal { appended, record, .. } = proposal;
+        Ok(Some(Chosen { index, term, appended, record }))
+    }
+
+    /// `host` acts on a place that is chosen.
+    ///
+    /// # Errors
+    /// When it holds another entry there.
+    pub fn compare(&mut self, host: u16, index: LogIndex) -> Result<(), Violation> {
+        let Some(group) = self.layout.group_of(host) else { return Ok(()) };
+        let held = self.term_on(host, index);
+        let history = &self.groups[usize::from(group.0)];
+        let chosen = place(index).and_then(|at| history.chosen.get(at)).map(|(term, _)| *term);
+        self.compared += 1;
+        // What a snapshot from the leader contains is on no line.
+        if held.is_none() || held == chosen {
+            return Ok(());
+        }
+        let detail = format!(
+            "{group:?}: {host} acts on {index:?} of {held:?}, chosen is that of {chosen:?}"
+        );
+        Err(Violation::new(Inv::LogMatching, detail))
+    }
+
+    /// The members by the newest entry of a node's own log that names some, else the founders.
+    pub fn members_on(&self, host: u16, group: Group) -> Membership {
+        let members = self.groups[usize::from(group.0)].members.iter().rev();
+        let own = |(index, term): &(LogIndex, Term)| {
+            index.get() == 0 || self.term_on(host, *index) == Some(*term)
+        };
+        let newest = members.into_iter().find(|(place, _)| own(place));
+        newest.map(|(_, members)| members.clone()).unwrap_or_default()
+    }
+
+    /// The term of the entry that stands at `index` in what a node appended, durable or not.
+    pub fn term_on(&self, host: u16, index: LogIndex) -> Option<Term> {
+        self.line(host, index, Lsn::new(u64::MAX)).map(|line| line.term)
+    }
+
+    fn holds(&self, host: u16, index: LogIndex, term: Term, durable: Lsn) -> bool {
+        self.line(host, index, durable).is_some_and(|line| line.term == term)
+    }
+
+    /// The newest of a disk's lines that is at or before `index` decides: an entry truncates
+    /// everything from its place on.
+    fn line(&self, host: u16, index: LogIndex, durable: Lsn) -> Option<&Line> {
+        let lines = self.disks[usize::from(host)].lines.iter().rev();
+        let line = lines.filter(|line| line.lsn <= durable).find(|line| line.index <= index)?;
+        (line.index == index).then_some(line)
+    }
+}
+
+fn place(index: LogIndex) -> Option<usize> {
+    index.get().checked_sub(1).map(|at| at as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyperscale_core::bounded::BoundedVec;
+    use hyperscale_core::gate::GateCommand;
+    use hyperscale_core::ids::{GroupId, JobId, NodeId};
+
+    fn member(host: u64) -> Member {
+        Member { node: NodeId::new(host + 1), disk: DiskId::new(host + 100) }
+    }
+
+    fn members(hosts: &[u64]) -> Membership {
+        let voters: Vec<Member> = hosts.iter().map(|host| member(*host)).collect();
+        let voters = BoundedVec::try_from(voters).unwrap_or_default();
+        Membership { voters, ..Membership::default() }
+    }
+
+    fn entry(term: u64, index: u64, says: u64) -> Record {
+        let before = JobId::new(says);
+        let payload = Payload::Command(GateCommand::Forget { before });
+        let (term, index) = (Term::new(term), LogIndex::new(index));
+        Record::Gate(Entry { term, index, origin: None, payload })
+    }
+
+    /// Three gates, the first of which founded the group of all.
+    fn annals() -> Annals {
+        let mut annals = Annals::new(Layout::new(3, &[]));
+        let formed = Record::Formed { group: GroupId::new(1), membership: members(&[0, 1, 2]) };
+        annals.on_append(0, 0, Lsn::new(1), &formed).unwrap();
+        annals
+    }
+
+    fn append(annals: &mut Annals, host: u16, lsn: u64, record: &Record) {
+        annals.on_append(lsn, host, Lsn::new(lsn), record).unwrap();
+    }
+
+    /// Disks are durable up to these records.
+    fn durable(lsns: [u64; 3]) -> impl Fn(Member) -> Option<(u16, Lsn)> {
+        move |member| {
+            let host = member.disk.get().checked_sub(100)?;
+            Some((host as u16, Lsn::new(*lsns.get(host as usize)?)))
+        }
+    }
+
+    #[test]
+    fn an_entry_is_chosen_when_a_majority_holds_it_durably() {
+        let mut annals = annals();
+        append(&mut annals, 0, 2, &entry(1, 1, 7));
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        let early = annals.clone().choose(0, durable([2, 1, 9])).unwrap_err();
+        assert_eq!(early.inv, Inv::QuorumConfigured);
+        let chosen = annals.choose(0, durable([2, 2, 0])).unwrap().unwrap();
+        assert_eq!(
+            (chosen.index, chosen.term, chosen.appended),
+            (LogIndex::new(1), Term::new(1), 2)
+        );
+        assert_eq!(annals.chosen(Group::GATES), LogIndex::new(1));
+        let unheld = annals.choose(0, durable([9, 9, 9])).unwrap_err();
+        assert_eq!(unheld.inv, Inv::LogMatching);
+    }
+
+    #[test]
+    fn a_disk_that_is_gone_counts_for_nothing() {
+        let mut annals = annals();
+        append(&mut annals, 0, 2, &entry(1, 1, 7));
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        let replaced =
+            |member: Member| durable([2, 2, 2])(member).filter(|_| member.disk != DiskId::new(101));
+        assert_eq!(annals.choose(0, replaced).unwrap_err().inv, Inv::QuorumConfigured);
+    }
+
+    #[test]
+    fn an_entry_truncates_what_follows_and_a_crash_brings_it_back() {
+        let mut annals = annals();
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        append(&mut annals, 1, 3, &entry(1, 2, 8));
+        append(&mut annals, 1, 4, &entry(2, 1, 9));
+        let term = |annals: &Annals, index| annals.term_on(1, LogIndex::new(index));
+        assert_eq!((term(&annals, 1), term(&annals, 2)), (Some(Term::new(2)), None));
+        annals.on_booted(1, Lsn::new(3));
+        assert_eq!(term(&annals, 1), Some(Term::new(1)));
+        assert_eq!(term(&annals, 2), Some(Term::new(1)));
+    }
+
+    #[test]
+    fn two_entries_of_one_place_and_term_are_seen_and_so_is_a_lost_one() {
+        let mut annals = annals();
+        append(&mut annals, 0, 2, &entry(1, 1, 7));
+        let other = annals.clone().on_append(3, 1, Lsn::new(2), &entry(1, 1, 8)).unwrap_err();
+        assert_eq!(other.inv, Inv::LogMatching);
+        append(&mut annals, 1, 2, &entry(1, 1, 7));
+        append(&mut annals, 2, 2, &entry(2, 1, 8));
+        annals.choose(0, durable([2, 2, 2])).unwrap();
+        annals.compare(1, LogIndex::new(1)).unwrap();
+        let lost = annals.compare(2, LogIndex::new(1)).unwrap_err();
+        assert_eq!(lost.inv, Inv::LogMatching);
+    }
+
+    #[test]
+    fn the_newest_members_of_the_own_log_count() {
+        let mut annals = annals();
+        let payload = Payload::Membership(members(&[0]));
+        let (term, index) = (Term::new(1), LogIndex::new(1));
+        let alone = Record::Gate(Entry { term, index, origin: None, payload });
+        append(&mut annals, 0, 2, &alone);
+        assert_eq!(annals.members_on(0, Group::GATES).voters.len(), 1);
+        assert_eq!(annals.members_on(1, Group::GATES).voters.len(), 3);
+        assert_eq!(annals.members(Group::GATES).voters.len(), 3);
+        assert!(annals.choose(0, durable([2, 0, 0])).unwrap().is_some());
+        assert_eq!(annals.members(Group::GATES).voters.len(), 1);
+        assert!(annals.was_voter(Group::GATES, DiskId::new(101)));
+        assert!(!annals.was_voter(Group::GATES, DiskId::new(103)));
+    }
+}

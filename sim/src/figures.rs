@@ -1,0 +1,134 @@
+//! Prints what `measure` finds, as a table and as one line of JSON. Nothing is judged; the exit
+//! code says only whether everything could be measured.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use sim::layout::REPLICATED;
+use sim::measure::{self, Failover, Rate, Shape, Victim};
+
+use crate::Args;
+
+/// Workers where voters grow.
+const WORKERS: u16 = 10;
+
+pub(crate) fn print(args: &Args) -> bool {
+    let voters: &[u16] = if REPLICATED { &[1, 3, 5] } else { &[1] };
+    let most = if REPLICATED { 3 } else { 1 };
+    let mut shapes: Vec<Shape> =
+        voters.iter().map(|voters| Shape { voters: *voters, workers: WORKERS }).collect();
+    shapes.extend([100, 1_000].map(|workers| Shape { voters: most, workers }));
+    let mut lines = Vec::new();
+    let mut wrong = Vec::new();
+    println!("sent per second and node, over 20 s; load: 1,000 arrivals per second");
+    println!(
+        "{:>6} {:>7}  {:<17} {:>10} {:>11} {:>10} {:>11}",
+        "voters", "workers", "node", "rest msg/s", "rest B/s", "load msg/s", "load B/s"
+    );
+    for shape in shapes {
+        let rates = [false, true].map(|is_loaded| measure::traffic(shape, is_loaded));
+        let [Ok(rest), Ok(load)] = rates else {
+            wrong.extend(rates.into_iter().filter_map(Result::err));
+            continue;
+        };
+        lines.extend(rest.iter().zip(&load).map(|(rest, load)| sent(shape, rest, load)));
+    }
+    println!("\nmissing after a kill under load, milliseconds of simulated time");
+    println!(
+        "{:>6}  {:<18} {:<26} {:>5} {:>9} {:>9} {:>9}",
+        "voters", "killed", "what", "n", "p50", "p99", "max"
+    );
+    for shape in voters.iter().map(|voters| Shape { voters: *voters, workers: WORKERS }) {
+        for victim in Victim::ALL {
+            if shape.voters == 1 && victim == Victim::Owner {
+                continue;
+            }
+            let (found, failed) = kills(args, shape, victim);
+            wrong.extend(failed);
+            lines.extend(missed(shape, victim, &found));
+        }
+    }
+    for what in &wrong {
+        println!("NOT MEASURED: {what}");
+    }
+    if args.json {
+        println!("{}", json!({ "ok": wrong.is_empty(), "rows": lines }));
+    }
+    wrong.is_empty()
+}
+
+fn sent(shape: Shape, rest: &Rate, load: &Rate) -> Value {
+    let Shape { voters, workers } = shape;
+    println!(
+        "{voters:>6} {workers:>7}  {:<17} {:>10.1} {:>11.0} {:>10.1} {:>11.0}",
+        format!("{} ({})", rest.kind, rest.nodes),
+        rest.messages,
+        rest.bytes,
+        load.messages,
+        load.bytes
+    );
+    json!({
+        "voters": voters, "workers": workers, "node": rest.kind, "nodes": rest.nodes,
+        "rest_messages_per_s": rest.messages, "rest_bytes_per_s": rest.bytes,
+        "load_messages_per_s": load.messages, "load_bytes_per_s": load.bytes,
+    })
+}
+
+/// Measures over seeds on the threads that were asked for.
+fn kills(args: &Args, shape: Shape, victim: Victim) -> (Vec<Failover>, Vec<String>) {
+    let next = AtomicU64::new(0);
+    let work = || {
+        let (mut found, mut failed) = (Vec::new(), Vec::new());
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= args.kills {
+                return (found, failed);
+            }
+            match measure::failover(shape, victim, seed) {
+                Ok(one) => found.push(one),
+                Err(what) => failed.push(format!("{shape:?} {victim:?} seed {seed}: {what}")),
+            }
+        }
+    };
+    let parts = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..args.jobs).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok()).collect::<Vec<_>>()
+    });
+    let (found, failed): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    (found.concat(), failed.concat())
+}
+
+fn missed(shape: Shape, victim: Victim, found: &[Failover]) -> Vec<Value> {
+    let voters = shape.voters;
+    let row = |what: &str, values: Vec<u64>| {
+        let mut values = values;
+        values.sort_unstable();
+        let rank = |percent: usize| {
+            let place = (values.len() * percent).div_ceil(100).saturating_sub(1);
+            values.get(place).map_or(0.0, |value| *value as f64 / 1e6)
+        };
+        let (p50, p99, max) = (rank(50), rank(99), rank(100));
+        println!(
+            "{voters:>6}  {:<18} {what:<26} {:>5} {p50:>9.2} {p99:>9.2} {max:>9.2}",
+            victim.name(),
+            values.len()
+        );
+        json!({
+            "voters": voters, "killed": victim.name(), "what": what, "n": values.len(),
+            "p50_ms": p50, "p99_ms": p99, "max_ms": max,
+        })
+    };
+    let mut rows = Vec::new();
+    let led: Vec<u64> = found.iter().filter_map(|one| one.led).collect();
+    if !led.is_empty() {
+        rows.push(row("a leader", led));
+    }
+    let owned: Vec<u64> = found.iter().filter_map(|one| one.owned).collect();
+    if !owned.is_empty() {
+        rows.push(row("an owner that acts", owned));
+    }
+    rows.push(row("load, longest gap", found.iter().map(|one| one.gap).collect()));
+    let calm = found.iter().map(|one| one.gap_undisturbed).collect();
+    rows.push(row("load, same without kill", calm));
+    rows
+}
