@@ -190,7 +190,7 @@ async fn client(gate: Gate, name: String, until: Instant) -> Seen {
                 Ok(Reply::Submitted { existing: false, .. }) => break,
                 other => *seen.others.entry(format!("{other:?}")).or_default() += 1,
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(4)).await;
         }
         seen.took.push(began.elapsed());
     }
@@ -231,16 +231,25 @@ async fn run(gates: &Gates, clients: usize, span: Duration, syncs: f64) {
     }
 }
 
-/// How often a single writer can append a record of this size and sync it.
+/// How often a single writer can append a record of this size and sync it, and how long it takes.
 fn syncs(dir: &Path, span: Duration) -> f64 {
     let mut file = std::fs::File::create(dir.join("syncs")).expect("a file");
-    let (begin, mut count) = (Instant::now(), 0_u64);
+    let (begin, mut took) = (Instant::now(), Vec::new());
     while begin.elapsed() < span {
+        let start = Instant::now();
         file.write_all(&[7; 256]).expect("a write");
         file.sync_data().expect("a sync");
-        count += 1;
+        took.push(start.elapsed());
     }
-    count as f64 / begin.elapsed().as_secs_f64()
+    let rate = took.len() as f64 / begin.elapsed().as_secs_f64();
+    took.sort_unstable();
+    println!(
+        "{rate:.0} syncs per second by a single writer in {}, p50 {:?}, p99 {:?}",
+        dir.display(),
+        took[took.len() / 2],
+        took[took.len() * 99 / 100]
+    );
+    rate
 }
 
 fn main() {
@@ -250,7 +259,6 @@ fn main() {
     let folder = args.next().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
     let folder = folder.expect("a folder");
     let syncs = syncs(folder.path(), Duration::from_secs(2));
-    println!("{syncs:.0} syncs per second by a single writer in {}", folder.path().display());
     println!(
         "{:>5} {:>7} {:>13} {:>8} {:>8} {:>13}",
         "gates", "clients", "submissions/s", "p50 ms", "p99 ms", "per one sync"
