@@ -1,15 +1,17 @@
 //! Committed submissions per second, on real files with their syncs and real connections on
 //! 127.0.0.1: `cargo bench -p hyperscale-runtime --bench submissions -- [seconds] [folder]`.
 //!
-//! Starts 1 gate and then 3 in this process, and has 1, 8, 32 and 64 clients submit plans with fresh
-//! keys, each client one at a time and to its own gate. Gates hold 64 live jobs at most, so the
-//! jobs must end: a stand-in for the only datacenter refuses every offer, and a job that nobody
+//! Starts 1 gate and then 3 in this process, and has 1, 8, 32 and 64 clients submit plans with
+//! fresh keys, each client one at a time and to its own gate. Gates hold 64 live jobs at most, so
+//! the jobs must end: a stand-in for the only datacenter refuses every offer, and a job that nobody
 //! takes is aborted and ended. A submission hence stands for four committed entries (`Create`,
 //! `Place`, `Cancel`, `EndJob`), each proposed when the one before is committed; the client waits
 //! for the first. What is refused because 64 jobs live is sent again and counted apart.
 //!
-//! The last column compares with what a single writer gets from the same folder: above 1, one sync
-//! has committed several submissions. Nothing is asserted.
+//! The last column compares with what a lone writer gets from the same folder: rising with the
+//! clients, it shows one sync commit for several of them. Compare it between lines of as many gates
+//! only: gates share a file system here, and some (ext4) make a lone writer of syncs wait for
+//! company that three gates are to each other. Nothing is asserted.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -231,7 +233,7 @@ async fn run(gates: &Gates, clients: usize, span: Duration, syncs: f64) {
     }
 }
 
-/// How often a single writer can append a record of this size and sync it, and how long it takes.
+/// How often a lone writer can append a record of this size and sync it, and how long it takes.
 fn syncs(dir: &Path, span: Duration) -> f64 {
     let mut file = std::fs::File::create(dir.join("syncs")).expect("a file");
     let (begin, mut took) = (Instant::now(), Vec::new());
@@ -244,7 +246,7 @@ fn syncs(dir: &Path, span: Duration) -> f64 {
     let rate = took.len() as f64 / begin.elapsed().as_secs_f64();
     took.sort_unstable();
     println!(
-        "{rate:.0} syncs per second by a single writer in {}, p50 {:?}, p99 {:?}",
+        "{rate:.0} syncs per second by a lone writer in {}, p50 {:?}, p99 {:?}",
         dir.display(),
         took[took.len() / 2],
         took[took.len() * 99 / 100]
