@@ -73,12 +73,24 @@ struct Copy {
     ballots: Vec<Ballot>,
 }
 
+impl Copy {
+    /// The newest of a disk's lines that is at or before `index` decides: an entry truncates
+    /// everything from its place on.
+    fn line(&self, index: LogIndex, durable: Lsn) -> Option<&Line> {
+        let mut lines = self.lines.iter().rev().filter(|line| line.lsn <= durable);
+        let line = lines.find(|line| line.index <= index || line.is_snapshot)?;
+        (line.index == index).then_some(line)
+    }
+}
+
 /// Every group's log and every disk's copy of it.
 #[derive(Clone, Debug)]
 pub struct Annals {
     layout: Layout,
     groups: Vec<History>,
     disks: Vec<Copy>,
+    /// What disks that are gone had made durable: what was promised by them was promised.
+    buried: BTreeMap<DiskId, (Copy, Lsn)>,
     /// How often a majority of several was counted.
     pub counted: u64,
     /// How often a place was compared with what was chosen there.
@@ -108,6 +120,7 @@ impl Annals {
             layout,
             groups: vec![History::default(); layout.groups().count()],
             disks: vec![Copy::default(); usize::from(layout.hosts())],
+            buried: BTreeMap::new(),
             counted: 0,
             compared: 0,
         }
@@ -172,9 +185,16 @@ impl Annals {
         disk.ballots.retain(|ballot| ballot.lsn <= last);
     }
 
-    /// A disk is replaced by an empty one.
-    pub fn on_wiped(&mut self, host: u16) {
-        self.disks[usize::from(host)] = Copy::default();
+    /// A disk that was durable so far is replaced by an empty one.
+    pub fn on_wiped(&mut self, host: u16, disk: DiskId, durable: Lsn) {
+        let copy = std::mem::take(&mut self.disks[usize::from(host)]);
+        self.buried.insert(disk, (copy, durable));
+    }
+
+    /// The durable votes of a disk that is gone.
+    pub fn buried_votes(&self, disk: DiskId) -> impl Iterator<Item = &Ballot> {
+        let buried = self.buried.get(&disk).into_iter();
+        buried.flat_map(|(copy, durable)| copy.ballots.iter().filter(|one| one.lsn <= *durable))
     }
 
     /// How far a group's log is chosen.
@@ -225,8 +245,14 @@ impl Annals {
         };
         let members = self.members_by(host, group, before);
         let holds = |voter: &&Member| {
-            let disk = durable(**voter);
-            disk.is_some_and(|(place, durable)| self.holds(place, index, term, durable))
+            let (copy, durable) = match durable(**voter) {
+                Some((place, durable)) => (&self.disks[usize::from(place)], durable),
+                None => match self.buried.get(&voter.disk) {
+                    Some((copy, durable)) => (copy, *durable),
+                    None => return false,
+                },
+            };
+            copy.line(index, durable).is_some_and(|line| line.term == term)
         };
         let holders = members.voters.iter().filter(holds).count();
         let voters = members.voters.len();
@@ -282,7 +308,7 @@ impl Annals {
         let members = self.groups[usize::from(group.0)].members.iter().rev();
         let own = |(index, term): &(LogIndex, Term)| {
             let contained = self.is_contained(host, *index) && self.is_chosen(group, *index, *term);
-            let held = || self.line(host, *index, upto).map(|line| line.term);
+            let held = || self.disks[usize::from(host)].line(*index, upto).map(|line| line.term);
             index.get() == 0 || contained || held() == Some(*term)
         };
         let newest = members.into_iter().find(|(place, _)| own(place));
@@ -291,20 +317,7 @@ impl Annals {
 
     /// The term of the entry that stands at `index` in what a node appended, durable or not.
     pub fn term_on(&self, host: u16, index: LogIndex) -> Option<Term> {
-        self.line(host, index, Lsn::new(u64::MAX)).map(|line| line.term)
-    }
-
-    fn holds(&self, host: u16, index: LogIndex, term: Term, durable: Lsn) -> bool {
-        self.line(host, index, durable).is_some_and(|line| line.term == term)
-    }
-
-    /// The newest of a disk's lines that is at or before `index` decides: an entry truncates
-    /// everything from its place on.
-    fn line(&self, host: u16, index: LogIndex, durable: Lsn) -> Option<&Line> {
-        let lines = self.disks[usize::from(host)].lines.iter().rev();
-        let mut lines = lines.filter(|line| line.lsn <= durable);
-        let line = lines.find(|line| line.index <= index || line.is_snapshot)?;
-        (line.index == index).then_some(line)
+        self.disks[usize::from(host)].line(index, Lsn::new(u64::MAX)).map(|line| line.term)
     }
 
     /// Whether a snapshot that a node got stands for this entry.

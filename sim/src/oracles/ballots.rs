@@ -72,6 +72,10 @@ impl Oracle for LeaderPerTerm {
 fn voted(view: &View<'_>, voter: &Member, term: Term, whom: DiskId) -> bool {
     let place = host_of(voter.node);
     let Some(host) = view.hosts.get(usize::from(place)) else { return false };
+    let mut buried = view.annals.buried_votes(voter.disk);
+    if buried.any(|ballot| ballot.term == term && ballot.vote == Some(whom)) {
+        return true;
+    }
     host.disk.identity.disk == voter.disk.get()
         && view.annals.ballots(place).iter().any(|ballot| {
             ballot.lsn <= host.durable() && ballot.term == term && ballot.vote == Some(whom)
