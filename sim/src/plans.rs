@@ -62,6 +62,7 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         workflows: bounded(vec![workflow]),
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

@@ -57,6 +57,7 @@ fn plan() -> Plan {
         workflows: BoundedVec::new(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

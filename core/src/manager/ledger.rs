@@ -265,7 +265,7 @@ impl ManagerLedger {
 
     fn split(&mut self, id: PartId, workflow: WorkflowIx, shards: u16) -> Option<()> {
         let part = self.part_mut(id)?;
-        let most = part.planned(workflow)?.executor.shards_max();
+        let most = part.share(workflow)?.shards_max(&part.planned(workflow)?.executor);
         let ready = part.begun && readiness(part, workflow) == Readiness::Ready;
         if !ready || shards == 0 || shards > most {
             return None;

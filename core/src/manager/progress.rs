@@ -215,7 +215,8 @@ fn unserved(part: &Part, key: WorkflowKey, state: &WorkflowState, at: PlanTime) 
     let executor = &planned.executor;
     let end = planned_span(executor).map_or(at, PlanTime::at);
     let count = u16::try_from(state.shards.len()).unwrap_or(u16::MAX);
-    let shares = shares(executor, count);
+    let Some(share) = part.share(key.workflow) else { return losses };
+    let shares = shares(executor, &share, count);
     for ((id, shard), share) in shards_of(key, state).zip(&shares) {
         if shard.is_completed() {
             continue;

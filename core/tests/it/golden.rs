@@ -115,7 +115,7 @@ fn slice() -> Box<Slice> {
     Box::new(Slice {
         workflow_ix: WorkflowIx::new(0),
         workflow,
-        share: Share { vu_first: 10, vus: 10, stripe: Stripe { start: 1, stride: 4 } },
+        share: Share { vu_first: 10, vus: 10, stripe: Stripe::plain(1, 4) },
         first: 100,
         base_url: plan.base_url,
         data: plan.data,

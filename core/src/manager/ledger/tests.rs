@@ -38,6 +38,7 @@ fn accept() -> ManagerCommand {
         workflows: vec![workflow(&[]), workflow(&[FIRST])].try_into().unwrap(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

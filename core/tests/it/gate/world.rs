@@ -293,6 +293,7 @@ pub(super) fn plan(name: &str) -> Plan {
         workflows: vec![workflow].try_into().unwrap(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
