@@ -43,6 +43,10 @@ impl<'de> Visitor<'de> for Forms {
         u64::try_from(count).map(RawDatacenters::Count).map_err(refused)
     }
 
+    fn visit_f64<E: serde::de::Error>(self, count: f64) -> Result<RawDatacenters, E> {
+        Err(E::custom(format_args!("{count} datacenters cannot be")))
+    }
+
     fn visit_str<E>(self, name: &str) -> Result<RawDatacenters, E> {
         Ok(RawDatacenters::Names(vec![name.to_owned()]))
     }
