@@ -72,6 +72,10 @@ pub struct GateConfig {
     pub datacenters: Vec<DatacenterConfig>,
     /// The first resend of a message that must be answered; doubles up to 16 times this.
     pub resend_after: Duration,
+    /// An offer that nobody answered by then goes to another datacenter, or fails its job.
+    pub accept_within: Duration,
+    /// The parts of a job in several datacenters start so long after they were begun.
+    pub start_in: Duration,
     /// How long after a part's planned end its result is waited for.
     pub result_grace: Duration,
     /// Entries between snapshots.
@@ -134,6 +138,8 @@ impl GateConfig {
             node,
             datacenters,
             resend_after: Duration::from_millis(500),
+            accept_within: Duration::from_secs(30),
+            start_in: Duration::from_secs(2),
             result_grace: Duration::from_secs(60),
             checkpoint_entries: 10_000,
         }

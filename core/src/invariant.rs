@@ -25,6 +25,7 @@ invariants! {
     RunExclusive = "run-exclusive",
     PlanCeiling = "plan-ceiling",
     IndexOnce = "index-once",
+    PartPlacedOnce = "part-placed-once",
     SharesExact = "shares-exact",
     TotalsExact = "totals-exact",
     CountedOnce = "counted-once",

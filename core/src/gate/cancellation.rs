@@ -7,19 +7,21 @@
 use std::collections::BTreeMap;
 
 use super::ledger::Applied;
-use super::models::CancelCause;
-use super::models::GateCommand;
+use super::models::{CancelCause, GateCommand, Job};
 use super::state::Committed;
 use crate::api::{Refusal, Reply};
-use crate::ids::{CallId, JobId, LogIndex};
+use crate::ids::{CallId, JobId, LogIndex, WorkflowIx};
 use crate::limits::CALLS_MAX;
 use crate::machine::Cx;
 use crate::stat::Stat;
 
+/// A job, or one of its workflows.
+pub(super) type What = (JobId, Option<WorkflowIx>);
+
 /// Cancels that are proposed and not committed.
 #[derive(Debug, Default)]
 pub(super) struct Cancellation {
-    in_flight: BTreeMap<JobId, InFlight>,
+    in_flight: BTreeMap<What, InFlight>,
 }
 
 #[derive(Debug)]
@@ -29,26 +31,28 @@ struct InFlight {
 }
 
 impl Cancellation {
-    /// A client wants a job ended. Gives the entry to propose, if one is needed; what is known
+    /// A client wants a job or a workflow ended. Gives the entry to propose, if one is needed; what is known
     /// already is answered.
     pub(super) fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
         committed: Committed<'_>,
         call: CallId,
-        id: JobId,
+        what: What,
     ) -> Option<GateCommand> {
+        let (id, workflow) = what;
+        let stopped = |job: &Job| job.stopped.iter().any(|known| Some(known.workflow) == workflow);
         let reply = match committed.ledger.job(id) {
             None => Reply::Refused(Refusal::NoSuchJob(id)),
             Some(job) if job.status.is_terminal() => {
                 cx.count(Stat::CancelTooLate);
                 Reply::Refused(Refusal::AlreadyEnded(job.status))
             }
-            Some(job) if job.cancel.is_some() => Reply::Cancelling(id),
+            Some(job) if job.cancel.is_some() || stopped(job) => Reply::Cancelling(id),
             Some(_) => {
                 let waiting: usize = self.in_flight.values().map(|held| held.calls.len()).sum();
                 if waiting < CALLS_MAX {
-                    return self.join(call, id);
+                    return self.join(call, what);
                 }
                 cx.count(Stat::CapRefused);
                 Reply::Refused(Refusal::Full)
@@ -67,13 +71,17 @@ impl Cancellation {
         reason: String,
     ) -> Option<GateCommand> {
         let wanted = committed.ledger.job(id).is_some_and(|job| job.cancel.is_none());
-        (wanted && !self.in_flight.contains_key(&id))
-            .then_some(GateCommand::Cancel { job: id, cause: CancelCause::Aborted { reason } })
+        let cause = CancelCause::Aborted { reason };
+        (wanted && !self.in_flight.contains_key(&(id, None))).then_some(GateCommand::Cancel {
+            job: id,
+            cause,
+            workflow: None,
+        })
     }
 
     /// The entry was proposed for a call, or for nobody.
-    pub(super) fn on_proposed(&mut self, id: JobId, index: LogIndex, call: Option<CallId>) {
-        self.in_flight.insert(id, InFlight { index, calls: call.into_iter().collect() });
+    pub(super) fn on_proposed(&mut self, what: What, index: LogIndex, call: Option<CallId>) {
+        self.in_flight.insert(what, InFlight { index, calls: call.into_iter().collect() });
     }
 
     /// The entry is committed: everyone who waits hears what it did.
@@ -81,13 +89,13 @@ impl Cancellation {
         &mut self,
         cx: &mut Cx<'_>,
         index: LogIndex,
-        id: JobId,
+        what: What,
         applied: Applied,
     ) {
-        if self.in_flight.get(&id).is_none_or(|held| held.index != index) {
+        if self.in_flight.get(&what).is_none_or(|held| held.index != index) {
             return;
         }
-        let Some(held) = self.in_flight.remove(&id) else { return };
+        let Some(held) = self.in_flight.remove(&what) else { return };
         for call in held.calls {
             let reply = match applied {
                 Applied::Cancelling(job) => Reply::Cancelling(job),
@@ -103,7 +111,7 @@ impl Cancellation {
                 | Applied::Begun(_)
                 | Applied::PartEnded(_)
                 | Applied::JobEnded(_)
-                | Applied::Forgot => Reply::Refused(Refusal::NoSuchJob(id)),
+                | Applied::Forgot => Reply::Refused(Refusal::NoSuchJob(what.0)),
             };
             cx.out.reply(call, reply);
         }
@@ -114,11 +122,12 @@ impl Cancellation {
         self.in_flight.is_empty()
     }
 
-    fn join(&mut self, call: CallId, id: JobId) -> Option<GateCommand> {
-        if let Some(held) = self.in_flight.get_mut(&id) {
+    fn join(&mut self, call: CallId, what: What) -> Option<GateCommand> {
+        if let Some(held) = self.in_flight.get_mut(&what) {
             held.calls.push(call);
             return None;
         }
-        Some(GateCommand::Cancel { job: id, cause: CancelCause::Client })
+        let (job, workflow) = what;
+        Some(GateCommand::Cancel { job, cause: CancelCause::Client, workflow })
     }
 }

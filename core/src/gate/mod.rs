@@ -9,15 +9,16 @@
 //! facts only: job-once, job-durable, job-terminal and cancel-beats hold because each is decided by
 //! the order of the log. Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names
 //! its entry as fence, and a `PartAck` follows a committed end.
-//! Does not do: several gates (ownership, sessions), several datacenters for one job, routing by
-//! score.
+//! Does not do: several gates (ownership, sessions), routing by score.
 
 mod cancellation;
 mod dispatch;
+mod errand;
 mod handlers;
 mod health;
 mod leadership;
 mod ledger;
+mod merge;
 pub mod models;
 mod registry;
 mod state;
@@ -31,7 +32,7 @@ use crate::config::GateConfig;
 use crate::consensus::{self, Event, Group};
 use crate::digest::Digest;
 use crate::ensure;
-use crate::ids::{Boot, JobId, LogIndex};
+use crate::ids::{Boot, JobId, LogIndex, PartId, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{RecoverError, Recovered};
@@ -40,14 +41,15 @@ use crate::machine::{Cx, Events, Machine, Role, Wake};
 use crate::stat::Stat;
 
 use cancellation::Cancellation;
-use dispatch::{Dispatch, Wish};
+use dispatch::Dispatch;
+use errand::Wish;
 use health::Health;
 use leadership::Leadership;
 pub use ledger::{Applied, GateLedger, Key};
 pub use models::GateCommand;
-use models::PartEnd;
+use models::{Next, PartEnd};
 use registry::Registry;
-use state::{Committed, part_of};
+use state::Committed;
 use sync::Sync;
 use watch::Watch;
 
@@ -145,14 +147,21 @@ impl Gate {
                 self.registry.on_keys(cx.now(), &self.ledger, index);
                 JobId::new(index.get())
             }
-            GateCommand::Cancel { job, .. } => {
-                self.cancellation.on_committed(cx, index, *job, applied);
+            GateCommand::Cancel { job, workflow, .. } => {
+                self.cancellation.on_committed(cx, index, (*job, *workflow), applied);
+                if let Some(workflow) = workflow {
+                    self.on_stopped(cx, index, *job, *workflow);
+                }
                 *job
             }
-            GateCommand::Place { part, .. }
-            | GateCommand::Begin { part, .. }
-            | GateCommand::EndPart { part, .. } => part.job,
-            GateCommand::EndJob { job, .. } => *job,
+            GateCommand::EndPart { part, .. } => {
+                if applied == Applied::PartEnded(part.job) {
+                    self.acknowledge(cx, *part);
+                }
+                part.job
+            }
+            GateCommand::Place { part, .. } => part.job,
+            GateCommand::Begin { job, .. } | GateCommand::EndJob { job, .. } => *job,
             GateCommand::Forget { .. } => {
                 self.registry.on_keys(cx.now(), &self.ledger, index);
                 JobId::default()
@@ -179,13 +188,18 @@ impl Gate {
                 self.publish(cx, job);
             }
             Applied::Begun(job) => {
-                cx.count(Stat::PartBegun);
+                let parts = self.ledger.job(job).map_or(0, |job| job.parts.len());
+                cx.count_many(Stat::PartBegun, u64::try_from(parts).unwrap_or(u64::MAX));
+                self.dispatch.on_begun(cx.now(), job);
                 self.publish(cx, job);
             }
             Applied::Cancelling(job) => self.on_cancelling(cx, index, job),
             Applied::PartEnded(job) => {
                 cx.count(Stat::PartEnded);
-                self.acknowledge(cx, job);
+                let ends = |job: &models::Job| job.next() == Next::End;
+                if !self.ledger.job(job).is_some_and(ends) {
+                    self.publish(cx, job);
+                }
             }
             Applied::JobEnded(job) => {
                 cx.count(Stat::JobEnded);
@@ -204,18 +218,29 @@ impl Gate {
         }
     }
 
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let part = self.ledger.job(id).and_then(|job| job.part.as_ref());
+    fn on_stopped(&mut self, cx: &mut Cx<'_>, index: LogIndex, job: JobId, workflow: WorkflowIx) {
+        let stopped = self.ledger.job(job).map(|job| job.stopped.iter());
+        if !stopped.into_iter().flatten().any(|stopped| stopped.at == index) {
+            return;
+        }
+        cx.count(Stat::WorkflowCancelled);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let wishes = self.dispatch.on_stopped(committed, job, workflow);
+        self.fulfil(cx, wishes);
+    }
+
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
+        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
         let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
         if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
-            let ack = crate::wire::PartAck { part: part_of(id) };
+            let ack = crate::wire::PartAck { part: id };
             cx.out.send_resting_on(self.group.committed_lsn(), to, ack);
         }
     }
 
     fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
         if let Some(job) = self.ledger.job(id) {
-            let view = stats::view(id, job, self.sync.views(id));
+            let view = stats::view(id, job, &merge::live(id, job, &self.sync));
             self.watch.publish(cx, self.group.term(), view);
         }
     }
@@ -229,10 +254,10 @@ impl Gate {
     fn fulfil(&mut self, cx: &mut Cx<'_>, wishes: Events<Wish>) {
         for wish in wishes {
             match wish {
-                Wish::Place { job, otherwise } => self.place(cx, job, otherwise),
-                Wish::Propose { job, command } => {
+                Wish::Place { part, otherwise } => self.place(cx, part, otherwise),
+                Wish::Propose { job, part, command } => {
                     let index = self.propose(cx, command);
-                    self.dispatch.on_proposed(job, index);
+                    self.dispatch.on_proposed(job, part, index);
                 }
                 Wish::End(job) => self.end(cx, job),
                 Wish::Deliver { datacenter, attempt, msg } => {
@@ -244,25 +269,26 @@ impl Gate {
         }
     }
 
-    fn place(&mut self, cx: &mut Cx<'_>, id: JobId, otherwise: GateCommand) {
-        let Some(job) = self.ledger.job(id) else { return };
-        let tried = job.tried.iter().chain(job.part.as_ref().map(|part| &part.datacenter));
+    fn place(&mut self, cx: &mut Cx<'_>, id: PartId, otherwise: GateCommand) {
+        let Some(job) = self.ledger.job(id.job) else { return };
+        let tried = job.tried.iter().chain(job.parts.iter().map(|part| &part.datacenter));
         let tried: Vec<_> = tried.map(String::as_str).collect();
         let command = match self.health.choose(cx.now(), &tried) {
-            Some(found) => GateCommand::Place { part: part_of(id), datacenter: found.to_owned() },
+            Some(found) => GateCommand::Place { part: id, datacenter: found.to_owned() },
             None => otherwise,
         };
+        let whole = matches!(command, GateCommand::Cancel { .. });
         let index = self.propose(cx, command);
-        self.dispatch.on_proposed(id, index);
+        self.dispatch.on_proposed(id.job, (!whole).then_some(id.part), index);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.ledger.job(id) else { return };
         let Some((status, reason)) = job.verdict() else { return };
-        let thresholds = stats::outcomes(job);
+        let thresholds = merge::outcomes(job);
         let command = GateCommand::EndJob { job: id, status, reason, thresholds };
         let index = self.propose(cx, command);
-        self.dispatch.on_proposed(id, index);
+        self.dispatch.on_proposed(id, None, index);
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {

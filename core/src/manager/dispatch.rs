@@ -351,6 +351,7 @@ impl Manager {
         let lease = self.leases.lease(shard)?;
         let run = self.ledger.shard(shard)?.open()?;
         build(Open {
+            part: self.ledger.of_job(shard.job)?.id.part,
             id: lease.run,
             run,
             executor: &lease.executor,

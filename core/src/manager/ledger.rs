@@ -19,7 +19,7 @@ use super::models::{
 use super::stats::{self, Ending};
 use super::workflow_lifecycle::{Readiness, may_move, readiness, with_dependents};
 use crate::bounded::{BoundedMap, BoundedVec};
-use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, ShardId, WorkflowIx};
+use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, PartIx, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::limits;
 use crate::plan::{Executor, Plan, PlanTime};
@@ -142,6 +142,11 @@ impl ManagerLedger {
             }
             for (ix, state) in part.states() {
                 let at = format!("{:?} {ix} is {:?}", part.id, state.status);
+                let most = part.share(ix).zip(part.planned(ix));
+                let most = most.map(|(share, planned)| share.shards_max(&planned.executor));
+                if most.is_none_or(|most| state.shards.len() > usize::from(most)) {
+                    return wrong(Inv::SharesExact, at);
+                }
                 let ended = state.status.is_terminal();
                 if ended != state.result.is_some() || (ended && !state.shards.is_empty()) {
                     return wrong(Inv::LifecycleLegal, at);
@@ -281,6 +286,7 @@ impl ManagerLedger {
     }
 
     fn assign(&mut self, id: ShardId, mut run: Run) -> Option<()> {
+        let part = self.of_job(id.job)?.id.part;
         let state = self.shard_state_mut(id)?;
         let running = match state.status {
             WorkflowStatus::Dispatched => false,
@@ -300,7 +306,7 @@ impl ManagerLedger {
         let mut gap = None;
         if running {
             run.joined = plan_time;
-            gap = shard.run.as_ref().and_then(|before| gap_between(id, before, &run));
+            gap = shard.run.as_ref().and_then(|before| gap_between((part, id), before, &run));
         }
         shard.assigns = shard.assigns.saturating_add(1);
         shard.run = Some(run);
@@ -476,11 +482,12 @@ fn conclude(part: &mut Part, ix: WorkflowIx, ending: Ending<'_>, losses: &[Loss]
 }
 
 /// What nobody ran between the end of a run and the joining of the one that replaces it.
-fn gap_between(id: ShardId, before: &Run, after: &Run) -> Option<Loss> {
+fn gap_between((part, id): (PartIx, ShardId), before: &Run, after: &Run) -> Option<Loss> {
     let ended = before.ended.as_ref()?;
     let items = after.first.saturating_sub(ended.ceiling);
     let until = after.joined.max(ended.until);
     (items > 0 || until > ended.until).then_some(Loss {
+        part,
         shard: id.shard,
         worker: before.worker,
         kind: LossKind::Unserved,

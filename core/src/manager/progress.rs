@@ -223,6 +223,7 @@ fn unserved(part: &Part, key: WorkflowKey, state: &WorkflowState, at: PlanTime) 
         }
         let (from, ceiling) = shard.ended().map_or((PlanTime::ZERO, 0), |e| (e.until, e.ceiling));
         let loss = Loss {
+            part: part.id.part,
             shard: id.shard,
             worker: shard.run.as_ref().map_or(NodeId::new(0), |run| run.worker),
             kind: LossKind::Unserved,

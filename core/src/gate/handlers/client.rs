@@ -5,8 +5,8 @@ use crate::api::{ClusterView, Command, Refusal, Reply};
 use crate::gate::models::Job;
 use crate::gate::registry::{Admission, count};
 use crate::gate::state::Committed;
-use crate::gate::{Gate, GateCommand, stats};
-use crate::ids::{CallId, JobId};
+use crate::gate::{Gate, GateCommand, merge, stats};
+use crate::ids::{CallId, JobId, WorkflowIx};
 use crate::machine::Cx;
 use crate::plan::Plan;
 
@@ -22,6 +22,7 @@ impl Gate {
             | Command::List
             | Command::Status(_)
             | Command::Cancel(_)
+            | Command::CancelWorkflow { .. }
             | Command::Result(_)
             | Command::Watch { .. }
                 if !ready =>
@@ -29,13 +30,17 @@ impl Gate {
                 Reply::Refused(Refusal::NotReady)
             }
             Command::Submit { key, plan } => return self.on_submit(cx, call, key, plan),
-            Command::Cancel(job) => return self.on_cancel(cx, call, job),
+            Command::Cancel(job) => return self.on_cancel(cx, call, (job, None)),
+            Command::CancelWorkflow { job, workflow } => {
+                return self.on_cancel_workflow(cx, call, job, &workflow);
+            }
             Command::List => {
                 let jobs = self.ledger.jobs().rev();
                 Reply::Jobs(jobs.map(|(id, job)| stats::summary(id, job)).collect())
             }
-            Command::Status(id) => self
-                .read(id, |job| Reply::Status(Box::new(stats::view(id, job, self.sync.views(id))))),
+            Command::Status(id) => self.read(id, |job| {
+                Reply::Status(Box::new(stats::view(id, job, &merge::live(id, job, &self.sync))))
+            }),
             Command::Result(id) => self.read(id, |job| match &job.result {
                 Some(result) => Reply::Result(result.clone()),
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
@@ -47,10 +52,13 @@ impl Gate {
 
     fn on_submit(&mut self, cx: &mut Cx<'_>, call: CallId, key: String, plan: Box<Plan>) {
         let known = self.ledger.key(&key).is_some();
+        let elsewhere = self.health.unknown(&plan.datacenters).filter(|_| !known);
         let admission = if self.draining && !known {
             Admission::Reply(Reply::Refused(Refusal::Draining))
         } else if self.health.is_empty() {
             Admission::Reply(Reply::Refused(Refusal::NotReady))
+        } else if let Some(refusal) = elsewhere {
+            Admission::Reply(Reply::Refused(refusal))
         } else {
             self.registry.on_submit(&self.ledger, call, key, plan)
         };
@@ -68,11 +76,25 @@ impl Gate {
         }
     }
 
-    fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, job: JobId) {
+    fn on_cancel_workflow(&mut self, cx: &mut Cx<'_>, call: CallId, id: JobId, name: &str) {
+        let plan = self.ledger.job(id).and_then(|job| job.plan.as_deref());
+        let found = plan.map(|plan| (0u16..).zip(plan.workflows.iter()));
+        let found = found.map(|mut all| all.find(|(_, workflow)| workflow.name == name));
+        match found {
+            Some(None) => {
+                cx.out.reply(call, Reply::Refused(Refusal::NoSuchWorkflow(name.to_owned())));
+            }
+            Some(Some((ix, _))) => self.on_cancel(cx, call, (id, Some(WorkflowIx::new(ix)))),
+            // Unknown or ended, which the cancel of the whole says.
+            None => self.on_cancel(cx, call, (id, None)),
+        }
+    }
+
+    fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, what: (JobId, Option<WorkflowIx>)) {
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
-        if let Some(command) = self.cancellation.on_cancel(cx, committed, call, job) {
+        if let Some(command) = self.cancellation.on_cancel(cx, committed, call, what) {
             let index = self.propose(cx, command);
-            self.cancellation.on_proposed(job, index, Some(call));
+            self.cancellation.on_proposed(what, index, Some(call));
         }
     }
 
@@ -80,7 +102,7 @@ impl Gate {
         let Some(job) = self.ledger.job(id) else {
             return Reply::Refused(Refusal::NoSuchJob(id));
         };
-        let view = stats::view(id, job, self.sync.views(id));
+        let view = stats::view(id, job, &merge::live(id, job, &self.sync));
         self.watch.backlog(self.group.term(), after, view)
     }
 

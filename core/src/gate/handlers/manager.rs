@@ -1,9 +1,9 @@
 //! Messages from managers. What comes from a node that no datacenter lists is dropped.
 
-use crate::gate::state::{Committed, part_of};
+use crate::gate::state::Committed;
 use crate::gate::sync::Heard;
-use crate::gate::{Gate, stats};
-use crate::ids::{JobId, NodeId};
+use crate::gate::{Gate, merge};
+use crate::ids::{NodeId, PartId};
 use crate::machine::Cx;
 use crate::stat::Stat;
 use crate::wire::{CancelPart, Message, PartAck, PartReport};
@@ -37,7 +37,7 @@ impl Gate {
         if !self.group.leads() {
             return cx.count(Stat::MessageStale);
         }
-        let id = report.part.job;
+        let id = report.part;
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = match self.sync.on_report(cx, committed, datacenter, report) {
             Heard::Nothing => return,
@@ -51,26 +51,31 @@ impl Gate {
         self.fulfil(cx, wishes);
     }
 
-    fn on_alive(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        self.dispatch.on_alive(cx.now(), id);
-        self.publish(cx, id);
+    fn on_alive(&mut self, cx: &mut Cx<'_>, part: PartId) {
+        let id = part.job;
         let Some(job) = self.ledger.job(id) else { return };
-        let Some(reason) = stats::aborts(job, self.sync.views(id)) else { return };
+        let untouched = self.sync.untouched(part, job);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let wishes = self.dispatch.on_alive(committed, cx.now(), part, untouched);
+        self.publish(cx, id);
+        self.fulfil(cx, wishes);
+        let Some(job) = self.ledger.job(id) else { return };
+        let Some(reason) = merge::aborts(job, &merge::live(id, job, &self.sync)) else { return };
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         if let Some(command) = self.cancellation.on_abort(committed, id, reason) {
             let index = self.propose(cx, command);
-            self.cancellation.on_proposed(id, index, None);
+            self.cancellation.on_proposed((id, None), index, None);
         }
     }
 
-    fn settle_part(&self, cx: &mut Cx<'_>, to: NodeId, id: JobId) {
-        cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part: part_of(id) });
+    fn settle_part(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId) {
+        cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part });
     }
 
-    fn end_orphan(&self, cx: &mut Cx<'_>, to: NodeId, id: JobId) {
+    fn end_orphan(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId) {
         // Above every fence that the part can have seen, and resting on an entry that is committed.
         let fence = self.group.fence(self.applied);
-        let cancel = CancelPart { part: part_of(id), fence, workflow: None };
+        let cancel = CancelPart { part, fence, workflow: None };
         cx.out.send_resting_on(self.group.committed_lsn(), to, cancel);
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
-use crate::ids::{Fence, JobId, LogIndex, PartId};
+use crate::ids::{JobId, LogIndex, PartId, WorkflowIx};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobStatus, PartResult, ThresholdOutcome};
@@ -28,19 +28,23 @@ pub enum GateCommand {
         /// The datacenter's name.
         datacenter: String,
     },
-    /// A part is begun there; the entry's index is the fence. It never moves again.
+    /// Every part of a job is begun where it was accepted; the entry's index is their fence. None
+    /// of them moves again.
     Begin {
-        /// The part.
-        part: PartId,
-        /// The accepted offer.
-        offer: Fence,
+        /// The job.
+        job: JobId,
+        /// The accepted offer of every part, in order.
+        offers: BoundedVec<LogIndex, { limits::DATACENTERS_MAX }>,
     },
-    /// The job is to be ended. The first cause stays.
+    /// The job is to be ended, or one of its workflows with all that depend on it. The first cause
+    /// stays.
     Cancel {
         /// The job.
         job: JobId,
         /// Who wants it ended.
         cause: CancelCause,
+        /// Only this workflow.
+        workflow: Option<WorkflowIx>,
     },
     /// A part is over. The first wins.
     EndPart {
