@@ -58,6 +58,12 @@ pub struct GateFile {
     /// How long after a plan's end its result is waited for.
     #[serde(default = "result_grace_ms")]
     pub result_grace_ms: u64,
+    /// An offer that nobody answered by then goes to another datacenter, or fails its job.
+    #[serde(default = "accept_within_ms")]
+    pub accept_within_ms: u64,
+    /// The parts of a job in several datacenters start so long after they were begun.
+    #[serde(default = "start_in_ms")]
+    pub start_in_ms: u64,
     /// Journal entries between snapshots.
     #[serde(default = "checkpoint_entries")]
     pub checkpoint_entries: u64,
@@ -152,6 +158,14 @@ fn result_grace_ms() -> u64 {
     60_000
 }
 
+fn accept_within_ms() -> u64 {
+    30_000
+}
+
+fn start_in_ms() -> u64 {
+    2_000
+}
+
 fn start_delay_ms() -> u64 {
     100
 }
@@ -204,6 +218,8 @@ impl GateFile {
         }
         let datacenters = self.datacenters.iter().map(DatacenterFile::checked);
         Ok(config::GateConfig {
+            accept_within: Duration::from_millis(self.accept_within_ms),
+            start_in: Duration::from_millis(self.start_in_ms),
             result_grace: Duration::from_millis(self.result_grace_ms),
             checkpoint_entries: self.checkpoint_entries.max(1),
             ..config::GateConfig::new(

@@ -33,6 +33,7 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         workflows: bounded(workflows),
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
+        datacenters: Default::default(),
         on_worker_loss,
         on_gate_loss,
         seed,

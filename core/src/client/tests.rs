@@ -95,6 +95,7 @@ fn result() -> Box<JobResult> {
         reason: String::new(),
         ran: Duration::ZERO,
         result: none,
+        parts: BoundedVec::new(),
         names: BoundedVec::new(),
         thresholds: BoundedVec::new(),
     })

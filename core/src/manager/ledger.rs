@@ -229,7 +229,7 @@ impl ManagerLedger {
         workflow: Option<WorkflowIx>,
     ) -> Option<()> {
         let Some(part) = self.part_mut(id) else {
-            if self.tombstones.contains_key(&id) {
+            if self.tombstones.contains_key(&id) || workflow.is_some() {
                 return None;
             }
             self.bury(id, Tombstone { fence, never_accepted: true });

@@ -87,6 +87,7 @@ fn progress() -> Progress {
 
 fn result() -> PartResult {
     let loss = Loss {
+        part: PartIx::new(0),
         shard: ShardIx::new(2),
         worker: NodeId::new(21),
         kind: LossKind::Unreported,

@@ -22,7 +22,7 @@ use hyperscale_core::plan::{
 use hyperscale_core::report::{PartResult, WorkflowResult, WorkflowStatus, WorkflowView};
 use hyperscale_core::stats::{StepTotals, Totals};
 use hyperscale_core::time::Instant;
-use hyperscale_core::wire::{Message, PartPhase, PartReport};
+use hyperscale_core::wire::{CancelPart, Message, PartPhase, PartReport};
 
 pub(super) const S: Duration = Duration::from_secs(1);
 pub(super) const GATE: NodeId = NodeId::new(1);
@@ -30,6 +30,8 @@ pub(super) const GATE: NodeId = NodeId::new(1);
 pub(super) const EAST: NodeId = NodeId::new(10);
 /// The manager of datacenter `west`.
 pub(super) const WEST: NodeId = NodeId::new(20);
+/// The manager of datacenter `north`.
+pub(super) const NORTH: NodeId = NodeId::new(30);
 
 pub(super) struct World {
     pub(super) node: Node<Gate>,
@@ -44,7 +46,7 @@ pub(super) struct World {
 }
 
 pub(super) fn config(datacenters: usize) -> GateConfig {
-    let all = [("east", EAST), ("west", WEST)]
+    let all = [("east", EAST), ("west", WEST), ("north", NORTH)]
         .map(|(name, manager)| DatacenterConfig { name: name.into(), managers: vec![manager] });
     GateConfig {
         resend_after: S / 2,
@@ -216,21 +218,26 @@ impl World {
         Fence { group: group.expect("formed"), index: LogIndex::new(index) }
     }
 
-    /// What a manager would say next under the fence that its phase obeys.
+    /// What a manager of the only part would say next under the fence that its phase obeys.
     pub(super) fn heard(&self, job: JobId, seq: u64, phase: PartPhase) -> PartReport {
+        self.heard_of(job, 0, seq, phase)
+    }
+
+    /// The same of any part.
+    pub(super) fn heard_of(&self, job: JobId, ix: u16, seq: u64, phase: PartPhase) -> PartReport {
         let state = self.node.role().ledger().job(job).expect("a job");
-        let part = state.part.as_ref().expect("a part");
+        let part = state.part(PartIx::new(ix)).expect("a part");
         let cancel = state.cancel.as_ref().map(|cancel| cancel.at);
+        let offer = part.offer.expect("an offer");
         let fence = match phase {
-            PartPhase::Refused { .. } | PartPhase::Running => part.begun.unwrap_or(part.offer),
-            PartPhase::Accepted => part.offer,
-            PartPhase::Cancelling | PartPhase::Ended(_) => {
-                cancel.or(part.begun).unwrap_or(part.offer)
-            }
+            PartPhase::Refused { .. } | PartPhase::Running => part.begun.unwrap_or(offer),
+            PartPhase::Accepted => offer,
+            PartPhase::Cancelling | PartPhase::Ended(_) => cancel.or(part.begun).unwrap_or(offer),
         };
         let workflows = BoundedVec::new();
         let fence = self.fence(fence.get());
-        PartReport { part: part_of(job), fence, seq: (1, seq), phase, workflows }
+        let part = PartId { job, part: PartIx::new(ix) };
+        PartReport { part, fence, seq: (1, seq), phase, workflows }
     }
 
     /// Brings a submitted job to Running.
@@ -247,10 +254,6 @@ fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
     let node = Node::<Gate>::recover(GATE, config.clone(), boot, disk).expect("recovers");
     node.role().check_all().unwrap();
     node
-}
-
-pub(super) fn part_of(job: JobId) -> PartId {
-    PartId { job, part: PartIx::new(0) }
 }
 
 pub(super) fn called(call: u64, command: Command) -> Input {
@@ -366,9 +369,14 @@ fn record_line(record: &Record) -> String {
         None => "term".into(),
         Some(GateCommand::Create { key, .. }) => format!("create {key}"),
         Some(GateCommand::Place { part, datacenter }) => format!("place {part:?} {datacenter}"),
-        Some(GateCommand::Begin { part, offer }) => format!("begin {part:?} {offer:?}"),
-        Some(GateCommand::Cancel { job, cause: CancelCause::Client }) => format!("cancel {job}"),
-        Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason } }) => {
+        Some(GateCommand::Begin { job, offers }) => format!("begin {job} {offers:?}"),
+        Some(GateCommand::Cancel { job, workflow: Some(workflow), .. }) => {
+            format!("cancel {job} {workflow}")
+        }
+        Some(GateCommand::Cancel { job, cause: CancelCause::Client, .. }) => {
+            format!("cancel {job}")
+        }
+        Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, .. }) => {
             format!("abort {job} {reason}")
         }
         Some(GateCommand::EndPart { part, end, .. }) => match end {
@@ -390,7 +398,12 @@ fn message_line(msg: &Message) -> String {
         Message::Begin(begin) => {
             format!("begin {:?} {:?} of {:?}", begin.part, begin.fence, begin.offer)
         }
-        Message::CancelPart(cancel) => format!("cancel {:?} {:?}", cancel.part, cancel.fence),
+        Message::CancelPart(CancelPart { part, fence, workflow: None }) => {
+            format!("cancel {part:?} {fence:?}")
+        }
+        Message::CancelPart(CancelPart { part, fence, workflow: Some(workflow) }) => {
+            format!("cancel {part:?} {workflow} {fence:?}")
+        }
         Message::PartAck(ack) => format!("ack {:?}", ack.part),
         other => format!("{other:?}"),
     }
