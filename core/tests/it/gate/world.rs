@@ -9,7 +9,7 @@ use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::models::{CancelCause, PartEnd};
 use hyperscale_core::gate::{Gate, GateCommand};
 use hyperscale_core::ids::{
-    Boot, BootId, CallId, Fence, JobId, LogIndex, Lsn, NodeId, PartId, PartIx, WorkflowIx,
+    Boot, BootId, CallId, Fence, JobId, LogIndex, Lsn, NodeId, PartId, PartIx, ShardIx, WorkflowIx,
 };
 use hyperscale_core::input::Input;
 use hyperscale_core::journal::{Record, Recovered, Snapshot};
@@ -19,7 +19,9 @@ use hyperscale_core::plan::{
     Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, PlanTime, RequestStep, Step, Template, When,
     Workflow,
 };
-use hyperscale_core::report::{PartResult, WorkflowResult, WorkflowStatus, WorkflowView};
+use hyperscale_core::report::{
+    Loss, LossKind, PartResult, WorkflowResult, WorkflowStatus, WorkflowView,
+};
 use hyperscale_core::stats::{StepTotals, Totals};
 use hyperscale_core::time::Instant;
 use hyperscale_core::wire::{CancelPart, Message, PartPhase, PartReport};
@@ -344,6 +346,19 @@ pub(super) fn live(second: u64, totals: Totals) -> WorkflowView {
         shards: 1,
         second: u32::try_from(second).unwrap(),
         totals: Box::new(totals),
+    }
+}
+
+/// A hole of part 1.
+pub(super) fn loss() -> Loss {
+    Loss {
+        part: PartIx::new(1),
+        shard: ShardIx::new(0),
+        worker: NodeId::new(7),
+        kind: LossKind::Parked,
+        from: PlanTime::ZERO,
+        until: PlanTime::at(S),
+        items: 3,
     }
 }
 
