@@ -3,4 +3,5 @@
 mod directed;
 mod fleet;
 mod histories;
+mod parts;
 mod rig;
