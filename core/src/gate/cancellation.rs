@@ -31,8 +31,8 @@ struct InFlight {
 }
 
 impl Cancellation {
-    /// A client wants a job or a workflow ended. Gives the entry to propose, if one is needed; what is known
-    /// already is answered.
+    /// A client wants a job or a workflow ended. Gives the entry to propose, if one is needed; what
+    /// is known already is answered.
     pub(super) fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,

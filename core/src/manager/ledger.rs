@@ -10,6 +10,8 @@
 //! cancel-beats, no-resurrection.
 //! Does not do: deciding when. It only refuses what would break a promise.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::models::{
@@ -203,8 +205,8 @@ impl ManagerLedger {
             plan: Box::new(plan.clone()),
             begun: false,
             cancelled: false,
-            workers: std::collections::BTreeSet::new(),
-            lost: std::collections::BTreeSet::new(),
+            workers: BTreeSet::new(),
+            lost: BTreeSet::new(),
             workflows: BoundedVec::try_from(states).ok()?,
         };
         self.parts.insert(id.job, part).ok().map(drop)
@@ -229,11 +231,8 @@ impl ManagerLedger {
         workflow: Option<WorkflowIx>,
     ) -> Option<()> {
         let Some(part) = self.part_mut(id) else {
-            if self.tombstones.contains_key(&id) || workflow.is_some() {
-                return None;
-            }
-            self.bury(id, Tombstone { fence, never_accepted: true });
-            return Some(());
+            let news = workflow.is_none() && !self.tombstones.contains_key(&id);
+            return news.then(|| self.bury(id, Tombstone { fence, never_accepted: true }));
         };
         let ended = |ix| part.status(ix).is_none_or(WorkflowStatus::is_terminal);
         if part.is_ended() || part.cancelled || workflow.is_some_and(ended) {

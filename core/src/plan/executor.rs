@@ -81,9 +81,9 @@ impl Executor {
         self.schedule().map_or(0, |s| share.stripe.count_below(s.due_by(until)))
     }
 
-    /// How many shards to split a part into, given how many workers have a free core and how many cores
-    /// are free in all: one per such worker, more if the load needs it, never more than there are
-    /// cores, VUs or items; at least 1.
+    /// How many shards to split a part into, given how many workers have a free core and how many
+    /// cores are free in all: one per such worker, more if the load needs it, never more than there
+    /// are cores, VUs or items; at least 1.
     pub fn shards_wanted(&self, part: &PartShare, workers_free: u32, cores_free: u32) -> u16 {
         let demanded = self.cores_demanded(part).max(u64::from(workers_free));
         let wanted = demanded.min(u64::from(cores_free));

@@ -52,6 +52,18 @@ fn workflow(place: u16, status: WorkflowStatus, totals: Totals) -> WorkflowResul
     }
 }
 
+fn part() -> report::PartRow {
+    report::PartRow {
+        datacenter: "east".to_owned(),
+        outcome: report::PartOutcome::Completed,
+        reason: String::new(),
+        workers: 3,
+        workers_lost: 1,
+        planned_ms: 60_000,
+        covered_ms: 57_001,
+    }
+}
+
 /// Two workflows, one of them open loop on a worker that was lost.
 fn result() -> JobResult {
     let mut login = workflow(
@@ -105,17 +117,7 @@ fn result() -> JobResult {
             workers: 3,
             workflows: vec![login, browse].try_into().expect("two"),
         },
-        parts: vec![report::PartRow {
-            datacenter: "east".to_owned(),
-            outcome: report::PartOutcome::Completed,
-            reason: String::new(),
-            workers: 3,
-            workers_lost: 1,
-            planned_ms: 60_000,
-            covered_ms: 57_001,
-        }]
-        .try_into()
-        .expect("one"),
+        parts: vec![part()].try_into().expect("one"),
         names: vec![names("login", &["login", "cart"]), names("browse", &["items"])]
             .try_into()
             .expect("two"),

@@ -8,7 +8,7 @@
 //! | cancelled | parts | job ends |
 //! |---|---|---|
 //! | by a client | however they ended | CANCELLED, naming the silent ones |
-//! | by a threshold, or because a part was not taken | however they ended | FAILED, with that reason |
+//! | by a threshold, or as a part was not taken | however they ended | FAILED, with that reason |
 //! | no | the only one was refused | FAILED |
 //! | no | a workflow of one failed | FAILED, naming datacenter and workflow |
 //! | no | none reported, all silent | TIMED_OUT, naming them |
