@@ -104,7 +104,7 @@ mod tests {
     use crate::plan::{Rate, Stripe};
 
     fn wanted(executor: &Executor, vus: u32, plan_ms: u64, next: u64, rate: u64) -> Want {
-        let share = Share { vu_first: 0, vus, stripe: Stripe { start: 0, stride: 1 } };
+        let share = Share { vu_first: 0, vus, stripe: Stripe::plain(0, 1) };
         let plan_time = PlanTime::at(Duration::from_millis(plan_ms));
         let demand = Demand { executor, share: &share, plan_time, next, rate };
         want(demand, &LeaseConfig::default())

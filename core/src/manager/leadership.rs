@@ -159,11 +159,10 @@ impl Manager {
                     None if state.status == WorkflowStatus::Running => unstarted.push(key),
                     None => {}
                 }
-                let Some(executor) = part.planned(workflow).map(|planned| planned.executor) else {
-                    continue;
-                };
+                let planned = part.planned(workflow).map(|planned| planned.executor);
+                let Some((executor, share)) = planned.zip(part.share(workflow)) else { continue };
                 let count = u16::try_from(state.shards.len()).unwrap_or(u16::MAX);
-                let shares = if count == 0 { Vec::new() } else { shares(&executor, count) };
+                let shares = if count == 0 { Vec::new() } else { shares(&executor, &share, count) };
                 for ((id, shard), share) in super::ledger::shards_of(key, state).zip(shares) {
                     let Some(run) = shard.open() else { continue };
                     let run_id = RunId { shard: id, fence: self.group.fence(run.index) };

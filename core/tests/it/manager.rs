@@ -7,4 +7,5 @@ mod drain;
 mod failover;
 mod fleet;
 mod histories;
+mod parts;
 mod rig;

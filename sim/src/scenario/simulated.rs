@@ -284,6 +284,7 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::KeyReused(_) => "key-reused",
         Refusal::KeyInvalid => "bad-request",
         Refusal::NoSuchJob(_) => "no-such-job",
+        Refusal::NoSuchWorkflow(_) => "no-such-workflow",
         Refusal::NotEnded(_) => "not-ended",
         Refusal::AlreadyEnded(_) => "already-ended",
         Refusal::Full => "full",

@@ -2,6 +2,7 @@
 
 mod calls;
 mod cancel;
+mod datacenters;
 mod fences;
 mod group;
 mod owners;
