@@ -101,6 +101,13 @@ fn entry_of(record: &Record) -> Option<(Term, LogIndex, Option<&Membership>)> {
     }
 }
 
+/// The term and place of the last entry of a snapshot from a leader, if the record completes one.
+pub fn installs(record: &Record) -> Option<(Term, LogIndex)> {
+    let Record::Chunk(chunk) = record else { return None };
+    let is_last = chunk.offset + chunk.bytes.len() as u64 == chunk.total;
+    is_last.then_some((chunk.at.term, chunk.at.index))
+}
+
 impl Annals {
     /// Empty logs.
     pub fn new(layout: Layout) -> Self {
@@ -132,6 +139,10 @@ impl Annals {
         }
         if let Record::Ballot { term, vote } = record {
             disk.ballots.push(Ballot { lsn, term: *term, vote: *vote });
+        }
+        if let Some((term, index)) = installs(record) {
+            self.on_installed(host, lsn, index, term);
+            return Ok(());
         }
         let Some((term, index, members)) = entry_of(record) else { return Ok(()) };
         disk.lines.push(Line { lsn, index, term, is_snapshot: false });

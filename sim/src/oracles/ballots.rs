@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hyperscale_core::consensus::Member;
+use hyperscale_core::consensus::{self, Body, Member};
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{DiskId, GroupId, Lsn, Term};
 use hyperscale_core::invariant::{Inv, Violation};
@@ -90,7 +90,7 @@ impl Oracle for VoteDurable {
         Inv::VoteDurable
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LIVES)
+        Wants::APPENDED.and(Wants::LIVES).and(Wants::LEFT)
     }
     fn judged(&self) -> u64 {
         self.judged
@@ -103,6 +103,23 @@ impl Oracle for VoteDurable {
                 let (before, _) = *self.votes.entry((disk, *term)).or_insert((*vote, *lsn));
                 if before != *vote {
                     let what = format!("{disk:?} votes for {before:?} and {vote:?} in {term:?}");
+                    return broken(self.inv(), what);
+                }
+            }
+            Seen::Left { host, effect: Effect::Send { msg, .. } } => {
+                let promised = match &**msg {
+                    Message::Gates(msg) => promise(msg),
+                    Message::Managers(msg) => promise(msg),
+                    _ => None,
+                };
+                let Some((term, whom)) = promised else { return Ok(()) };
+                self.judged += 1;
+                let durable = view.hosts[usize::from(*host)].durable();
+                let holds = view.annals.ballots(*host).iter().any(|ballot| {
+                    ballot.lsn <= durable && ballot.term == term && ballot.vote == Some(whom)
+                });
+                if !holds {
+                    let what = format!("{host} votes for {whom:?} in {term:?}, not durably");
                     return broken(self.inv(), what);
                 }
             }
@@ -197,6 +214,15 @@ impl Oracle for WipedNeverVotes {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// The vote that a message gives, or rests on.
+fn promise<C>(msg: &consensus::Message<C>) -> Option<(Term, DiskId)> {
+    match msg.body {
+        Body::Voted { granted: true } => Some((msg.term, msg.to)),
+        Body::Vote { .. } => Some((msg.term, msg.from.disk)),
+        _ => None,
     }
 }
 
