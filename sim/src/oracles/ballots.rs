@@ -12,6 +12,7 @@ use hyperscale_core::journal::Record;
 use hyperscale_core::wire::Message;
 
 use super::{Oracle, Seen, View, Wants, broken};
+use crate::annals::Ballot;
 use crate::case::host_of;
 use crate::layout::Group;
 
@@ -68,14 +69,16 @@ impl Oracle for LeaderPerTerm {
     }
 }
 
-/// Whether this disk still exists and holds durably that it votes so.
+/// Whether this disk holds durably that it votes so, or did when it was replaced.
 fn voted(view: &View<'_>, voter: &Member, term: Term, whom: DiskId) -> bool {
     let place = host_of(voter.node);
     let Some(host) = view.hosts.get(usize::from(place)) else { return false };
-    host.disk.identity.disk == voter.disk.get()
-        && view.annals.ballots(place).iter().any(|ballot| {
-            ballot.lsn <= host.durable() && ballot.term == term && ballot.vote == Some(whom)
-        })
+    let is_so = |ballot: &Ballot| ballot.term == term && ballot.vote == Some(whom);
+    if host.disk.identity.disk != voter.disk.get() {
+        return view.annals.retired(voter.disk).iter().any(is_so);
+    }
+    let ballots = view.annals.ballots(place).iter();
+    ballots.filter(|ballot| ballot.lsn <= host.durable()).any(is_so)
 }
 
 /// No disk records two votes in a term, across crashes.

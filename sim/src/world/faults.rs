@@ -1,6 +1,7 @@
 //! Faults begin and end.
 
 use hyperscale_core::consensus::Member;
+use hyperscale_core::ids::DiskId;
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 
@@ -106,7 +107,9 @@ impl World {
         }
         self.crash(host, Some(down));
         self.tally.replaced.push(class);
-        self.annals.on_wiped(host);
+        let disk = &self.hosts[usize::from(host)].disk;
+        let (id, durable) = (DiskId::new(disk.identity.disk), disk.durable());
+        self.annals.on_wiped(host, id, durable);
         if let Err(error) = self.hosts[usize::from(host)].replace_disk() {
             return self.fail(Violation::new(Inv::JournalTail, error), Some(host));
         }
