@@ -73,9 +73,22 @@ struct Copy {
     ballots: Vec<Ballot>,
 }
 
+impl History {
+    fn is_chosen(&self, index: LogIndex, term: Term) -> bool {
+        let chosen = place(index).and_then(|at| self.chosen.get(at));
+        chosen.is_some_and(|(chosen, _)| *chosen == term)
+    }
+}
+
 impl Copy {
-    /// The newest of a disk's lines that is at or before `index` decides: an entry truncates
-    /// everything from its place on.
+    /// Only records up to `last` are there.
+    fn cut(&mut self, last: Lsn) {
+        self.lines.retain(|line| line.lsn <= last);
+        self.ballots.retain(|ballot| ballot.lsn <= last);
+    }
+
+    /// The newest line that is at or before `index` decides: an entry truncates everything from its
+    /// place on, and a snapshot everything.
     fn line(&self, index: LogIndex, durable: Lsn) -> Option<&Line> {
         let mut lines = self.lines.iter().rev().filter(|line| line.lsn <= durable);
         let line = lines.find(|line| line.index <= index || line.is_snapshot)?;
@@ -89,13 +102,17 @@ pub struct Annals {
     layout: Layout,
     groups: Vec<History>,
     disks: Vec<Copy>,
-    /// What disks that are gone had made durable: what was promised by them was promised.
-    buried: BTreeMap<DiskId, (Copy, Lsn)>,
+    /// Disks that were replaced, as far as they were durable: what they acknowledged and voted
+    /// before counts as it did.
+    retired: BTreeMap<DiskId, Copy>,
     /// How often a majority of several was counted.
     pub counted: u64,
     /// How often a place was compared with what was chosen there.
     pub compared: u64,
 }
+
+/// Beyond every record.
+const LATEST: Lsn = Lsn::new(u64::MAX);
 
 /// Where an entry stands, and the members it names.
 fn entry_of(record: &Record) -> Option<(Term, LogIndex, Option<&Membership>)> {
@@ -113,6 +130,13 @@ fn entry_of(record: &Record) -> Option<(Term, LogIndex, Option<&Membership>)> {
     }
 }
 
+/// The term and place of the last entry of a snapshot from a leader, if the record completes one.
+pub fn installs(record: &Record) -> Option<(Term, LogIndex)> {
+    let Record::Chunk(chunk) = record else { return None };
+    let is_last = chunk.offset + chunk.bytes.len() as u64 == chunk.total;
+    is_last.then_some((chunk.at.term, chunk.at.index))
+}
+
 impl Annals {
     /// Empty logs.
     pub fn new(layout: Layout) -> Self {
@@ -120,7 +144,7 @@ impl Annals {
             layout,
             groups: vec![History::default(); layout.groups().count()],
             disks: vec![Copy::default(); usize::from(layout.hosts())],
-            buried: BTreeMap::new(),
+            retired: BTreeMap::new(),
             counted: 0,
             compared: 0,
         }
@@ -145,6 +169,10 @@ impl Annals {
         }
         if let Record::Ballot { term, vote } = record {
             disk.ballots.push(Ballot { lsn, term: *term, vote: *vote });
+        }
+        if let Some((term, index)) = installs(record) {
+            self.on_installed(host, lsn, index, term);
+            return Ok(());
         }
         let Some((term, index, members)) = entry_of(record) else { return Ok(()) };
         disk.lines.push(Line { lsn, index, term, is_snapshot: false });
@@ -181,20 +209,29 @@ impl Annals {
     /// A process starts; its disk holds records up to `last`.
     pub fn on_booted(&mut self, host: u16, last: Lsn) {
         let disk = &mut self.disks[usize::from(host)];
-        disk.lines.retain(|line| line.lsn <= last);
-        disk.ballots.retain(|ballot| ballot.lsn <= last);
+        let lost: Vec<Line> = disk.lines.iter().filter(|line| line.lsn > last).copied().collect();
+        disk.cut(last);
+        let Some(group) = self.layout.group_of(host) else { return };
+        // What was lost before any other disk held it was never there: with the ballot of its term
+        // lost too, the place and term may be used again.
+        for line in lost {
+            let same = |kept: &Line| kept.index == line.index && kept.term == line.term;
+            let mut disks = self.disks.iter().chain(self.retired.values());
+            if !disks.any(|disk| disk.lines.iter().any(same)) {
+                let history = &mut self.groups[usize::from(group.0)];
+                history.open.remove(&(line.index, line.term));
+                if !history.is_chosen(line.index, line.term) {
+                    history.members.remove(&(line.index, line.term));
+                }
+            }
+        }
     }
 
     /// A disk that was durable so far is replaced by an empty one.
     pub fn on_wiped(&mut self, host: u16, disk: DiskId, durable: Lsn) {
-        let copy = std::mem::take(&mut self.disks[usize::from(host)]);
-        self.buried.insert(disk, (copy, durable));
-    }
-
-    /// The durable votes of a disk that is gone.
-    pub fn buried_votes(&self, disk: DiskId) -> impl Iterator<Item = &Ballot> {
-        let buried = self.buried.get(&disk).into_iter();
-        buried.flat_map(|(copy, durable)| copy.ballots.iter().filter(|one| one.lsn <= *durable))
+        let mut old = std::mem::take(&mut self.disks[usize::from(host)]);
+        old.cut(durable);
+        self.retired.insert(disk, old);
     }
 
     /// How far a group's log is chosen.
@@ -205,9 +242,8 @@ impl Annals {
     /// The members of a group by the newest chosen entry that names some, else the founders.
     pub fn members(&self, group: Group) -> Membership {
         let history = &self.groups[usize::from(group.0)];
-        let is_chosen = |(index, term): &(LogIndex, Term)| {
-            index.get() == 0 || self.is_chosen(group, *index, *term)
-        };
+        let is_chosen =
+            |(index, term): &(LogIndex, Term)| index.get() == 0 || history.is_chosen(*index, *term);
         let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
     }
@@ -217,9 +253,14 @@ impl Annals {
         self.groups[usize::from(group.0)].members.values().any(|members| members.is_voter(disk))
     }
 
-    /// The ballots that a disk recorded, oldest first.
+    /// The ballots that a node's disk recorded, oldest first.
     pub fn ballots(&self, host: u16) -> &[Ballot] {
         &self.disks[usize::from(host)].ballots
+    }
+
+    /// The ballots of a disk that was replaced, all of them durable.
+    pub fn retired(&self, disk: DiskId) -> &[Ballot] {
+        self.retired.get(&disk).map_or(&[], |copy| &copy.ballots)
     }
 
     /// The next entry becomes chosen because `host` acts on it, in a step before which it had
@@ -245,14 +286,11 @@ impl Annals {
         };
         let members = self.members_by(host, group, before);
         let holds = |voter: &&Member| {
-            let (copy, durable) = match durable(**voter) {
-                Some((place, durable)) => (&self.disks[usize::from(place)], durable),
-                None => match self.buried.get(&voter.disk) {
-                    Some((copy, durable)) => (copy, *durable),
-                    None => return false,
-                },
+            let line = match durable(**voter) {
+                Some((place, durable)) => self.line(place, index, durable),
+                None => self.retired.get(&voter.disk).and_then(|disk| disk.line(index, LATEST)),
             };
-            copy.line(index, durable).is_some_and(|line| line.term == term)
+            line.is_some_and(|line| line.term == term)
         };
         let holders = members.voters.iter().filter(holds).count();
         let voters = members.voters.len();
@@ -293,7 +331,7 @@ impl Annals {
 
     /// The members by the newest entry of a node's own log that names some, else the founders.
     pub fn members_on(&self, host: u16, group: Group) -> Membership {
-        self.members_by(host, group, Lsn::new(u64::MAX))
+        self.members_by(host, group, LATEST)
     }
 
     /// The members that a node's own log names before the first entry of a term: who elects.
@@ -305,10 +343,11 @@ impl Annals {
     }
 
     fn members_by(&self, host: u16, group: Group, upto: Lsn) -> Membership {
-        let members = self.groups[usize::from(group.0)].members.iter().rev();
+        let history = &self.groups[usize::from(group.0)];
+        let members = history.members.iter().rev();
         let own = |(index, term): &(LogIndex, Term)| {
-            let contained = self.is_contained(host, *index) && self.is_chosen(group, *index, *term);
-            let held = || self.disks[usize::from(host)].line(*index, upto).map(|line| line.term);
+            let contained = self.is_contained(host, *index) && history.is_chosen(*index, *term);
+            let held = || self.line(host, *index, upto).map(|line| line.term);
             index.get() == 0 || contained || held() == Some(*term)
         };
         let newest = members.into_iter().find(|(place, _)| own(place));
@@ -317,7 +356,11 @@ impl Annals {
 
     /// The term of the entry that stands at `index` in what a node appended, durable or not.
     pub fn term_on(&self, host: u16, index: LogIndex) -> Option<Term> {
-        self.disks[usize::from(host)].line(index, Lsn::new(u64::MAX)).map(|line| line.term)
+        self.line(host, index, LATEST).map(|line| line.term)
+    }
+
+    fn line(&self, host: u16, index: LogIndex, durable: Lsn) -> Option<&Line> {
+        self.disks[usize::from(host)].line(index, durable)
     }
 
     /// Whether a snapshot that a node got stands for this entry.
@@ -325,11 +368,6 @@ impl Annals {
         let mut lines = self.disks[usize::from(host)].lines.iter().rev();
         let line = lines.find(|line| line.index <= index || line.is_snapshot);
         line.is_some_and(|line| line.is_snapshot && line.index >= index)
-    }
-
-    fn is_chosen(&self, group: Group, index: LogIndex, term: Term) -> bool {
-        let chosen = place(index).and_then(|at| self.groups[usize::from(group.0)].chosen.get(at));
-        chosen.is_some_and(|(chosen, _)| *chosen == term)
     }
 }
 
@@ -343,8 +381,6 @@ mod tests {
     use hyperscale_core::bounded::BoundedVec;
     use hyperscale_core::gate::GateCommand;
     use hyperscale_core::ids::{GroupId, JobId, NodeId};
-
-    const LATEST: Lsn = Lsn::new(u64::MAX);
 
     fn member(host: u64) -> Member {
         Member { node: NodeId::new(host + 1), disk: DiskId::new(host + 100) }
@@ -407,7 +443,11 @@ mod tests {
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         let replaced =
             |member: Member| durable([2, 2, 2])(member).filter(|_| member.disk != DiskId::new(101));
-        assert_eq!(annals.choose(0, LATEST, replaced).unwrap_err().inv, Inv::QuorumConfigured);
+        let early = annals.clone().choose(0, LATEST, replaced).unwrap_err();
+        assert_eq!(early.inv, Inv::QuorumConfigured);
+        // What it held durably when it went, it had acknowledged.
+        annals.on_wiped(1, DiskId::new(101), Lsn::new(2));
+        assert!(annals.choose(0, LATEST, replaced).unwrap().is_some());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
 
 use super::World;
-use crate::annals::Chosen;
+use crate::annals::{Chosen, installs};
 use crate::case::host_of;
 use crate::layout::Group;
 use crate::oracles::Seen;
@@ -18,6 +18,7 @@ impl World {
     pub(super) fn on_appends(&mut self, host: u16, effects: &[Effect]) {
         for effect in effects {
             let Effect::Append { lsn, record } = effect else { continue };
+            self.tally.installs += u64::from(installs(record).is_some());
             if let Err(violation) = self.annals.on_append(self.now, host, *lsn, record) {
                 self.fail(violation, Some(host));
             }

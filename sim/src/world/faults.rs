@@ -107,8 +107,9 @@ impl World {
         }
         self.crash(host, Some(down));
         self.tally.replaced.push(class);
-        let lost = &self.hosts[usize::from(host)];
-        self.annals.on_wiped(host, DiskId::new(lost.disk.identity.disk), lost.durable());
+        let disk = &self.hosts[usize::from(host)].disk;
+        let (id, durable) = (DiskId::new(disk.identity.disk), disk.durable());
+        self.annals.on_wiped(host, id, durable);
         if let Err(error) = self.hosts[usize::from(host)].replace_disk() {
             return self.fail(Violation::new(Inv::JournalTail, error), Some(host));
         }

@@ -96,6 +96,7 @@ impl World {
     fn perform(&mut self, host: u16, effect: Effect) {
         let content = content_digest(&effect);
         self.hash.effect(effect_digest(&effect, content));
+        self.observe(Seen::Given { host, effect: &effect });
         match effect {
             Effect::Append { lsn, record } => {
                 self.trace(host, || format!("append {lsn:?} {record:?}"));

@@ -104,8 +104,9 @@ impl World {
     /// # Errors
     /// The disk cannot be written.
     pub fn replace_disk(&mut self, host: u16) -> Result<(), String> {
-        let lost = &self.hosts[usize::from(host)];
-        self.annals.on_wiped(host, DiskId::new(lost.disk.identity.disk), lost.durable());
+        let disk = &self.hosts[usize::from(host)].disk;
+        let (id, durable) = (DiskId::new(disk.identity.disk), disk.durable());
+        self.annals.on_wiped(host, id, durable);
         self.hosts[usize::from(host)].replace_disk()?;
         self.observe(Seen::Wiped { host });
         self.start(host);
