@@ -139,9 +139,13 @@ impl<C: Command> Group<C> {
             return;
         }
         if self.takes_submissions() {
+            self.submissions.resend_at = None;
             return self.enter_submissions(cx);
         }
-        let Some(leader) = self.following() else { return };
+        let Some(leader) = self.following() else {
+            self.submissions.resend_at = None;
+            return;
+        };
         let now = cx.now();
         let waiting = &mut self.submissions;
         if waiting.resend_at.is_some_and(|at| at <= now) {
@@ -156,7 +160,8 @@ impl<C: Command> Group<C> {
             waiting.sent = from.saturating_add(count).saturating_sub(1);
             waiting.resend_at = Some(now.after(self.config.silence));
             let body = Body::Forward { boot: self.head.boots, first: from, commands };
-            self.post().send(cx, leader, body);
+            // Names this boot: rests on its record, or the next boot could have the same number.
+            self.post().send_after(cx, self.head.booted, leader, body);
         } else if waiting.resend_at.is_none() {
             waiting.resend_at = Some(now.after(self.config.silence));
         }

@@ -42,7 +42,8 @@ pub(super) struct Cluster {
     pub(super) weather: Weather,
     /// Directions in which nothing arrives.
     pub(super) cut: BTreeSet<(u64, u64)>,
-    /// Disks that are gone for good, by node.
+    /// Nodes whose process stands still until then.
+    pub(super) paused: BTreeMap<u64, u64>,
     pub(super) config: ConsensusConfig,
     pub(super) draws: Streams,
     queue: BTreeMap<(u64, u64), What>,
@@ -66,6 +67,7 @@ impl Cluster {
             judge: Judge::new(),
             weather: CALM,
             cut: BTreeSet::new(),
+            paused: BTreeMap::new(),
             config,
             draws: Streams::new(seed, 0, 0),
             queue: BTreeMap::new(),
@@ -152,6 +154,9 @@ impl Cluster {
     pub(super) fn input(&mut self, node: u64, input: Input<Command>) -> Vec<Event<Command>> {
         let now = self.now;
         let host = self.hosts.get_mut(&node).unwrap();
+        if host.life.is_none() {
+            return Vec::new();
+        }
         let stepped = host.step(now, input);
         self.judge.on_step(host, &stepped);
         let installed = stepped.events.iter().any(|event| matches!(event, Event::Installed { .. }));
@@ -212,14 +217,23 @@ impl Cluster {
         let wakes = self.hosts.iter().filter_map(|(node, host)| {
             let life = host.life.as_ref()?;
             let wake = life.group.next_wake()?;
-            Some((host.clock.when(wake.at).max(self.now + 1), *node))
+            let earliest = self.paused.get(node).copied().unwrap_or(0).max(self.now + 1);
+            Some((host.clock.when(wake.at).max(earliest), *node))
         });
         wakes.min()
     }
 
+    fn busiest(&self) -> impl std::fmt::Debug {
+        let wake = |host: &Host| host.life.as_ref().and_then(|life| life.group.next_wake());
+        let wakes: Vec<_> = self.hosts.values().map(wake).collect();
+        (self.now, wakes, self.queue.len())
+    }
+
     /// Runs until the true instant `until`.
     pub(super) fn run_until(&mut self, until: u64) {
-        loop {
+        let most = 10_000 + until.saturating_sub(self.now) / MS * 100;
+        for step in 0.. {
+            assert!(step < most, "too busy: {:?}", self.busiest());
             let wake = self.next_wake().filter(|(at, _)| *at <= until);
             let queued = self.queue.keys().next().copied().filter(|(at, _)| *at <= until);
             match (queued, wake) {
@@ -249,13 +263,23 @@ impl Cluster {
                 if self.cut.contains(&(from, to)) {
                     return;
                 }
+                if let Some(until) = self.paused.get(&to).filter(|until| **until > self.now) {
+                    let wait = until - self.now;
+                    return self.schedule(wait, What::Deliver { to, msg });
+                }
                 self.input(to, Input::Received { from: msg.from.node, msg });
             }
             What::Synced { node, boots, lsn } => {
+                if let Some(until) = self.paused.get(&node).filter(|until| **until > self.now) {
+                    let wait = until - self.now;
+                    return self.schedule(wait, What::Synced { node, boots, lsn });
+                }
                 let host = self.hosts.get_mut(&node).unwrap();
                 if host.boots == boots && host.life.is_some() && host.syncing {
                     host.syncing = false;
+                    let from = host.disk.durable;
                     host.on_synced(lsn);
+                    self.judge.on_synced(host, from);
                     self.input(node, Input::Durable(lsn));
                 }
             }

@@ -4,3 +4,4 @@ mod cluster;
 mod directed;
 mod host;
 mod judge;
+mod random;
