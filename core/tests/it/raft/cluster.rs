@@ -50,6 +50,8 @@ pub(super) struct Cluster {
     order: u64,
     next_value: u64,
     next_ticket: u64,
+    /// The last entry that each told another.
+    matched: BTreeMap<(NodeId, NodeId), LogIndex>,
     /// What happened, if it is written down.
     pub(super) log: Option<String>,
 }
@@ -74,6 +76,7 @@ impl Cluster {
             order: 0,
             next_value: 0,
             next_ticket: 0,
+            matched: BTreeMap::new(),
             log: None,
         };
         let member = |node| Member { node: NodeId::new(node), disk: DiskId::new(node * 10) };
@@ -374,11 +377,26 @@ impl Cluster {
         if self.log.is_none() {
             return;
         }
-        let effects = stepped.effects.iter().map(described);
+        let matched = &mut self.matched;
+        let effects = stepped.effects.iter().filter(|effect| !is_idle(effect, matched));
+        let effects = effects.map(described);
         let events = stepped.events.iter().map(|event| format!("=> {}", told(event)));
         for line in effects.chain(events).collect::<Vec<_>>() {
             self.note(|| format!("n{node} {line}"));
         }
+    }
+}
+
+/// A heartbeat, or an answer with nothing new.
+fn is_idle(effect: &Effect, known: &mut BTreeMap<(NodeId, NodeId), LogIndex>) -> bool {
+    let Effect::Send { to, msg, .. } = effect else { return false };
+    let hyperscale_core::wire::Message::Managers(msg) = &**msg else { return false };
+    match &msg.body {
+        Body::Append { round, entries, .. } => *round > 1 && entries.is_empty(),
+        Body::Appended { matched, .. } => {
+            known.insert((msg.from.node, *to), *matched) == Some(*matched)
+        }
+        _ => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod directed;
+mod golden;
 mod host;
 mod judge;
 mod random;
