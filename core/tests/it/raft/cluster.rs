@@ -7,7 +7,7 @@ use hyperscale_core::consensus::{
     Body, ConsensusConfig, Event, Input, Member, Membership, Payload,
 };
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{DiskId, GroupId, LogIndex, Lsn, NodeId};
+use hyperscale_core::ids::{DiskId, GroupId, LogIndex, Lsn, NodeId, Term};
 use hyperscale_core::journal::Record;
 use hyperscale_core::machine::Machine as _;
 use hyperscale_core::rng::{Rng, Stream, Streams};
@@ -50,6 +50,9 @@ pub(super) struct Cluster {
     order: u64,
     next_value: u64,
     next_ticket: u64,
+    pub(super) is_taped: bool,
+    /// Every message that left, with its receiver.
+    pub(super) tape: Vec<(u64, Envelope)>,
     /// The last entry that each told another.
     matched: BTreeMap<(NodeId, NodeId), LogIndex>,
     /// What happened, if it is written down.
@@ -76,6 +79,8 @@ impl Cluster {
             order: 0,
             next_value: 0,
             next_ticket: 0,
+            is_taped: false,
+            tape: Vec::new(),
             matched: BTreeMap::new(),
             log: None,
         };
@@ -193,6 +198,9 @@ impl Cluster {
     }
 
     fn send(&mut self, from: u64, to: u64, msg: Envelope) {
+        if self.is_taped {
+            self.tape.push((to, msg.clone()));
+        }
         if self.cut.contains(&(from, to)) || !self.hosts.contains_key(&to) {
             return;
         }
@@ -212,8 +220,26 @@ impl Cluster {
     }
 
     /// A message that comes from nowhere, or late.
-    pub(super) fn inject(&mut self, wait: u64, to: u64, msg: Envelope) {
-        self.schedule(wait, What::Deliver { to, msg: Box::new(msg) });
+    pub(super) fn inject(&mut self, to: u64, msg: Envelope) {
+        self.input(to, Input::Received { from: msg.from.node, msg: Box::new(msg) });
+    }
+
+    /// What a member would say.
+    pub(super) fn envelope(&self, from: u64, to: u64, term: u64, body: Body<Command>) -> Envelope {
+        let from = Member { node: NodeId::new(from), disk: self.hosts[&from].disk_id };
+        let (to, term) = (self.hosts[&to].disk_id, Term::new(term));
+        Envelope { group: GroupId::new(99), from, to, term, body }
+    }
+
+    pub(super) fn leads_at(&self, node: u64) -> bool {
+        let host = &self.hosts[&node];
+        host.life.as_ref().is_some_and(|life| life.group.leads_at(host.local(self.now)))
+    }
+
+    /// The others of three.
+    pub(super) fn others(&self, node: u64) -> [u64; 2] {
+        let others: Vec<_> = self.hosts.keys().copied().filter(|other| *other != node).collect();
+        others.try_into().unwrap()
     }
 
     fn next_wake(&self) -> Option<(u64, u64)> {

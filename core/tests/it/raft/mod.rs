@@ -3,6 +3,7 @@
 mod cluster;
 mod directed;
 mod golden;
+mod holes;
 mod host;
 mod judge;
 mod random;
