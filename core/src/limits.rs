@@ -64,7 +64,7 @@ pub const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a snapshot in one message between members.
 pub const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// Committed entries that a member keeps for those that lag.
-pub const RETAINED_ENTRIES_MAX: usize = 4096;
+pub const RETAINED_MAX: usize = 65_536;
 /// Their bytes.
 pub const RETAINED_BYTES_MAX: usize = 16 << 20;
 /// Entries of a leader's log that are not committed, above which it takes no forwarded ones.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ConfigError;
 use crate::ids::NodeId;
-use crate::limits::{BATCH_BYTES_MAX, CHUNK_BYTES_MAX};
+use crate::limits::{BATCH_BYTES_MAX, CHUNK_BYTES_MAX, RETAINED_MAX};
 
 /// Timers of a group; the same on every member. The defaults keep a run going over the loss of a
 /// leader within one datacenter; a group over several datacenters takes longer ones.
@@ -30,6 +30,9 @@ pub struct ConsensusConfig {
     pub in_flight_max: usize,
     /// Bytes of a snapshot in one message.
     pub chunk_bytes: usize,
+    /// Committed entries kept in memory for members that lag; one that lags further gets a
+    /// snapshot.
+    pub retained_entries: usize,
 }
 
 impl Default for ConsensusConfig {
@@ -44,6 +47,7 @@ impl Default for ConsensusConfig {
             batch_bytes: 1 << 20,
             in_flight_max: 8,
             chunk_bytes: 256 << 10,
+            retained_entries: 4096,
         }
     }
 }
@@ -89,6 +93,7 @@ impl ConsensusConfig {
             ("consensus.batch_bytes", self.batch_bytes, BATCH_BYTES_MAX, "1..=4194304"),
             ("consensus.in_flight_max", self.in_flight_max, 256, "1..=256"),
             ("consensus.chunk_bytes", self.chunk_bytes, CHUNK_BYTES_MAX, "1..=1048576"),
+            ("consensus.retained_entries", self.retained_entries, RETAINED_MAX, "1..=65536"),
         ];
         for (field, value, max, range) in sizes {
             if value == 0 || value > max {

@@ -86,8 +86,10 @@ impl<C: Command> Group<C> {
                 cx.count(Stat::Resent);
                 self.ask_for_votes(cx);
             }
-            Stance::PreCandidate(_) | Stance::Candidate(_) => {}
-            Stance::Follower | Stance::Leader(_) => {}
+            Stance::PreCandidate(_)
+            | Stance::Candidate(_)
+            | Stance::Follower
+            | Stance::Leader(_) => {}
         }
     }
 
@@ -187,10 +189,9 @@ impl<C: Command> Group<C> {
         let is_voter = self.log.membership().voters.contains(&from);
         let quorum = self.log.membership().quorum();
         let Stance::PreCandidate(campaign) = &mut self.stance else { return };
-        if is_current && is_voter && campaign.votes.insert(from.disk) {
-            if campaign.votes.len() >= quorum {
-                self.stand(cx, None);
-            }
+        let is_new = is_current && is_voter && campaign.votes.insert(from.disk);
+        if is_new && campaign.votes.len() >= quorum {
+            self.stand(cx, None);
         }
     }
 
@@ -238,10 +239,9 @@ impl<C: Command> Group<C> {
         let is_voter = self.log.membership().voters.contains(&from);
         let quorum = self.log.membership().quorum();
         let Stance::Candidate(campaign) = &mut self.stance else { return };
-        if is_current && is_voter && campaign.votes.insert(from.disk) {
-            if campaign.votes.len() >= quorum {
-                self.lead(cx);
-            }
+        let is_new = is_current && is_voter && campaign.votes.insert(from.disk);
+        if is_new && campaign.votes.len() >= quorum {
+            self.lead(cx);
         }
     }
 

@@ -160,7 +160,8 @@ impl<C: Command> Group<C> {
             waiting.sent = from.saturating_add(count).saturating_sub(1);
             waiting.resend_at = Some(now.after(self.config.silence));
             let body = Body::Forward { boot: self.head.boots, first: from, commands };
-            self.post().send(cx, leader, body);
+            // Names this boot: rests on its record, or the next boot could have the same number.
+            self.post().send_after(cx, self.head.booted, leader, body);
         } else if waiting.resend_at.is_none() {
             waiting.resend_at = Some(now.after(self.config.silence));
         }

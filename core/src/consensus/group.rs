@@ -174,6 +174,11 @@ impl<C: Command> Group<C> {
         self.log.chain(index)
     }
 
+    /// The term of the entry there. `None` for one that is not in memory.
+    pub fn term_at(&self, index: LogIndex) -> Option<Term> {
+        self.log.term_at(index)
+    }
+
     /// The digest of the whole log.
     pub fn chain_last(&self) -> u64 {
         self.log.chain_last()

@@ -114,7 +114,7 @@ impl<C: Command> Group<C> {
             self.head.index = entry.index;
             self.head.index_term = entry.term;
             self.head.chain = chain;
-            self.log.on_committed(entry.index);
+            self.log.on_committed(entry.index, self.config.retained_entries);
             let is_new = entry.origin.is_none_or(|origin| self.note_origin(&origin));
             if !is_new {
                 // The leader let no number into the log twice; should it have, it counts once.

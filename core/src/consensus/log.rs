@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use super::{Entry, Membership, Payload, Position};
 use crate::digest;
 use crate::ids::{LogIndex, Lsn, Term};
-use crate::limits::{BATCH_ENTRIES_MAX, RETAINED_BYTES_MAX, RETAINED_ENTRIES_MAX};
+use crate::limits::{BATCH_ENTRIES_MAX, RETAINED_BYTES_MAX};
 use crate::wire::codec;
 
 /// An entry in memory.
@@ -166,11 +166,11 @@ impl<C: serde::Serialize> Log<C> {
 
     /// Everything up to there is committed: forgets older members, and entries beyond what is kept
     /// for those that lag.
-    pub(super) fn on_committed(&mut self, committed: LogIndex) {
+    pub(super) fn on_committed(&mut self, committed: LogIndex, retained: usize) {
         while self.memberships.get(1).is_some_and(|(index, _)| *index <= committed) {
             self.memberships.remove(0);
         }
-        while self.slots.len() > RETAINED_ENTRIES_MAX || self.bytes > RETAINED_BYTES_MAX {
+        while self.slots.len() > retained || self.bytes > RETAINED_BYTES_MAX {
             if self.slots.front().is_none_or(|slot| slot.entry.index > committed) {
                 return;
             }

@@ -3,7 +3,7 @@
 //! | body | from -> to | promises, and rests on | answered by |
 //! |---|---|---|---|
 //! | Join | new disk -> peers | nothing | Append of a leader that lets it in |
-//! | Forward | member -> leader | nothing | the commit |
+//! | Forward | member -> leader | its boot: the record of that | the commit |
 //! | PreVote, PreVoted | voter <-> voter | nothing | PreVoted |
 //! | Vote | candidate -> voter | its own vote: the ballot | Voted |
 //! | Voted | voter -> candidate | a vote: the ballot | - |
@@ -13,7 +13,7 @@
 //! | Chunk | leader -> member | its term: the ballot | Chunked, Appended |
 //! | Chunked | member -> leader | pieces below `wanted`: the record of the last | Chunk |
 //! | TransferNow | leader -> voter | that the leader's lease has ended for good | Vote to all |
-//! | Read | member -> leader | nothing | ReadAt, if the leader has its lease |
+//! | Read | member -> leader | its boot: the record of that | ReadAt, if the leader has its lease |
 //! | ReadAt | leader -> member | everything committed before is at or below `index` | - |
 //!
 //! Every message names its sender's term and leaves only when the record of that term is durable.

@@ -125,7 +125,9 @@ impl<C: Command> Group<C> {
         self.reads.ask_at = now.after(self.config.heartbeat);
         if let Some(leader) = self.following() {
             self.reads.asked = number;
-            self.post().send(cx, leader, Body::<C>::Read { boot: self.head.boots, number });
+            let body = Body::<C>::Read { boot: self.head.boots, number };
+            // Names this boot: rests on its record, or the next boot could have the same number.
+            self.post().send_after(cx, self.head.booted, leader, body);
         }
     }
 

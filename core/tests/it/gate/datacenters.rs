@@ -79,14 +79,14 @@ fn no_part_begins_before_all_are_accepted_and_then_all_begin_in_one_entry() {
         .collect();
     assert_eq!(
         offers,
-        ["n10 offer j2/p0 f3 @l7", "n20 offer j2/p1 f4 @l7", "n30 offer j2/p2 f5 @l7"]
+        ["n10 offer j3/p0 f4 @l9", "n20 offer j3/p1 f5 @l9", "n30 offer j3/p2 f6 @l9"]
     );
     assert_eq!(say(&mut world, job, 0, 1, PartPhase::Accepted), [] as [&str; 0]);
     assert_eq!(say(&mut world, job, 2, 1, PartPhase::Accepted), [] as [&str; 0]);
     assert_eq!(status(&world, job), JobStatus::Dispatching);
     let accepted = world.heard_of(job, 1, 1, PartPhase::Accepted);
     let effects = world.step(received(WEST, accepted));
-    assert_eq!(effects.iter().map(line).collect::<Vec<_>>(), ["l8 i6 begin j2 [i3, i4, i5]"]);
+    assert_eq!(effects.iter().map(line).collect::<Vec<_>>(), ["l10 i7 begin j3 [i4, i5, i6]"]);
     let effects = world.sync(1);
     let begins: Vec<_> = effects
         .iter()
@@ -115,7 +115,7 @@ fn a_datacenter_that_refuses_ends_the_job_before_any_load() {
     let job = world.submit("k", &spread(&[("east", 1), ("west", 1)]));
     say(&mut world, job, 0, 1, PartPhase::Accepted);
     let sent = say(&mut world, job, 1, 1, PartPhase::Refused { reason: "full".into() });
-    assert!(sent.iter().any(|line| line.starts_with("n10 cancel j2/p0")), "{sent:?}");
+    assert!(sent.iter().any(|line| line.starts_with("n10 cancel j3/p0")), "{sent:?}");
     assert!(!sent.iter().any(|line| line.contains("begin")), "{sent:?}");
     assert!(!sent.iter().any(|line| line.starts_with("n20 cancel")), "{sent:?}");
     assert_eq!(status(&world, job), JobStatus::Cancelling);
@@ -133,7 +133,7 @@ fn a_named_datacenter_that_is_silent_fails_the_job_at_the_deadline_and_is_named(
     let job = world.submit("k", &spread(&[("east", 1), ("west", 1)]));
     say(&mut world, job, 0, 1, PartPhase::Accepted);
     let sent = world.wake_until(29 * S);
-    assert!(sent.iter().all(|(_, line)| line.starts_with("n20 offer j2/p1")), "{sent:?}");
+    assert!(sent.iter().all(|(_, line)| line.starts_with("n20 offer j3/p1")), "{sent:?}");
     assert_eq!(status(&world, job), JobStatus::Dispatching);
     world.wake_until(2 * S);
     assert_eq!(status(&world, job), JobStatus::Cancelling);
@@ -163,7 +163,7 @@ fn a_number_of_datacenters_takes_different_ones_and_moves_from_what_refuses() {
     assert_eq!(places(&world), ["east", "north"], "those that are known to have cores");
     let refused = world.heard_of(job, 1, 1, PartPhase::Refused { reason: "full".into() });
     let sent = world.report(NORTH, refused);
-    assert!(sent.iter().any(|line| line.starts_with("n20 offer j2/p1")), "{sent:?}");
+    assert!(sent.iter().any(|line| line.starts_with("n20 offer j3/p1")), "{sent:?}");
     assert_eq!(places(&world), ["east", "west"]);
     let refused = world.heard_of(job, 0, 1, PartPhase::Refused { reason: "full too".into() });
     world.report(EAST, refused);
@@ -260,7 +260,7 @@ fn a_datacenter_that_falls_silent_is_missing_and_the_rest_is_told() {
     assert_eq!(world.node.stats().count(Stat::PartResultLate), 1);
     assert_eq!(told(&mut world, job), first);
     let running = world.heard_of(job, 1, 11, PartPhase::Running);
-    assert!(world.report(WEST, running)[0].starts_with("n20 cancel j2/p1"), "it must not run");
+    assert!(world.report(WEST, running)[0].starts_with("n20 cancel j3/p1"), "it must not run");
 }
 
 #[test]
@@ -297,14 +297,14 @@ fn a_cancel_goes_to_every_datacenter_until_each_has_ended_or_is_missing() {
     let mut world = World::led(2);
     let job = begun(&mut world, &spread(&[("east", 1), ("west", 1)]));
     let sent = world.call(1, Command::Cancel(job));
-    for to in ["n10 cancel j2/p0", "n20 cancel j2/p1"] {
+    for to in ["n10 cancel j3/p0", "n20 cancel j3/p1"] {
         assert!(sent.iter().any(|line| line.starts_with(to)), "{sent:?}");
     }
     say(&mut world, job, 0, 3, ended(WorkflowStatus::Cancelled));
     assert_eq!(status(&world, job), JobStatus::Cancelling, "west has not answered");
     let sent = world.wake_until(10 * S);
     assert!(!sent.is_empty());
-    assert!(sent.iter().all(|(_, line)| line.starts_with("n20 cancel j2/p1")), "{sent:?}");
+    assert!(sent.iter().all(|(_, line)| line.starts_with("n20 cancel j3/p1")), "{sent:?}");
     world.wake_until(66 * S);
     let told = told(&mut world, job);
     let reason = "no result from datacenter west in time";
@@ -337,7 +337,7 @@ fn reports_of_the_wrong_part_or_from_the_wrong_datacenter_change_nothing() {
     let before = world.node.role().ledger().clone();
     let of_west = world.heard_of(job, 1, 9, ended(WorkflowStatus::Completed));
     let sent = world.report(EAST, of_west.clone());
-    assert_eq!(sent, ["n10 ack j2/p1 @l7"], "it may drop what it should not have");
+    assert_eq!(sent, ["n10 ack j3/p1 @l9"], "it may drop what it should not have");
     let mut beyond = of_west.clone();
     beyond.part.part = PartIx::new(2);
     assert_eq!(world.report(WEST, beyond), [] as [&str; 0]);
@@ -377,9 +377,9 @@ fn a_workflow_is_cancelled_wherever_it_runs_and_the_job_is_partial() {
     let job = begun(&mut world, &spread(&[("east", 1), ("west", 1)]));
     let sent = world.call(1, cancel_workflow(job, "w"));
     let expected =
-        ["call1 cancelling j2 @l8", "n10 cancel j2/p0 w0 f6 @l8", "n20 cancel j2/p1 w0 f6 @l8"];
+        ["call1 cancelling j3 @l10", "n10 cancel j3/p0 w0 f7 @l10", "n20 cancel j3/p1 w0 f7 @l10"];
     assert_eq!(sent, expected);
-    assert_eq!(world.call(2, cancel_workflow(job, "w")), ["call2 cancelling j2 @l8"]);
+    assert_eq!(world.call(2, cancel_workflow(job, "w")), ["call2 cancelling j3 @l10"]);
     assert_eq!(status(&world, job), JobStatus::Running);
     assert_eq!(world.node.stats().count(Stat::WorkflowCancelled), 1);
 
@@ -392,7 +392,7 @@ fn a_workflow_is_cancelled_wherever_it_runs_and_the_job_is_partial() {
         view.status = shown;
         running.workflows.push(view).unwrap();
         let sent = world.report(manager, running);
-        assert_eq!(sent.iter().any(|line| line.contains("cancel j2")), again, "{sent:?}");
+        assert_eq!(sent.iter().any(|line| line.contains("cancel j3")), again, "{sent:?}");
     }
     for ix in 0..2 {
         let mut stopped = result(WorkflowStatus::Cancelled);
@@ -417,14 +417,14 @@ fn a_cancelled_workflow_that_had_ended_changes_nothing_and_survives_a_restart() 
     assert_eq!(world.ask_now(cancel_workflow(missing, "w")), refused);
     world.left();
     // Before the begin nothing is sent: a datacenter that has not accepted would not know it.
-    assert_eq!(world.call(1, cancel_workflow(job, "w")), ["call1 cancelling j2 @l6"]);
+    assert_eq!(world.call(1, cancel_workflow(job, "w")), ["call1 cancelling j3 @l8"]);
     world.crash();
     world.run(hyperscale_core::input::Input::Wake);
     world.begin(job);
     let mut running = world.heard(job, 9, PartPhase::Running);
     running.workflows.push(live(1, totals(1, 0))).unwrap();
     let sent = world.report(EAST, running);
-    assert!(sent.iter().any(|line| line.starts_with("n10 cancel j2/p0 w0 f4")), "{sent:?}");
+    assert!(sent.iter().any(|line| line.starts_with("n10 cancel j3/p0 w0 f5")), "{sent:?}");
     let report = world.heard(job, 10, ended(WorkflowStatus::Completed));
     world.report(EAST, report);
     assert_eq!(status(&world, job), JobStatus::Completed);

@@ -213,7 +213,9 @@ impl Run {
                     let job = self.world.node.role().ledger().job(begin.part.job);
                     let parts = job.into_iter().flat_map(|job| job.parts.iter());
                     let begun = parts.map(|part| part.begun.is_some());
-                    assert!(begun.into_iter().all(|begun| begun), "half of a job is begun");
+                    // A gate that was started again has yet to apply what it had committed.
+                    let known = self.world.node.role().ledger_digest().0 >= begin.fence.index;
+                    assert!(!known || begun.into_iter().all(|one| one), "half of a job is begun");
                     held.fence = held.fence.max(begin.fence);
                     let first = *self.begun_in.entry(begin.part).or_insert(at);
                     assert_eq!(first, at, "{:?} begun twice", begin.part);

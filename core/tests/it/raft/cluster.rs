@@ -7,7 +7,7 @@ use hyperscale_core::consensus::{
     Body, ConsensusConfig, Event, Input, Member, Membership, Payload,
 };
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{DiskId, GroupId, LogIndex, Lsn, NodeId};
+use hyperscale_core::ids::{DiskId, GroupId, LogIndex, Lsn, NodeId, Term};
 use hyperscale_core::journal::Record;
 use hyperscale_core::machine::Machine as _;
 use hyperscale_core::rng::{Rng, Stream, Streams};
@@ -42,13 +42,19 @@ pub(super) struct Cluster {
     pub(super) weather: Weather,
     /// Directions in which nothing arrives.
     pub(super) cut: BTreeSet<(u64, u64)>,
-    /// Disks that are gone for good, by node.
+    /// Nodes whose process stands still until then.
+    pub(super) paused: BTreeMap<u64, u64>,
     pub(super) config: ConsensusConfig,
     pub(super) draws: Streams,
     queue: BTreeMap<(u64, u64), What>,
     order: u64,
     next_value: u64,
     next_ticket: u64,
+    pub(super) is_taped: bool,
+    /// Every message that left, with its receiver.
+    pub(super) tape: Vec<(u64, Envelope)>,
+    /// The last entry that each told another.
+    matched: BTreeMap<(NodeId, NodeId), LogIndex>,
     /// What happened, if it is written down.
     pub(super) log: Option<String>,
 }
@@ -66,12 +72,16 @@ impl Cluster {
             judge: Judge::new(),
             weather: CALM,
             cut: BTreeSet::new(),
+            paused: BTreeMap::new(),
             config,
             draws: Streams::new(seed, 0, 0),
             queue: BTreeMap::new(),
             order: 0,
             next_value: 0,
             next_ticket: 0,
+            is_taped: false,
+            tape: Vec::new(),
+            matched: BTreeMap::new(),
             log: None,
         };
         let member = |node| Member { node: NodeId::new(node), disk: DiskId::new(node * 10) };
@@ -152,6 +162,9 @@ impl Cluster {
     pub(super) fn input(&mut self, node: u64, input: Input<Command>) -> Vec<Event<Command>> {
         let now = self.now;
         let host = self.hosts.get_mut(&node).unwrap();
+        if host.life.is_none() {
+            return Vec::new();
+        }
         let stepped = host.step(now, input);
         self.judge.on_step(host, &stepped);
         let installed = stepped.events.iter().any(|event| matches!(event, Event::Installed { .. }));
@@ -185,6 +198,9 @@ impl Cluster {
     }
 
     fn send(&mut self, from: u64, to: u64, msg: Envelope) {
+        if self.is_taped {
+            self.tape.push((to, msg.clone()));
+        }
         if self.cut.contains(&(from, to)) || !self.hosts.contains_key(&to) {
             return;
         }
@@ -204,22 +220,49 @@ impl Cluster {
     }
 
     /// A message that comes from nowhere, or late.
-    pub(super) fn inject(&mut self, wait: u64, to: u64, msg: Envelope) {
-        self.schedule(wait, What::Deliver { to, msg: Box::new(msg) });
+    pub(super) fn inject(&mut self, to: u64, msg: Envelope) {
+        self.input(to, Input::Received { from: msg.from.node, msg: Box::new(msg) });
+    }
+
+    /// What a member would say.
+    pub(super) fn envelope(&self, from: u64, to: u64, term: u64, body: Body<Command>) -> Envelope {
+        let from = Member { node: NodeId::new(from), disk: self.hosts[&from].disk_id };
+        let (to, term) = (self.hosts[&to].disk_id, Term::new(term));
+        Envelope { group: GroupId::new(99), from, to, term, body }
+    }
+
+    pub(super) fn leads_at(&self, node: u64) -> bool {
+        let host = &self.hosts[&node];
+        host.life.as_ref().is_some_and(|life| life.group.leads_at(host.local(self.now)))
+    }
+
+    /// The others of three.
+    pub(super) fn others(&self, node: u64) -> [u64; 2] {
+        let others: Vec<_> = self.hosts.keys().copied().filter(|other| *other != node).collect();
+        others.try_into().unwrap()
     }
 
     fn next_wake(&self) -> Option<(u64, u64)> {
         let wakes = self.hosts.iter().filter_map(|(node, host)| {
             let life = host.life.as_ref()?;
             let wake = life.group.next_wake()?;
-            Some((host.clock.when(wake.at).max(self.now + 1), *node))
+            let earliest = self.paused.get(node).copied().unwrap_or(0).max(self.now + 1);
+            Some((host.clock.when(wake.at).max(earliest), *node))
         });
         wakes.min()
     }
 
+    fn busiest(&self) -> impl std::fmt::Debug {
+        let wake = |host: &Host| host.life.as_ref().and_then(|life| life.group.next_wake());
+        let wakes: Vec<_> = self.hosts.values().map(wake).collect();
+        (self.now, wakes, self.queue.len())
+    }
+
     /// Runs until the true instant `until`.
     pub(super) fn run_until(&mut self, until: u64) {
-        loop {
+        let most = 10_000 + until.saturating_sub(self.now) / MS * 100;
+        for step in 0.. {
+            assert!(step < most, "too busy: {:?}", self.busiest());
             let wake = self.next_wake().filter(|(at, _)| *at <= until);
             let queued = self.queue.keys().next().copied().filter(|(at, _)| *at <= until);
             match (queued, wake) {
@@ -249,13 +292,23 @@ impl Cluster {
                 if self.cut.contains(&(from, to)) {
                     return;
                 }
+                if let Some(until) = self.paused.get(&to).filter(|until| **until > self.now) {
+                    let wait = until - self.now;
+                    return self.schedule(wait, What::Deliver { to, msg });
+                }
                 self.input(to, Input::Received { from: msg.from.node, msg });
             }
             What::Synced { node, boots, lsn } => {
+                if let Some(until) = self.paused.get(&node).filter(|until| **until > self.now) {
+                    let wait = until - self.now;
+                    return self.schedule(wait, What::Synced { node, boots, lsn });
+                }
                 let host = self.hosts.get_mut(&node).unwrap();
                 if host.boots == boots && host.life.is_some() && host.syncing {
                     host.syncing = false;
+                    let from = host.disk.durable;
                     host.on_synced(lsn);
+                    self.judge.on_synced(host, from);
                     self.input(node, Input::Durable(lsn));
                 }
             }
@@ -350,11 +403,26 @@ impl Cluster {
         if self.log.is_none() {
             return;
         }
-        let effects = stepped.effects.iter().map(described);
+        let matched = &mut self.matched;
+        let effects = stepped.effects.iter().filter(|effect| !is_idle(effect, matched));
+        let effects = effects.map(described);
         let events = stepped.events.iter().map(|event| format!("=> {}", told(event)));
         for line in effects.chain(events).collect::<Vec<_>>() {
             self.note(|| format!("n{node} {line}"));
         }
+    }
+}
+
+/// A heartbeat, or an answer with nothing new.
+fn is_idle(effect: &Effect, known: &mut BTreeMap<(NodeId, NodeId), LogIndex>) -> bool {
+    let Effect::Send { to, msg, .. } = effect else { return false };
+    let hyperscale_core::wire::Message::Managers(msg) = &**msg else { return false };
+    match &msg.body {
+        Body::Append { round, entries, .. } => *round > 1 && entries.is_empty(),
+        Body::Appended { matched, .. } => {
+            known.insert((msg.from.node, *to), *matched) == Some(*matched)
+        }
+        _ => false,
     }
 }
 

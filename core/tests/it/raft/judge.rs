@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use hyperscale_core::consensus::{Body, Event};
-use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{DiskId, LogIndex, Lsn, NodeId, Term};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerLedger;
@@ -47,11 +46,6 @@ impl Judge {
 
     pub(super) fn on_step(&mut self, host: &Host, stepped: &Stepped) {
         let Some(life) = &host.life else { return };
-        for effect in &stepped.effects {
-            if let Effect::Append { record, .. } = effect {
-                self.on_record(host, record);
-            }
-        }
         for event in &stepped.events {
             match event {
                 Event::Committed { index, command, seq } => {
@@ -92,17 +86,21 @@ impl Judge {
         }
     }
 
-    fn on_record(&mut self, host: &Host, record: &Record) {
-        let Record::Manager(entry) = record else { return };
-        let life = host.life.as_ref().unwrap();
-        // A later record of the same step may have replaced it.
-        if life.group.last() < entry.index {
-            return;
-        }
-        if let Some(chain) = life.group.chain(entry.index) {
-            let place = (entry.term, entry.index);
-            let known = *self.chains.entry(place).or_insert(chain);
-            assert_eq!(known, chain, "two logs that agree at {place:?}");
+    /// Records above `from` are durable: of one term and index there is one log. A term whose
+    /// record is lost may come again.
+    pub(super) fn on_synced(&mut self, host: &Host, from: Lsn) {
+        let Some(life) = &host.life else { return };
+        let records = host.disk.records.iter().filter(|(lsn, _)| *lsn > from);
+        for (_, record) in records.take_while(|(lsn, _)| *lsn <= host.disk.durable) {
+            let Record::Manager(entry) = record else { continue };
+            // A later record may have replaced it.
+            let is_live = life.group.term_at(entry.index) == Some(entry.term);
+            let chain = life.group.chain(entry.index).filter(|_| is_live);
+            if let Some(chain) = chain {
+                let place = (entry.term, entry.index);
+                let known = *self.chains.entry(place).or_insert(chain);
+                assert_eq!(known, chain, "two logs that agree at {place:?}");
+            }
         }
     }
 
@@ -142,12 +140,20 @@ impl Judge {
             }
             _ => {}
         }
-        let ballot = host.disk.records.iter().rev().find_map(|(lsn, record)| match record {
-            Record::Ballot { term, .. } if *term == msg.term => Some(*lsn),
+        let voted = match &msg.body {
+            Body::Vote { .. } => Some(msg.from.disk),
+            Body::Voted { granted: true } => Some(msg.to),
+            _ => None,
+        };
+        // The record of the term; of a vote, the one with the vote in it.
+        let ballot = host.disk.records.iter().find_map(|(lsn, record)| match record {
+            Record::Ballot { term, vote } if *term == msg.term => {
+                (voted.is_none() || *vote == voted).then_some(*lsn)
+            }
             _ => None,
         });
         let is_durable = ballot.is_none_or(|first| first <= host.disk.durable);
-        assert!(is_durable, "a term that is not durable leaves");
+        assert!(is_durable, "a ballot that is not durable leaves: {msg:?}");
     }
 
     fn on_vote(&mut self, voter: DiskId, term: Term, candidate: DiskId) {

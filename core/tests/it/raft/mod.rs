@@ -2,5 +2,8 @@
 
 mod cluster;
 mod directed;
+mod golden;
+mod holes;
 mod host;
 mod judge;
+mod random;
