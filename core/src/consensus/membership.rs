@@ -39,8 +39,10 @@ impl<C: Command> Group<C> {
         let is_member = members.members().any(|member| member == from);
         let of_node = |member: &Member| member.node == from.node && member.disk != from.disk;
         let is_listed = |disk: DiskId| members.members().any(|member| member.disk == disk);
+        // A node's disk gives way only to one that names it, and with it whatever else was to.
+        let gives_way = |member: Member| of_node(&member) && Some(member.disk) == replaces;
         let is_taken =
-            !replaces.is_some_and(is_listed) && members.members().any(|member| of_node(&member));
+            members.members().any(|member| of_node(&member)) && !members.members().any(gives_way);
         let is_known_disk = is_listed(from.disk);
         let is_peer = self.config.peers.contains(&from.node);
         if !is_peer || is_taken || (is_known_disk && !is_member) {

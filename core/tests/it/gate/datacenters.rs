@@ -71,7 +71,7 @@ fn no_part_begins_before_all_are_accepted_and_then_all_begin_in_one_entry() {
     let mut world = World::led(3);
     let plan = spread(&[("east", 1), ("west", 1), ("north", 1)]);
     let _ = world.step(called(1, submit("k", &plan)));
-    let job = JobId::new(2);
+    let job = JobId::new(3);
     let offers: Vec<_> = world
         .run(hyperscale_core::input::Input::Wake)
         .into_iter()
@@ -98,7 +98,7 @@ fn no_part_begins_before_all_are_accepted_and_then_all_begin_in_one_entry() {
             _ => None,
         })
         .collect();
-    let at = world.fence(6);
+    let at = world.fence(7);
     let expected = [EAST, WEST, NORTH].into_iter().zip(0u16..);
     let expected: Vec<_> = expected.map(|(to, ix)| (to, PartIx::new(ix), at, 2 * S)).collect();
     assert_eq!(begins, expected);
