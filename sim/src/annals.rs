@@ -284,7 +284,6 @@ impl Annals {
                 format!("{group:?}: {host} acts on {index:?} and does not hold it"),
             ));
         };
-        let members = self.members_by(host, group, before);
         let holds = |voter: &&Member| {
             let line = match durable(**voter) {
                 Some((place, durable)) => self.line(place, index, durable),
@@ -292,9 +291,13 @@ impl Annals {
             };
             line.is_some_and(|line| line.term == term)
         };
-        let holders = members.voters.iter().filter(holds).count();
-        let voters = members.voters.len();
-        if holders <= voters / 2 {
+        // A step may commit, change the members and commit again: either majority will do.
+        let counts = [before, LATEST].map(|upto| {
+            let members = self.members_by(host, group, upto);
+            (members.voters.iter().filter(holds).count(), members.voters.len())
+        });
+        let [(holders, voters), _] = counts;
+        if counts.iter().all(|(holders, voters)| *holders <= voters / 2) {
             let detail = format!(
                 "{group:?}: {host} acts on {index:?} of {term:?}, durable on {holders} of {voters}"
             );

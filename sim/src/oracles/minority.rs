@@ -32,7 +32,7 @@ impl Oracle for MinorityRefuses {
         Inv::MinorityRefuses
     }
     fn wants(&self) -> Wants {
-        Wants::CALLED.and(Wants::LEFT).and(Wants::COMMITTED)
+        Wants::CALLED.and(Wants::GIVEN).and(Wants::COMMITTED)
     }
     fn rests_on_clocks(&self) -> bool {
         true
@@ -56,7 +56,8 @@ impl Oracle for MinorityRefuses {
             Seen::Called { call, .. } => {
                 self.called.insert(*call, view.now);
             }
-            Seen::Left { host, effect: Effect::Reply { call, reply, .. } } => {
+            // Judged when it was decided: a slow sync may hold it back.
+            Seen::Given { host, effect: Effect::Reply { call, reply, .. } } => {
                 let Some(called) = self.called.remove(call) else { return Ok(()) };
                 return self.on_reply(view, *host, called, reply);
             }

@@ -96,10 +96,9 @@ impl Gate {
         let Some(job) = self.ledger.job(id) else { return };
         let Some(reason) = merge::aborts(job, &merge::live(id, job, &self.sync)) else { return };
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
-        if let Some(command) = self.cancellation.on_abort(committed, id, reason) {
-            if let Some(seq) = self.submit(cx, command) {
-                self.cancellation.on_submitted((id, None), seq, None);
-            }
+        let command = self.cancellation.on_abort(committed, id, reason);
+        if let Some(seq) = command.and_then(|command| self.submit(cx, command)) {
+            self.cancellation.on_submitted((id, None), seq, None);
         }
     }
 
