@@ -1,5 +1,5 @@
-//! The gates' ledger: jobs, idempotency keys and sessions. Changes only in [`GateLedger::apply`], which reads
-//! no clock.
+//! The gates' ledger: jobs, idempotency keys and sessions. Changes only in [`GateLedger::apply`],
+//! which reads no clock.
 //!
 //! An entry that an earlier one has overtaken (a begin after a cancel, a second end) changes
 //! nothing and says so, so that every replica folds the same log to the same state whatever was in

@@ -13,9 +13,8 @@
 //! and a `PartAck` follows a committed end.
 //! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
 //! while its session lasts, and submitted to the log under the fence that gave it the job
-//! (owner-single). Sessions, owners and the age of keys are the leader's to decide; those it
-//! proposes in its term.
-//! Does not do: routing by score.
+//! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
+//! term. Does not do: routing by score.
 
 mod calls;
 mod cancellation;
