@@ -148,7 +148,7 @@ impl Manager {
     }
 
     pub(in crate::manager) fn on_probe(&mut self, cx: &mut Cx<'_>, from: NodeId) {
-        self.gate_loss.on_probe(cx.now());
+        self.gate_loss.on_probe(cx.now(), from);
         if self.may_speak(cx) {
             cx.out.send_volatile(from, self.registry.capacity());
         }
