@@ -4,8 +4,8 @@
 //! Inputs: wakes (every manager is probed once a second), `Capacity` and `NotLeader` from known
 //! managers: who gives the one leads, who gives the other says who does. Decides: every other
 //! message goes to the manager that leads, those between to each in turn, because what is known may
-//! be old. A part goes to the first datacenter, in the order of the configuration, that is reachable
-//! and has a free core, else one that is reachable, else any; never one that was tried.
+//! be old. A part goes to the first datacenter, in the order of the configuration, that is
+//! reachable and has a free core, else one that is reachable, else any; never one that was tried.
 //! Does not do: scores, hysteresis, breakers.
 
 use std::time::Duration;

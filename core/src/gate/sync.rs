@@ -3,10 +3,10 @@
 //! A report counts when it comes from the datacenter that the part is placed in, under the group's
 //! fences, with a higher sequence than the last. A part is placed in a datacenter once at most, so
 //! that any fence from the offer on is of that offer: a claim raises it. The end of a part is taken
-//! whatever its sequence: nothing follows it. A datacenter that has ended a part is told so (`Settled`) as often as it
-//! asks, but only once the end is committed; one that holds a part it should not hold is told to
-//! end it (`Orphaned`).
-//! State: the newest live view of every part of a live job, volatile.
+//! whatever its sequence: nothing follows it. A datacenter that has ended a part is told so
+//! (`Settled`) as often as it asks, but only once the end is committed; one that holds a part it
+//! should not hold is told to end it (`Orphaned`). State: the newest live view of every part of a
+//! live job, volatile.
 
 use std::collections::BTreeMap;
 
