@@ -68,8 +68,8 @@ impl<C: Command> Group<C> {
             cx.count(Stat::MessageStale);
             return false;
         };
-        // A voter is its disk: answers of another disk of the node count for nothing.
-        let is_known = leading.others.get(&from.disk).is_some_and(|known| known.member == from);
+        // A member is its disk: answers of another disk of the node count for nothing.
+        let is_known = leading.others.contains_key(&from.disk);
         if is_known {
             leading.rounds.on_answer(from.disk, round);
         } else {

@@ -3,6 +3,7 @@
 //! The judge looks on; when the faults stop, everything submitted by a living boot gets committed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hyperscale_core::consensus::Input;
 use hyperscale_core::ids::DiskId;
@@ -45,6 +46,13 @@ impl Story {
             twice_ppm: u32::try_from(twice).unwrap(),
             sync: (MS / 10, MS + slow),
         };
+        if seed % 4 == 0 {
+            // As tight as may be configured, on a fast network.
+            cluster.config.election_min = cluster.config.silence;
+            cluster.config.election_max = cluster.config.silence + Duration::from_millis(50);
+            cluster.weather.delay = (0, MS);
+            cluster.weather.sync = (0, MS);
+        }
         let bound = u64::from(cluster.config.drift_ppm);
         for node in 1..=voters + spare {
             let drawn = i64::try_from(cluster.rng().at_most(2 * bound)).unwrap();
@@ -82,7 +90,13 @@ impl Story {
                 let kept = usize::try_from(self.cluster.rng().at_most(3)).unwrap();
                 self.crash(node, kept);
             }
-            76..86 => self.boot(node),
+            76..80 => {
+                self.crash(node, 0);
+                let wait = self.cluster.rng().at_most(100) * MS;
+                self.cluster.run(wait);
+                self.boot(node);
+            }
+            80..86 => self.boot(node),
             86..89 => self.cut(node, other),
             89..92 => self.cluster.heal(),
             92..94 => {
@@ -116,9 +130,14 @@ impl Story {
     }
 
     fn cut(&mut self, node: u64, other: u64) {
-        let nodes: Vec<_> = self.cluster.hosts.keys().copied().collect();
-        if self.cluster.rng().chance(400_000) {
+        let mut nodes: Vec<_> = self.cluster.hosts.keys().copied().collect();
+        let kind = self.cluster.rng().at_most(2);
+        if kind == 0 {
             self.cluster.cut.insert((node, other));
+        } else if kind == 1 {
+            self.cluster.rng().shuffle(&mut nodes);
+            let (one, rest) = nodes.split_at(nodes.len() / 2);
+            self.cluster.part(one, rest);
         } else {
             let rest: Vec<_> = nodes.into_iter().filter(|one| *one != node).collect();
             self.cluster.part(&[node], &rest);
