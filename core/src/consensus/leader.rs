@@ -44,6 +44,10 @@ impl<C: Command> Group<C> {
             // The first entries of the term go out with this round.
             return;
         }
+        if let Some(retiring) = &mut leading.retiring {
+            // The word to the successor may have been lost.
+            retiring.is_told = false;
+        }
         let round = leading.rounds.last();
         let source = Source { post, log, committed: head.index, round, config };
         for progress in leading.others.values_mut() {

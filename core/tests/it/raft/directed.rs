@@ -314,6 +314,17 @@ fn a_member_that_hears_nothing_disturbs_nobody() {
     assert!(cluster.leads_at(leader));
     assert_eq!(cluster.group(leader).term(), term);
     assert_eq!(cluster.stat(deaf, Stat::ElectionStarted), 0, "it asks and is refused");
+    cluster.is_taped = true;
+    let last = Position { term: Term::new(90), index: LogIndex::new(90) };
+    for body in [Body::PreVote { wish: Term::new(91), last }, Body::Vote { last, handed: None }] {
+        let msg = cluster.envelope(deaf, leader, 91, body);
+        cluster.inject(leader, msg);
+    }
+    assert!(cluster.leads_at(leader), "a leader helps nobody");
+    let is_yes = |(_, msg): &(u64, super::host::Envelope)| {
+        matches!(msg.body, Body::PreVoted { granted: true, .. })
+    };
+    assert!(!cluster.tape.iter().any(is_yes));
     cluster.heal();
     cluster.run(100 * MS);
     assert_eq!(cluster.group(leader).term(), term);
@@ -479,4 +490,73 @@ fn a_new_leader_gets_what_waits_at_once() {
     assert!(values.iter().all(|value| cluster.is_committed(*value)));
     cluster.run(60 * MS);
     assert_eq!(cluster.judge.readable, 1);
+}
+
+#[test]
+fn two_of_five_are_no_majority() {
+    let mut cluster = Cluster::new(38, 5, 5);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let follower = leader % 5 + 1;
+    let rest: Vec<_> = (1..=5).filter(|node| ![leader, follower].contains(node)).collect();
+    cluster.part(&[leader, follower], &rest);
+    let value = cluster.submit(follower).unwrap();
+    cluster.run(400 * MS);
+    assert!(!cluster.leads_at(leader));
+    cluster.run(2_000 * MS);
+    assert!(!cluster.is_committed(value) && !cluster.group(leader).leads());
+    let successor = cluster.leader().unwrap();
+    assert!(cluster.leads_at(successor));
+    cluster.crash(successor, 0);
+    cluster.run(3_000 * MS);
+    assert_eq!(cluster.leader(), None);
+}
+
+#[test]
+fn numbers_at_the_end_of_their_range_end_nobody() {
+    let mut cluster = Cluster::new(39, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let [member, other] = cluster.others(leader);
+    let (end, term) = (LogIndex::new(u64::MAX), cluster.group(leader).term());
+    let last = Position { term, index: end };
+    let commands = vec![command(1), command(2), command(3)].try_into().unwrap();
+    let chunk = Chunk { at: last, total: 0, offset: u64::MAX, bytes: vec![1].try_into().unwrap() };
+    let (boot, number, wish) = (u64::MAX, u64::MAX, Term::new(u64::MAX));
+    let bodies = [
+        Body::Forward { boot, first: u64::MAX - 1, commands },
+        Body::Append {
+            round: number,
+            prev: last,
+            commit: end,
+            entries: vec![].try_into().unwrap(),
+        },
+        Body::Appended { round: number, matched: end },
+        Body::Rejected { round: number, prev: end, hint: last },
+        Body::Chunk { round: number, chunk: chunk.clone() },
+        Body::Chunk {
+            round: 1,
+            chunk: Chunk { offset: 0, bytes: vec![].try_into().unwrap(), ..chunk },
+        },
+        Body::Chunked { round: number, index: end, wanted: number },
+        Body::Read { boot, number },
+        Body::ReadAt { boot, number, index: end },
+        Body::PreVote { wish, last },
+        Body::PreVoted { wish, granted: true },
+        Body::Voted { granted: true },
+        Body::TransferNow,
+    ];
+    for body in bodies {
+        for (from, to) in [(leader, member), (member, leader), (other, member)] {
+            let msg = cluster.envelope(from, to, term.get(), body.clone());
+            cluster.inject(to, msg);
+        }
+    }
+    let value = cluster.submit(member).unwrap();
+    cluster.run(3_000 * MS);
+    assert!(cluster.is_committed(value));
+    let committed = cluster.committed(leader);
+    assert!((1..=3).all(|node| cluster.committed(node) == committed));
 }

@@ -27,6 +27,8 @@ impl Drop for Told {
 struct Story {
     cluster: Cluster,
     next_disk: u64,
+    /// How often a drawn fault comes true.
+    harshness_ppm: u32,
     reached: BTreeMap<&'static str, u64>,
 }
 
@@ -65,7 +67,8 @@ impl Story {
         for node in 1..=voters {
             cluster.boot(node);
         }
-        Self { cluster, next_disk: 1000, reached: BTreeMap::new() }
+        let harshness_ppm = [1_000_000, 300_000, 100_000][usize::try_from(seed / 4 % 3).unwrap()];
+        Self { cluster, next_disk: 1000, harshness_ppm, reached: BTreeMap::new() }
     }
 
     fn pick(&mut self) -> u64 {
@@ -77,7 +80,9 @@ impl Story {
     /// One thing happens.
     fn act(&mut self) {
         let (node, other) = (self.pick(), self.pick());
-        match self.cluster.rng().at_most(99) {
+        let drawn = self.cluster.rng().at_most(99);
+        let is_spared = !self.cluster.rng().chance(self.harshness_ppm);
+        match if is_spared { drawn % 70 } else { drawn } {
             0..35 => drop(self.cluster.submit(node)),
             35..50 => {
                 let leader = self.cluster.leader().unwrap_or(node);
@@ -255,7 +260,7 @@ fn whatever_happens_the_log_is_one() {
     let var = |name, default| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
-    let (first, count) = (var("RAFT_FIRST", 0), var("RAFT_SEEDS", 60));
+    let (first, count) = (var("RAFT_FIRST", 0), var("RAFT_SEEDS", 240));
     let mut reached = BTreeMap::<_, u64>::new();
     let mut leased = 0;
     for seed in first..first + count {
@@ -267,9 +272,9 @@ fn whatever_happens_the_log_is_one() {
     }
     let never: Vec<_> = reached.iter().filter(|(_, times)| **times == 0).collect();
     let expected: &[(&&str, &u64)] = &[(&"origin repeated", &0)];
-    assert!(count < 60 || never == expected, "never: {never:?}; {reached:?}");
+    assert!(count < 240 || never == expected, "never: {never:?}; {reached:?}");
     assert!(leased > 0);
-    if count != 60 {
+    if count != 240 {
         eprintln!("{reached:?}");
     }
 }
