@@ -60,6 +60,9 @@ pub(crate) enum Command {
     Cancel {
         /// The job, j17 or 17
         job: String,
+        /// Only this workflow and all that depend on it
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
         #[command(flatten)]
         remote: Remote,
     },

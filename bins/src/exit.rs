@@ -104,6 +104,7 @@ mod tests {
                 workers: 1,
                 workflows: Default::default(),
             },
+            parts: Default::default(),
             names: Default::default(),
             thresholds: vec![threshold].try_into().expect("one"),
         };

@@ -59,6 +59,7 @@ pub(crate) fn result(status: JobStatus) -> JobResult {
             workers: 1,
             workflows: Default::default(),
         },
+        parts: Default::default(),
         names: Default::default(),
         thresholds: Default::default(),
     }

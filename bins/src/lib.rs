@@ -51,7 +51,9 @@ async fn command(command: &Command, color: bool) -> Result<Exit, Failure> {
             remote::status(remote, job.as_deref(), *json).await
         }
         Command::Watch { job, quiet, remote } => remote::watch(remote, job, *quiet, color).await,
-        Command::Cancel { job, remote } => remote::cancel(remote, job).await,
+        Command::Cancel { job, workflow, remote } => {
+            remote::cancel(remote, job, workflow.as_deref()).await
+        }
         Command::Result { job, json, remote } => remote::result(remote, job, *json, color).await,
         Command::Cluster { action: Some(action), .. } => cluster::perform(action),
         Command::Cluster { action: None, json, remote } => remote::cluster(remote, *json).await,

@@ -89,9 +89,22 @@ pub(crate) async fn result(
     Ok(Exit::of(&summary, false))
 }
 
-pub(crate) async fn cancel(remote: &Remote, job: &str) -> Result<Exit, Failure> {
-    let cancelling = client(remote)?.cancel(job).await?;
-    output::line(&format!("{} is being cancelled", cancelling.id));
+pub(crate) async fn cancel(
+    remote: &Remote,
+    job: &str,
+    workflow: Option<&str>,
+) -> Result<Exit, Failure> {
+    let mut client = client(remote)?;
+    match workflow {
+        None => {
+            let cancelling = client.cancel(job).await?;
+            output::line(&format!("{} is being cancelled", cancelling.id));
+        }
+        Some(workflow) => {
+            let cancelling = client.cancel_workflow(job, workflow).await?;
+            output::line(&format!("workflow {workflow} of {} is being cancelled", cancelling.id));
+        }
+    }
     Ok(Exit::Ok)
 }
 

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::ids::WorkflowIx;
-use hyperscale_core::plan::{Executor, Pace, Pacer, PlanTime, Rate, Slice, When, Workflow, shares};
+use hyperscale_core::plan::{
+    Executor, Pace, Pacer, PartShare, PlanTime, Rate, Slice, When, Workflow, shares,
+};
 
 const GOAL_NS: u128 = 20;
 const ROUNDS: usize = 200;
@@ -30,7 +32,7 @@ fn slice(executor: Executor) -> Slice {
             flow: BoundedVec::new(),
             captures: 0,
         },
-        share: shares(&executor, 3).swap_remove(1),
+        share: shares(&executor, &PartShare::whole(&executor), 3).swap_remove(1),
         first: 0,
         base_url: String::new(),
         data: BoundedVec::new(),

@@ -23,6 +23,13 @@ pub enum Command {
     Status(JobId),
     /// End a job. Idempotent.
     Cancel(JobId),
+    /// End a workflow of a job, and all that depend on it. Idempotent.
+    CancelWorkflow {
+        /// The job.
+        job: JobId,
+        /// The workflow's name.
+        workflow: String,
+    },
     /// A job's result once it has ended.
     Result(JobId),
     /// Updates of a job after a sequence number (0: all that are kept), then live ones as
@@ -77,6 +84,8 @@ pub enum Refusal {
     KeyInvalid,
     /// No such job, or it is out of history.
     NoSuchJob(JobId),
+    /// The job's plan has no workflow of this name.
+    NoSuchWorkflow(String),
     /// The job has not ended.
     NotEnded(JobStatus),
     /// The job ended before the cancel; nothing changed.

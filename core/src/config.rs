@@ -73,6 +73,10 @@ pub struct GateConfig {
     pub datacenters: Vec<DatacenterConfig>,
     /// The first resend of a message that must be answered; doubles up to 16 times this.
     pub resend_after: Duration,
+    /// An offer that nobody answered by then goes to another datacenter, or fails its job.
+    pub accept_within: Duration,
+    /// The parts of a job in several datacenters start so long after they were begun.
+    pub start_in: Duration,
     /// How long after a part's planned end its result is waited for.
     pub result_grace: Duration,
     /// Entries between snapshots.
@@ -81,8 +85,6 @@ pub struct GateConfig {
     pub consensus: ConsensusConfig,
     /// How long a gate's session lasts on its own clock.
     pub session_ttl: Duration,
-    /// A part that no datacenter has accepted by then fails its job.
-    pub accept_within: Duration,
 }
 
 /// A datacenter as a gate knows it.
@@ -145,11 +147,12 @@ impl GateConfig {
             node,
             datacenters,
             resend_after: Duration::from_millis(500),
+            accept_within: Duration::from_secs(30),
+            start_in: Duration::from_secs(2),
             result_grace: Duration::from_secs(60),
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
             session_ttl: Duration::from_secs(2),
-            accept_within: Duration::from_secs(30),
         }
     }
 }

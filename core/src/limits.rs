@@ -98,8 +98,10 @@ pub const UPDATES_MAX: usize = 1024;
 pub const UPDATES_ALL_MAX: usize = 4096;
 /// Calls of a gate that are not answered yet.
 pub const CALLS_MAX: usize = 1024;
-/// Datacenters of a gate.
+/// Datacenters of a gate, and of a plan.
 pub const DATACENTERS_MAX: usize = 64;
+/// The weight of a datacenter in a plan.
+pub const WEIGHT_MAX: u32 = 1000;
 /// Bytes of an idempotency key.
 pub const KEY_BYTES_MAX: usize = 128;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
-use crate::ids::{JobId, NodeId, ShardIx, WorkflowIx};
+use crate::ids::{JobId, NodeId, PartIx, ShardIx, WorkflowIx};
 use crate::limits;
 use crate::plan::PlanTime;
 use crate::stats::Totals;
@@ -77,6 +77,24 @@ impl WorkflowStatus {
     }
 }
 
+impl WorkflowStatus {
+    /// Where a workflow stands that is in this status in one datacenter and in another elsewhere:
+    /// what goes on before what has ended, and the worse of two ends.
+    pub(crate) fn max_by_rank(self, other: Self) -> Self {
+        let rank = |status: Self| match status {
+            Self::Completed => 0,
+            Self::Skipped => 1,
+            Self::Cancelled => 2,
+            Self::Failed => 3,
+            Self::Pending => 4,
+            Self::Dispatched => 5,
+            Self::Cancelling => 6,
+            Self::Running => 7,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
 /// Live view of a workflow: volatile, cumulative.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct WorkflowView {
@@ -120,15 +138,17 @@ pub struct WorkflowResult {
     /// See `planned_ms`.
     pub covered_ms: u64,
     /// What is missing or was not issued.
-    pub losses: BoundedVec<Loss, { limits::LOSSES_MAX }>,
+    pub losses: Losses,
 }
 
 /// A declared hole in a workflow's result.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Loss {
-    /// The shard.
+    /// The part, hence the datacenter.
+    pub part: PartIx,
+    /// The shard; of a part that is missing as a whole, the first.
     pub shard: ShardIx,
-    /// The worker that had it.
+    /// The worker that had it; 0 if none is known.
     pub worker: NodeId,
     /// What kind of hole.
     pub kind: LossKind,
@@ -137,8 +157,24 @@ pub struct Loss {
     /// When it ended.
     pub until: PlanTime,
     /// Items planned in it: an upper bound of what was issued and is not reported (`Unreported`),
-    /// or the number not issued (`Parked`, `Unserved`).
+    /// or the number not issued (`Parked`, `Unserved`). `u64::MAX`: not known.
     pub items: u64,
+}
+
+/// Declared losses of a workflow.
+pub type Losses = BoundedVec<Loss, { limits::LOSSES_MAX }>;
+
+impl Loss {
+    /// Adds it to a list. At the cap it widens the last one, whose kind becomes the graver.
+    pub(crate) fn declare(self, losses: &mut Losses) {
+        let Err(loss) = losses.push(self) else { return };
+        if let Some(last) = losses.last_mut() {
+            last.kind = last.kind.min(loss.kind);
+            last.from = last.from.min(loss.from);
+            last.until = last.until.max(loss.until);
+            last.items = last.items.saturating_add(loss.items);
+        }
+    }
 }
 
 /// What kind of hole.
@@ -181,10 +217,46 @@ pub struct JobResult {
     pub ran: Duration,
     /// Every part's result merged; totals are sums, coverage adds up.
     pub result: PartResult,
+    /// How each part ended, in the order of the plan's datacenters.
+    pub parts: BoundedVec<PartRow, { limits::DATACENTERS_MAX }>,
     /// Workflow names and step names, to read the result without the plan.
     pub names: BoundedVec<WorkflowNames, { limits::WORKFLOWS_MAX }>,
     /// Every threshold of the plan with its outcome.
     pub thresholds: BoundedVec<ThresholdOutcome, { limits::THRESHOLDS_MAX }>,
+}
+
+/// How a part of a job ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PartRow {
+    /// The datacenter; empty if the part was never placed.
+    pub datacenter: String,
+    /// How it ended.
+    pub outcome: PartOutcome,
+    /// Why, if there is more to say.
+    pub reason: String,
+    /// Workers that served it.
+    pub workers: u32,
+    /// Of those, lost while it ran.
+    pub workers_lost: u32,
+    /// Planned shard-milliseconds; of a missing part in proportion to its share of the load.
+    pub planned_ms: u64,
+    /// Of those, with final or committed totals.
+    pub covered_ms: u64,
+}
+
+/// How a part of a job ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum PartOutcome {
+    /// It reported, and no workflow failed.
+    Completed,
+    /// It reported a workflow that failed.
+    Failed,
+    /// It was cancelled as a whole.
+    Cancelled,
+    /// It was begun, and its result did not come in time.
+    Missing,
+    /// Its datacenter did not take it.
+    Refused,
 }
 
 /// The names in a workflow's result.

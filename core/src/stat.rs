@@ -96,6 +96,8 @@ stats! {
     JobRefused = "job_refused",
     /// Cancels committed.
     JobCancelled = "job_cancelled",
+    /// Cancels of single workflows committed.
+    WorkflowCancelled = "workflow_cancelled",
     /// Cancels that came after the end.
     CancelTooLate = "cancel_too_late",
     /// Jobs that reached a terminal status.

@@ -41,7 +41,7 @@ fn slice(base_url: &str, executor: Executor) -> Slice {
             flow: vec![Step::Request(Box::new(request))].try_into().expect("one step"),
             captures: 0,
         },
-        share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe { start: 0, stride: 1 } },
+        share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe::plain(0, 1) },
         first: 0,
         base_url: base_url.to_owned(),
         data: BoundedVec::default(),

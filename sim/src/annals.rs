@@ -35,6 +35,8 @@ struct Line {
     lsn: Lsn,
     index: LogIndex,
     term: Term,
+    /// It is the end of a snapshot that took the place of the log.
+    is_snapshot: bool,
 }
 
 /// A ballot that a disk recorded.
@@ -71,17 +73,46 @@ struct Copy {
     ballots: Vec<Ballot>,
 }
 
+impl History {
+    fn is_chosen(&self, index: LogIndex, term: Term) -> bool {
+        let chosen = place(index).and_then(|at| self.chosen.get(at));
+        chosen.is_some_and(|(chosen, _)| *chosen == term)
+    }
+}
+
+impl Copy {
+    /// Only records up to `last` are there.
+    fn cut(&mut self, last: Lsn) {
+        self.lines.retain(|line| line.lsn <= last);
+        self.ballots.retain(|ballot| ballot.lsn <= last);
+    }
+
+    /// The newest line that is at or before `index` decides: an entry truncates everything from its
+    /// place on, and a snapshot everything.
+    fn line(&self, index: LogIndex, durable: Lsn) -> Option<&Line> {
+        let mut lines = self.lines.iter().rev().filter(|line| line.lsn <= durable);
+        let line = lines.find(|line| line.index <= index || line.is_snapshot)?;
+        (line.index == index).then_some(line)
+    }
+}
+
 /// Every group's log and every disk's copy of it.
 #[derive(Clone, Debug)]
 pub struct Annals {
     layout: Layout,
     groups: Vec<History>,
     disks: Vec<Copy>,
+    /// Disks that were replaced, as far as they were durable: what they acknowledged and voted
+    /// before counts as it did.
+    retired: BTreeMap<DiskId, Copy>,
     /// How often a majority of several was counted.
     pub counted: u64,
     /// How often a place was compared with what was chosen there.
     pub compared: u64,
 }
+
+/// Beyond every record.
+const LATEST: Lsn = Lsn::new(u64::MAX);
 
 /// Where an entry stands, and the members it names.
 fn entry_of(record: &Record) -> Option<(Term, LogIndex, Option<&Membership>)> {
@@ -99,6 +130,13 @@ fn entry_of(record: &Record) -> Option<(Term, LogIndex, Option<&Membership>)> {
     }
 }
 
+/// The term and place of the last entry of a snapshot from a leader, if the record completes one.
+pub fn installs(record: &Record) -> Option<(Term, LogIndex)> {
+    let Record::Chunk(chunk) = record else { return None };
+    let is_last = chunk.offset + chunk.bytes.len() as u64 == chunk.total;
+    is_last.then_some((chunk.at.term, chunk.at.index))
+}
+
 impl Annals {
     /// Empty logs.
     pub fn new(layout: Layout) -> Self {
@@ -106,6 +144,7 @@ impl Annals {
             layout,
             groups: vec![History::default(); layout.groups().count()],
             disks: vec![Copy::default(); usize::from(layout.hosts())],
+            retired: BTreeMap::new(),
             counted: 0,
             compared: 0,
         }
@@ -131,8 +170,12 @@ impl Annals {
         if let Record::Ballot { term, vote } = record {
             disk.ballots.push(Ballot { lsn, term: *term, vote: *vote });
         }
+        if let Some((term, index)) = installs(record) {
+            self.on_installed(host, lsn, index, term);
+            return Ok(());
+        }
         let Some((term, index, members)) = entry_of(record) else { return Ok(()) };
-        disk.lines.push(Line { lsn, index, term });
+        disk.lines.push(Line { lsn, index, term, is_snapshot: false });
         if let Some(members) = members {
             history.members.insert((index, term), members.clone());
         }
@@ -157,16 +200,38 @@ impl Annals {
         }
     }
 
+    /// A record completes a snapshot up to this entry, which takes the place of a node's log.
+    pub fn on_installed(&mut self, host: u16, lsn: Lsn, index: LogIndex, term: Term) {
+        let line = Line { lsn, index, term, is_snapshot: true };
+        self.disks[usize::from(host)].lines.push(line);
+    }
+
     /// A process starts; its disk holds records up to `last`.
     pub fn on_booted(&mut self, host: u16, last: Lsn) {
         let disk = &mut self.disks[usize::from(host)];
-        disk.lines.retain(|line| line.lsn <= last);
-        disk.ballots.retain(|ballot| ballot.lsn <= last);
+        let lost: Vec<Line> = disk.lines.iter().filter(|line| line.lsn > last).copied().collect();
+        disk.cut(last);
+        let Some(group) = self.layout.group_of(host) else { return };
+        // What was lost before any other disk held it was never there: with the ballot of its term
+        // lost too, the place and term may be used again.
+        for line in lost {
+            let same = |kept: &Line| kept.index == line.index && kept.term == line.term;
+            let mut disks = self.disks.iter().chain(self.retired.values());
+            if !disks.any(|disk| disk.lines.iter().any(same)) {
+                let history = &mut self.groups[usize::from(group.0)];
+                history.open.remove(&(line.index, line.term));
+                if !history.is_chosen(line.index, line.term) {
+                    history.members.remove(&(line.index, line.term));
+                }
+            }
+        }
     }
 
-    /// A disk is replaced by an empty one.
-    pub fn on_wiped(&mut self, host: u16) {
-        self.disks[usize::from(host)] = Copy::default();
+    /// A disk that was durable so far is replaced by an empty one.
+    pub fn on_wiped(&mut self, host: u16, disk: DiskId, durable: Lsn) {
+        let mut old = std::mem::take(&mut self.disks[usize::from(host)]);
+        old.cut(durable);
+        self.retired.insert(disk, old);
     }
 
     /// How far a group's log is chosen.
@@ -177,10 +242,8 @@ impl Annals {
     /// The members of a group by the newest chosen entry that names some, else the founders.
     pub fn members(&self, group: Group) -> Membership {
         let history = &self.groups[usize::from(group.0)];
-        let is_chosen = |(index, term): &(LogIndex, Term)| {
-            let chosen = place(*index).and_then(|at| history.chosen.get(at));
-            index.get() == 0 || chosen.is_some_and(|(chosen, _)| chosen == term)
-        };
+        let is_chosen =
+            |(index, term): &(LogIndex, Term)| index.get() == 0 || history.is_chosen(*index, *term);
         let newest = history.members.iter().rev().find(|(place, _)| is_chosen(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
     }
@@ -190,19 +253,27 @@ impl Annals {
         self.groups[usize::from(group.0)].members.values().any(|members| members.is_voter(disk))
     }
 
-    /// The ballots that a disk recorded, oldest first.
+    /// The ballots that a node's disk recorded, oldest first.
     pub fn ballots(&self, host: u16) -> &[Ballot] {
         &self.disks[usize::from(host)].ballots
     }
 
-    /// The next entry becomes chosen because `host` acts on it. `durable` is how far the disk of a
-    /// member is, `None` if there is no such disk any more.
+    /// The ballots of a disk that was replaced, all of them durable.
+    pub fn retired(&self, disk: DiskId) -> &[Ballot] {
+        self.retired.get(&disk).map_or(&[], |copy| &copy.ballots)
+    }
+
+    /// The next entry becomes chosen because `host` acts on it, in a step before which it had
+    /// appended records up to `before`: a change of members that the step appends was not in force
+    /// when it decided. `durable` is how far the disk of a member is, `None` if there is no such
+    /// disk any more.
     ///
     /// # Errors
     /// When the node does not hold it, or no majority of the voters that it knows of does.
     pub fn choose(
         &mut self,
         host: u16,
+        before: Lsn,
         durable: impl Fn(Member) -> Option<(u16, Lsn)>,
     ) -> Result<Option<Chosen>, Violation> {
         let Some(group) = self.layout.group_of(host) else { return Ok(None) };
@@ -213,14 +284,20 @@ impl Annals {
                 format!("{group:?}: {host} acts on {index:?} and does not hold it"),
             ));
         };
-        let members = self.members_on(host, group);
         let holds = |voter: &&Member| {
-            let disk = durable(**voter);
-            disk.is_some_and(|(place, durable)| self.holds(place, index, term, durable))
+            let line = match durable(**voter) {
+                Some((place, durable)) => self.line(place, index, durable),
+                None => self.retired.get(&voter.disk).and_then(|disk| disk.line(index, LATEST)),
+            };
+            line.is_some_and(|line| line.term == term)
         };
-        let holders = members.voters.iter().filter(holds).count();
-        let voters = members.voters.len();
-        if holders <= voters / 2 {
+        // A step may commit, change the members and commit again: either majority will do.
+        let counts = [before, LATEST].map(|upto| {
+            let members = self.members_by(host, group, upto);
+            (members.voters.iter().filter(holds).count(), members.voters.len())
+        });
+        let [(holders, voters), _] = counts;
+        if counts.iter().all(|(holders, voters)| *holders <= voters / 2) {
             let detail = format!(
                 "{group:?}: {host} acts on {index:?} of {term:?}, durable on {holders} of {voters}"
             );
@@ -257,9 +334,24 @@ impl Annals {
 
     /// The members by the newest entry of a node's own log that names some, else the founders.
     pub fn members_on(&self, host: u16, group: Group) -> Membership {
-        let members = self.groups[usize::from(group.0)].members.iter().rev();
+        self.members_by(host, group, LATEST)
+    }
+
+    /// The members that a node's own log names before the first entry of a term: who elects.
+    pub fn electors(&self, host: u16, group: Group, term: Term) -> Membership {
+        let is_of_term = |line: &&Line| line.term == term;
+        let first = self.disks[usize::from(host)].lines.iter().find(is_of_term);
+        let before = first.map_or(u64::MAX, |line| line.lsn.get().saturating_sub(1));
+        self.members_by(host, group, Lsn::new(before))
+    }
+
+    fn members_by(&self, host: u16, group: Group, upto: Lsn) -> Membership {
+        let history = &self.groups[usize::from(group.0)];
+        let members = history.members.iter().rev();
         let own = |(index, term): &(LogIndex, Term)| {
-            index.get() == 0 || self.term_on(host, *index) == Some(*term)
+            let contained = self.is_contained(host, *index) && history.is_chosen(*index, *term);
+            let held = || self.line(host, *index, upto).map(|line| line.term);
+            index.get() == 0 || contained || held() == Some(*term)
         };
         let newest = members.into_iter().find(|(place, _)| own(place));
         newest.map(|(_, members)| members.clone()).unwrap_or_default()
@@ -267,19 +359,18 @@ impl Annals {
 
     /// The term of the entry that stands at `index` in what a node appended, durable or not.
     pub fn term_on(&self, host: u16, index: LogIndex) -> Option<Term> {
-        self.line(host, index, Lsn::new(u64::MAX)).map(|line| line.term)
+        self.line(host, index, LATEST).map(|line| line.term)
     }
 
-    fn holds(&self, host: u16, index: LogIndex, term: Term, durable: Lsn) -> bool {
-        self.line(host, index, durable).is_some_and(|line| line.term == term)
-    }
-
-    /// The newest of a disk's lines that is at or before `index` decides: an entry truncates
-    /// everything from its place on.
     fn line(&self, host: u16, index: LogIndex, durable: Lsn) -> Option<&Line> {
-        let lines = self.disks[usize::from(host)].lines.iter().rev();
-        let line = lines.filter(|line| line.lsn <= durable).find(|line| line.index <= index)?;
-        (line.index == index).then_some(line)
+        self.disks[usize::from(host)].line(index, durable)
+    }
+
+    /// Whether a snapshot that a node got stands for this entry.
+    fn is_contained(&self, host: u16, index: LogIndex) -> bool {
+        let mut lines = self.disks[usize::from(host)].lines.iter().rev();
+        let line = lines.find(|line| line.index <= index || line.is_snapshot);
+        line.is_some_and(|line| line.is_snapshot && line.index >= index)
     }
 }
 
@@ -336,15 +427,15 @@ mod tests {
         let mut annals = annals();
         append(&mut annals, 0, 2, &entry(1, 1, 7));
         append(&mut annals, 1, 2, &entry(1, 1, 7));
-        let early = annals.clone().choose(0, durable([2, 1, 9])).unwrap_err();
+        let early = annals.clone().choose(0, LATEST, durable([2, 1, 9])).unwrap_err();
         assert_eq!(early.inv, Inv::QuorumConfigured);
-        let chosen = annals.choose(0, durable([2, 2, 0])).unwrap().unwrap();
+        let chosen = annals.choose(0, LATEST, durable([2, 2, 0])).unwrap().unwrap();
         assert_eq!(
             (chosen.index, chosen.term, chosen.appended),
             (LogIndex::new(1), Term::new(1), 2)
         );
         assert_eq!(annals.chosen(Group::GATES), LogIndex::new(1));
-        let unheld = annals.choose(0, durable([9, 9, 9])).unwrap_err();
+        let unheld = annals.choose(0, LATEST, durable([9, 9, 9])).unwrap_err();
         assert_eq!(unheld.inv, Inv::LogMatching);
     }
 
@@ -355,7 +446,11 @@ mod tests {
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         let replaced =
             |member: Member| durable([2, 2, 2])(member).filter(|_| member.disk != DiskId::new(101));
-        assert_eq!(annals.choose(0, replaced).unwrap_err().inv, Inv::QuorumConfigured);
+        let early = annals.clone().choose(0, LATEST, replaced).unwrap_err();
+        assert_eq!(early.inv, Inv::QuorumConfigured);
+        // What it held durably when it went, it had acknowledged.
+        annals.on_wiped(1, DiskId::new(101), Lsn::new(2));
+        assert!(annals.choose(0, LATEST, replaced).unwrap().is_some());
     }
 
     #[test]
@@ -379,7 +474,7 @@ mod tests {
         assert_eq!(other.inv, Inv::LogMatching);
         append(&mut annals, 1, 2, &entry(1, 1, 7));
         append(&mut annals, 2, 2, &entry(2, 1, 8));
-        annals.choose(0, durable([2, 2, 2])).unwrap();
+        annals.choose(0, LATEST, durable([2, 2, 2])).unwrap();
         annals.compare(1, LogIndex::new(1)).unwrap();
         let lost = annals.compare(2, LogIndex::new(1)).unwrap_err();
         assert_eq!(lost.inv, Inv::LogMatching);
@@ -395,7 +490,7 @@ mod tests {
         assert_eq!(annals.members_on(0, Group::GATES).voters.len(), 1);
         assert_eq!(annals.members_on(1, Group::GATES).voters.len(), 3);
         assert_eq!(annals.members(Group::GATES).voters.len(), 3);
-        assert!(annals.choose(0, durable([2, 0, 0])).unwrap().is_some());
+        assert!(annals.choose(0, LATEST, durable([2, 0, 0])).unwrap().is_some());
         assert_eq!(annals.members(Group::GATES).voters.len(), 1);
         assert!(annals.was_voter(Group::GATES, DiskId::new(101)));
         assert!(!annals.was_voter(Group::GATES, DiskId::new(103)));

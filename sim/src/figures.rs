@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use sim::layout::REPLICATED;
 use sim::measure::{self, Failover, Rate, Shape, Victim};
 
 use crate::Args;
@@ -13,12 +12,12 @@ use crate::Args;
 const WORKERS: u16 = 10;
 
 pub(crate) fn print(args: &Args) -> bool {
-    let voters: &[u16] = if REPLICATED { &[1, 3, 5] } else { &[1] };
-    let most = if REPLICATED { 3 } else { 1 };
+    let voters = [1, 3, 5];
+
     let mut shapes: Vec<Shape> =
         voters.iter().map(|voters| Shape { voters: *voters, workers: WORKERS }).collect();
-    shapes.extend([100, 1_000].map(|workers| Shape { voters: most, workers }));
-    let mut lines = Vec::new();
+    shapes.extend([100, 1_000].map(|workers| Shape { voters: 3, workers }));
+    let (mut lines, mut all) = (Vec::new(), Vec::new());
     let mut wrong = Vec::new();
     println!("sent per second and node, over 20 s; load: 1,000 arrivals per second");
     println!(
@@ -32,7 +31,9 @@ pub(crate) fn print(args: &Args) -> bool {
             continue;
         };
         lines.extend(rest.iter().zip(&load).map(|(rest, load)| sent(shape, rest, load)));
+        all.push((shape, rest, load));
     }
+    growth(&all);
     println!("\nmissing after a kill under load, milliseconds of simulated time");
     println!(
         "{:>6}  {:<18} {:<26} {:>5} {:>9} {:>9} {:>9}",
@@ -72,6 +73,36 @@ fn sent(shape: Shape, rest: &Rate, load: &Rate) -> Value {
         "rest_messages_per_s": rest.messages, "rest_bytes_per_s": rest.bytes,
         "load_messages_per_s": load.messages, "load_bytes_per_s": load.bytes,
     })
+}
+
+/// How what a node sends grows, shape by shape: factors.
+fn growth(all: &[(Shape, Vec<Rate>, Vec<Rate>)]) {
+    println!("\ngrowth of the same, as factors");
+    let of = |voters, workers| {
+        all.iter().find(|(shape, ..)| *shape == Shape { voters, workers }).map(|(_, r, l)| (r, l))
+    };
+    let steps = [(1, WORKERS, 3, WORKERS), (3, WORKERS, 5, WORKERS)];
+    for (voters, workers, voters_to, workers_to) in
+        steps.into_iter().chain([(3, WORKERS, 3, 100), (3, 100, 3, 1_000)])
+    {
+        let (Some(small), Some(large)) = (of(voters, workers), of(voters_to, workers_to)) else {
+            continue;
+        };
+        for place in 0..large.0.len() {
+            let kind = large.0[place].kind;
+            let find = |rates: &[Rate]| rates.iter().find(|rate| rate.kind == kind).copied();
+            let (Some(rest), Some(load)) = (find(small.0), find(small.1)) else { continue };
+            let (rest_to, load_to) = (large.0[place], large.1[place]);
+            println!(
+                "{voters} -> {voters_to} voters, {workers:>3} -> {workers_to:>4} workers  \
+                 {kind:<17} {:>10.2} {:>11.2} {:>10.2} {:>11.2}",
+                rest_to.messages / rest.messages,
+                rest_to.bytes / rest.bytes,
+                load_to.messages / load.messages,
+                load_to.bytes / load.bytes
+            );
+        }
+    }
 }
 
 /// Measures over seeds on the threads that were asked for.

@@ -44,7 +44,10 @@ impl History {
     /// It asks.
     pub fn on_asked(&mut self, now: u64, attempt: u64, command: &Command) {
         let job = match command {
-            Command::Status(job) | Command::Result(job) | Command::Cancel(job) => Some(*job),
+            Command::Status(job)
+            | Command::Result(job)
+            | Command::Cancel(job)
+            | Command::CancelWorkflow { job, .. } => Some(*job),
             Command::Submit { .. } | Command::List | Command::Watch { .. } | Command::Cluster => {
                 None
             }

@@ -66,6 +66,8 @@ pub struct Host {
     pub steps: u64,
     /// The wake that is scheduled: true time and number.
     pub wish: Option<(u64, u32)>,
+    /// Wakes taken at the newest instant that had one: the instant and how many.
+    pub woken: (u64, u32),
     /// The engine event that is scheduled: true time and number.
     pub engine_wish: Option<(u64, u32)>,
     /// Numbers wishes.
@@ -100,6 +102,7 @@ impl Host {
             syncs: 0,
             steps: 0,
             wish: None,
+            woken: (0, 0),
             engine_wish: None,
             wishes: 0,
             past: Counters::default(),

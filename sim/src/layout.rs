@@ -13,7 +13,7 @@ pub const DATACENTERS_MAX: usize = 4;
 
 /// What the roles of this tree support: until they replicate, a case has one gate, one datacenter
 /// and one manager.
-pub const REPLICATED: bool = false;
+pub const REPLICATED: bool = true;
 
 /// What a node is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -6,10 +6,10 @@
 
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::config::{GateConfig, LeaseConfig, ManagerConfig};
-use hyperscale_core::ids::{JobId, NodeId};
+use hyperscale_core::ids::{Fence, JobId, NodeId};
 use hyperscale_core::plan::{Executor, Plan};
 
-use crate::case::{Case, node_id};
+use crate::case::{Case, host_of, node_id};
 use crate::clock::Clock;
 use crate::engine::Target;
 use crate::layout::{Group, Layout};
@@ -70,8 +70,8 @@ pub struct Failover {
     /// From the kill until another member of the victim's group leads, an entry of its term
     /// committed; where the victim led.
     pub led: Option<u64>,
-    /// From the kill until another gate acts for the job: the datacenter has committed that
-    /// reports go there; where the job's owner was killed.
+    /// From the kill until a new owner acts for the job: the datacenter has committed that it
+    /// obeys a gate that lives, under a new fence; where the job's owner was killed.
     pub owned: Option<u64>,
     /// The longest time without an issue from the kill to the end of the load.
     pub gap: u64,
@@ -217,9 +217,9 @@ impl Measured {
             Victim::Owner | Victim::OwnerLeader => (Group::GATES, gate),
         };
         let led = leads(&self.world, host);
+        let (_, before) = obeyed(&self.world, layout, job).ok_or("the job has no part")?;
         self.world.kill(host);
-        let is_alone = layout.members(group).len() == 1;
-        if is_alone {
+        if layout.members(group).len() == 1 {
             self.pass(SUPERVISED)?;
             self.world.start(host);
         }
@@ -230,8 +230,9 @@ impl Measured {
         }
         if victim != Victim::ManagerLeader {
             let acts = |world: &World| {
-                let owner = owner(world, layout, job)?;
-                (is_alone || owner != node_id(host)).then_some(())
+                let (gate, fence) = obeyed(world, layout, job)?;
+                let lives = world.host(host_of(gate)).node.is_some();
+                (lives && fence.index > before.index).then_some(())
             };
             self.until("an owner that acts", acts)?;
             found.1 = Some(self.world.now() - at);
@@ -322,12 +323,11 @@ fn leader(world: &World, layout: Layout, group: Group) -> Option<u16> {
     leaders.next().filter(|_| leaders.next().is_none())
 }
 
-/// The gate that the datacenter reports a job to, if the gates have a leader.
-fn owner(world: &World, layout: Layout, job: JobId) -> Option<NodeId> {
-    leader(world, layout, Group::GATES)?;
+/// The gate that the datacenter reports a job to, and the fence under which it does.
+fn obeyed(world: &World, layout: Layout, job: JobId) -> Option<(NodeId, Fence)> {
     let host = leader(world, layout, Group::of_datacenter(0))?;
     let manager = world.host(host).node.as_ref()?.manager()?;
-    manager.parts().find(|part| part.id.job == job).map(|part| part.gate)
+    manager.parts().find(|part| part.id.job == job).map(|part| (part.gate, part.fence))
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ mod tests {
     fn a_bridge_is_a_way_and_a_one_way_link_is_none_back() {
         let mut network = Network::new(Streams::new(1), 3, Weather::default());
         let mut reach = Reach::new(Layout::new(3, &[]));
-        (network.cut(0, 1), network.cut(1, 0));
+        network.cut(0, 1);
+        network.cut(1, 0);
         reach.on_links(5, &network);
         assert_eq!([0, 1, 2].map(|gate| reach.alone_since(gate)), [None; 3]);
         network.cut(2, 0);

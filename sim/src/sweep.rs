@@ -180,6 +180,8 @@ fn needs_groups(inv: Inv) -> bool {
             | Inv::WipedNeverVotes
             | Inv::QuorumConfigured
             | Inv::ForwardOnce
+            | Inv::LeaseExclusive
+            | Inv::OwnerSingle
             | Inv::MinorityRefuses
     )
 }

@@ -18,6 +18,8 @@ pub struct Tally {
     pub drains: (u64, u64),
     /// A group got another leader: of the gates, of managers.
     pub failovers: (u64, u64),
+    /// Jobs given to another gate.
+    pub moves: u64,
     /// Members that got a snapshot from their leader.
     pub installs: u64,
     /// Changes of members chosen.

@@ -56,8 +56,8 @@ form gate
 form manager
 for role in gate manager worker; do start "$role"; done
 
-# Ready: a gate can commit, all three gates vote, and it knows all workers.
-wanted='ready .*|gate n.* voter|dc1 .* reachable +3 workers'
+# Ready: a gate can commit, all three gates vote and have sessions, and it knows all workers.
+wanted='^gate n[0-9]+ ready,|gate n.* voter +session|dc1 .* reachable +3 workers'
 for _ in $(seq 150); do
   view=$("$bin/hyperscale" cluster --gate "$gates" --timeout 1 2>/dev/null || true)
   if [[ $(grep -cE "$wanted" <<<"$view") == 5 ]]; then

@@ -130,6 +130,19 @@ impl Client {
         self.json(&Ask::new(Method::POST, format!("/v1/jobs/{job}/cancel"))).await
     }
 
+    /// Cancels a workflow of a job, and all that depend on it.
+    ///
+    /// # Errors
+    /// As every request.
+    pub(crate) async fn cancel_workflow(
+        &mut self,
+        job: &str,
+        workflow: &str,
+    ) -> Result<view::Cancelling, Failure> {
+        let path = format!("/v1/jobs/{job}/workflows/{workflow}/cancel");
+        self.json(&Ask::new(Method::POST, path)).await
+    }
+
     /// A job's summary.
     ///
     /// # Errors

@@ -36,5 +36,5 @@ pub(crate) fn declared(result: &Value, kind: &str) -> u64 {
         .iter()
         .filter(|loss| loss["kind"] == kind)
         .map(|loss| loss["items"].as_u64().unwrap())
-        .sum()
+        .fold(0, u64::saturating_add)
 }

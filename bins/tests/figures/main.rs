@@ -1,6 +1,6 @@
 //! Figures of real processes, printed side by side and never asserted: the longest time without an
-//! arrival while nobody dies, and while one node or a whole datacenter is killed; then how many jobs
-//! come of many keys that go to every gate at once while leaders die.
+//! arrival while nobody dies, and while one node or a whole datacenter is killed; then how many
+//! jobs come of many keys that go to every gate at once while leaders die.
 //!
 //! Run with `cargo test --release -p hyperscale --features cluster-tests --test figures -- WHAT..`,
 //! where WHAT is any of `nobody`, `managerleader`, `owninggate`, `worker`, `datacenter`, `hammer`;

@@ -46,6 +46,7 @@ pub fn is_retryable(reply: &Reply) -> bool {
             Refusal::KeyReused(_)
             | Refusal::KeyInvalid
             | Refusal::NoSuchJob(_)
+            | Refusal::NoSuchWorkflow(_)
             | Refusal::NotEnded(_)
             | Refusal::AlreadyEnded(_)
             | Refusal::PlanInvalid(_) => false,

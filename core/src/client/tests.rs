@@ -58,6 +58,7 @@ fn plan() -> Plan {
         workflows: BoundedVec::new(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
@@ -99,6 +100,7 @@ fn result() -> Box<JobResult> {
         reason: String::new(),
         ran: Duration::ZERO,
         result: none,
+        parts: BoundedVec::new(),
         names: BoundedVec::new(),
         thresholds: BoundedVec::new(),
     })

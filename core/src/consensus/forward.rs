@@ -140,20 +140,20 @@ impl<C: Command> Group<C> {
         if self.submissions.queue.is_empty() {
             return;
         }
-        if self.takes_submissions() {
-            self.submissions.resend_at = None;
-            return self.enter_submissions(cx);
-        }
-        let Some(leader) = self.following() else {
-            self.submissions.resend_at = None;
-            return;
-        };
         let now = cx.now();
         let waiting = &mut self.submissions;
-        if waiting.resend_at.is_some_and(|at| at <= now) {
+        if waiting.resend_at.take_if(|at| *at <= now).is_some() {
             cx.count(Stat::Resent);
             waiting.sent = 0;
         }
+        if self.takes_submissions() {
+            return self.enter_submissions(cx);
+        }
+        let Some(leader) = self.following() else {
+            // Whoever leads next is sent everything at once.
+            return self.submissions.on_leader();
+        };
+        let waiting = &mut self.submissions;
         let from = waiting.sent.max(waiting.settled()).saturating_add(1);
         let commands = waiting.batch(from, self.config.batch_bytes);
         let count = u64::try_from(commands.len()).unwrap_or(0);

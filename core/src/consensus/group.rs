@@ -414,7 +414,8 @@ impl<C: Command> Machine for Group<C> {
         let wakes = [
             self.election_wake(),
             self.join_wake(),
-            self.submissions.next_wake(),
+            // Without a leader there is nobody to send them to: who is heard next sends them.
+            self.submissions.next_wake().filter(|_| self.following().is_some()),
             self.reads.next_wake(),
         ];
         wakes.into_iter().fold(None, Wake::earliest)

@@ -37,16 +37,21 @@ impl<C: Command> Group<C> {
         }
         let members = self.log.membership();
         let is_member = members.members().any(|member| member == from);
-        let is_taken = members.members().any(|member| {
-            member.node == from.node && member.disk != from.disk && Some(member.disk) != replaces
-        });
-        let is_known_disk = members.members().any(|member| member.disk == from.disk);
+        let of_node = |member: &Member| member.node == from.node && member.disk != from.disk;
+        let is_listed = |disk: DiskId| members.members().any(|member| member.disk == disk);
+        // A node's disk gives way only to one that names it, and with it whatever else was to.
+        let gives_way = |member: Member| of_node(&member) && Some(member.disk) == replaces;
+        let is_taken =
+            members.members().any(|member| of_node(&member)) && !members.members().any(gives_way);
+        let is_known_disk = is_listed(from.disk);
         let is_peer = self.config.peers.contains(&from.node);
         if !is_peer || is_taken || (is_known_disk && !is_member) {
             return cx.count(Stat::JoinRefused);
         }
         if !is_member {
             let mut members = members.clone();
+            // A disk that was lost before it became a voter.
+            members.learners.retain(|member| !of_node(member));
             if members.learners.push(from).is_err() {
                 return cx.count(Stat::CapRefused);
             }

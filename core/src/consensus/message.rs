@@ -7,7 +7,7 @@
 //! | PreVote, PreVoted | voter <-> voter | nothing | PreVoted |
 //! | Vote | candidate -> voter | its own vote: the ballot | Voted |
 //! | Voted | voter -> candidate | a vote: the ballot | - |
-//! | Append | leader -> member | its term: the ballot. Entries may not be durable at the leader | Appended, Rejected |
+//! | Append | leader -> member | its term: the ballot; not its entries | Appended, Rejected |
 //! | Appended | member -> leader | entries up to `matched`: the record of that one | - |
 //! | Rejected | member -> leader | its term: the ballot | Append |
 //! | Chunk | leader -> member | its term: the ballot | Chunked, Appended |

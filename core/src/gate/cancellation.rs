@@ -7,18 +7,20 @@
 use std::collections::BTreeMap;
 
 use super::ledger::Applied;
-use super::models::CancelCause;
-use super::models::GateCommand;
+use super::models::{CancelCause, GateCommand, Job};
 use super::state::Committed;
 use crate::api::{Refusal, Reply};
-use crate::ids::{CallId, JobId};
+use crate::ids::{CallId, JobId, WorkflowIx};
 use crate::machine::Cx;
 use crate::stat::Stat;
+
+/// A job, or one of its workflows.
+pub(super) type What = (JobId, Option<WorkflowIx>);
 
 /// Cancels that are proposed and not committed.
 #[derive(Debug, Default)]
 pub(super) struct Cancellation {
-    in_flight: BTreeMap<JobId, InFlight>,
+    in_flight: BTreeMap<What, InFlight>,
 }
 
 #[derive(Debug)]
@@ -39,28 +41,35 @@ pub(super) enum Wanted {
 }
 
 impl Cancellation {
-    /// A client wants a job ended: what is known already is answered.
+    /// A client wants a job or a workflow ended: what is known already is answered.
     pub(super) fn on_cancel(
         &mut self,
         cx: &mut Cx<'_>,
         committed: Committed<'_>,
         call: CallId,
-        id: JobId,
+        what: What,
     ) -> Wanted {
+        let (id, workflow) = what;
+        let stopped = |job: &Job| job.stopped.iter().any(|known| Some(known.workflow) == workflow);
         let reply = match committed.ledger.job(id) {
             None => Reply::Refused(Refusal::NoSuchJob(id)),
             Some(job) if job.status.is_terminal() => {
                 cx.count(Stat::CancelTooLate);
                 Reply::Refused(Refusal::AlreadyEnded(job.status))
             }
-            Some(job) if job.cancel.is_some() => Reply::Cancelling(id),
+            Some(job) if job.cancel.is_some() || stopped(job) => Reply::Cancelling(id),
             Some(_) => {
-                if let Some(held) = self.in_flight.get_mut(&id) {
+                if let Some(held) = self.in_flight.get_mut(&what) {
                     held.calls.push(call);
                     return Wanted::Joined;
                 }
                 let cause = CancelCause::Client;
-                return Wanted::Submit(GateCommand::Cancel { job: id, cause, owner: None });
+                return Wanted::Submit(GateCommand::Cancel {
+                    job: id,
+                    cause,
+                    workflow,
+                    owner: None,
+                });
             }
         };
         Wanted::Reply(reply)
@@ -77,13 +86,13 @@ impl Cancellation {
         let job = committed.ledger.job(id).filter(|job| job.cancel.is_none())?;
         let cause = CancelCause::Aborted { reason };
         let owner = Some(job.owner.fence);
-        let wanted = !self.in_flight.contains_key(&id);
-        wanted.then_some(GateCommand::Cancel { job: id, cause, owner })
+        let wanted = !self.in_flight.contains_key(&(id, None));
+        wanted.then_some(GateCommand::Cancel { job: id, cause, workflow: None, owner })
     }
 
     /// The entry was submitted for a call, or for nobody.
-    pub(super) fn on_submitted(&mut self, id: JobId, seq: u64, call: Option<CallId>) {
-        self.in_flight.insert(id, InFlight { seq, calls: call.into_iter().collect() });
+    pub(super) fn on_submitted(&mut self, what: What, seq: u64, call: Option<CallId>) {
+        self.in_flight.insert(what, InFlight { seq, calls: call.into_iter().collect() });
     }
 
     /// The time of a call is up.
@@ -97,13 +106,13 @@ impl Cancellation {
         &mut self,
         cx: &mut Cx<'_>,
         seq: u64,
-        id: JobId,
+        what: What,
         applied: Applied,
     ) -> Vec<(CallId, Reply)> {
-        if self.in_flight.get(&id).is_none_or(|held| held.seq != seq) {
+        if self.in_flight.get(&what).is_none_or(|held| held.seq != seq) {
             return Vec::new();
         }
-        let Some(held) = self.in_flight.remove(&id) else { return Vec::new() };
+        let Some(held) = self.in_flight.remove(&what) else { return Vec::new() };
         let answers = held.calls.into_iter().map(|call| {
             let reply = match applied {
                 Applied::Cancelling(job) => Reply::Cancelling(job),
@@ -123,7 +132,7 @@ impl Cancellation {
                 | Applied::Begun(_)
                 | Applied::PartEnded(_)
                 | Applied::JobEnded(_)
-                | Applied::Forgot => Reply::Refused(Refusal::NoSuchJob(id)),
+                | Applied::Forgot => Reply::Refused(Refusal::NoSuchJob(what.0)),
             };
             (call, reply)
         });

@@ -4,16 +4,17 @@
 //! Inputs: wakes (every manager is probed once a second), `Capacity` and `NotLeader` from known
 //! managers: who gives the one leads, who gives the other says who does. Decides: every other
 //! message goes to the manager that leads, those between to each in turn, because what is known may
-//! be old. A part goes to the first datacenter, in the order of the configuration, that is reachable and has a free core,
-//! else one that is reachable, else any; never one that was tried.
-//! Does not do: scores, hysteresis, breakers (one datacenter is enough for those to say nothing).
+//! be old. A part goes to the first datacenter, in the order of the configuration, that is reachable
+//! and has a free core, else one that is reachable, else any; never one that was tried.
+//! Does not do: scores, hysteresis, breakers.
 
 use std::time::Duration;
 
-use crate::api::DatacenterView;
+use crate::api::{DatacenterView, Refusal};
 use crate::config::DatacenterConfig;
 use crate::ids::{NodeId, Term};
 use crate::machine::{Cx, Wake};
+use crate::plan::{Datacenters, PathPart, PlanError};
 use crate::time::Instant;
 use crate::wire::{Capacity, NotLeader, Probe};
 
@@ -105,6 +106,32 @@ impl Health {
             }
         }
         known
+    }
+
+    /// What a plan asks for that this gate does not know.
+    pub(super) fn unknown(&self, wanted: &Datacenters) -> Option<Refusal> {
+        let names = || self.datacenters.iter().map(|dc| dc.config.name.as_str());
+        let refused = |place: &str, message: String| {
+            let path = vec![PathPart::Key("datacenters".into()), PathPart::Key(place.into())];
+            PlanError { path, message, hint: None }
+        };
+        let error = match wanted {
+            Datacenters::Any(count) => {
+                let known = self.datacenters.len();
+                let few = usize::from(*count) > known;
+                let message = format!("{count} are asked for, the cluster has {known}");
+                let path = vec![PathPart::Key("datacenters".into())];
+                few.then_some(PlanError { path, message, hint: None })
+            }
+            Datacenters::Named(sites) => {
+                let unknown = sites.iter().find(|site| !names().any(|name| name == site.name));
+                unknown.map(|site| {
+                    let message = format!("unknown datacenter `{}`", site.name);
+                    refused(&site.name, message).with_nearest(&site.name, names())
+                })
+            }
+        };
+        error.map(|error| Refusal::PlanInvalid(error.to_string()))
     }
 
     /// Where a part goes next.

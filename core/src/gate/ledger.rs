@@ -1,5 +1,5 @@
-//! The gates' ledger: jobs, idempotency keys and sessions. Changes only in [`GateLedger::apply`], which reads
-//! no clock.
+//! The gates' ledger: jobs, idempotency keys and sessions. Changes only in [`GateLedger::apply`],
+//! which reads no clock.
 //!
 //! An entry that an earlier one has overtaken (a begin after a cancel, a second end) changes
 //! nothing and says so, so that every replica folds the same log to the same state whatever was in
@@ -9,13 +9,17 @@
 //! changes nothing.
 //! Does not do: decide anything by time, evaluate thresholds (both come with the entry).
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::models::job::may_follow;
-use super::models::{Cancel, CancelCause, GateCommand, Job, Owner, Part, PartEnd, Session};
+use super::models::{
+    Cancel, CancelCause, GateCommand, Job, Next, Owner, Part, PartEnd, Session, Stopped,
+};
 use super::stats;
 use crate::bounded::{BoundedMap, BoundedVec};
-use crate::ids::{DiskId, Fence, JobId, LogIndex, NodeId, PartId, PartIx};
+use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, PartIx, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::limits::{JOB_HISTORY_MAX, JOBS_LIVE_MAX, KEYS_MAX, SESSIONS_MAX, THRESHOLDS_MAX};
 use crate::plan::Plan;
@@ -56,9 +60,9 @@ pub enum Applied {
     Known(Key),
     /// A part has a datacenter.
     Placed(JobId),
-    /// A part is begun.
+    /// The parts of a job are begun.
     Begun(JobId),
-    /// A job is to be ended, by this entry or an earlier one.
+    /// A job, or a workflow of it, is to be ended, by this entry or an earlier one.
     Cancelling(JobId),
     /// Nothing: the job had ended.
     AlreadyEnded(JobStatus),
@@ -135,8 +139,13 @@ impl GateLedger {
                 self.create((key, *plan_digest), plan, owner)
             }
             GateCommand::Place { part, datacenter, .. } => self.place(index, *part, datacenter),
-            GateCommand::Begin { part, offer, .. } => self.begin(index, *part, *offer),
-            GateCommand::Cancel { job, cause, .. } => self.cancel(index, *job, cause),
+            GateCommand::Begin { job, offers, .. } => self.begin(index, *job, offers),
+            GateCommand::Cancel { job, cause, workflow: None, .. } => {
+                self.cancel(index, *job, cause)
+            }
+            GateCommand::Cancel { job, workflow: Some(workflow), .. } => {
+                self.stop(index, *job, *workflow)
+            }
             GateCommand::EndPart { part, offer, end, result, .. } => {
                 self.end_part(*part, *offer, end, result.as_deref())
             }
@@ -169,42 +178,41 @@ impl GateLedger {
         if room { Applied::Created(job) } else { Applied::Full }
     }
 
-    fn place(&mut self, index: LogIndex, part: PartId, datacenter: &str) -> Applied {
-        let Some(job) = self.live_mut(part) else { return Applied::Overtaken };
-        if job.cancel.is_some() {
+    fn place(&mut self, index: LogIndex, id: PartId, datacenter: &str) -> Applied {
+        let Some(job) = self.live_mut(id.job) else { return Applied::Overtaken };
+        let Some(part) = job.part(id.part) else { return Applied::Overtaken };
+        let named = job.plan.as_deref().and_then(|plan| plan.datacenters.name(id.part));
+        let taken = job.numbered().any(|(ix, other)| {
+            ix != id.part && other.offer.is_some() && other.datacenter == datacenter
+        });
+        let wrong = named.is_some_and(|name| name != datacenter || part.offer.is_some());
+        if job.cancel.is_some() || part.begun.is_some() || part.end.is_some() || taken || wrong {
             return Applied::Overtaken;
         }
-        match &job.part {
-            None => {
-                if !step(job, JobStatus::Dispatching) {
-                    return Applied::Overtaken;
-                }
-            }
-            Some(old) if old.begun.is_some() || old.end.is_some() => return Applied::Overtaken,
-            Some(old) => {
-                let tried = old.datacenter.clone();
-                if job.tried.push(tried).is_err() {
-                    return Applied::Overtaken;
-                }
-            }
+        let before = part.offer.is_some().then(|| part.datacenter.clone());
+        if before.is_some_and(|before| job.tried.push(before).is_err()) {
+            return Applied::Overtaken;
         }
-        let datacenter = datacenter.to_owned();
-        job.part = Some(Part { datacenter, offer: index, begun: None, end: None, result: None });
-        Applied::Placed(part.job)
+        if job.status == JobStatus::Submitted {
+            step(job, JobStatus::Dispatching);
+        }
+        if let Some(part) = job.parts.get_mut(usize::from(id.part.get())) {
+            datacenter.clone_into(&mut part.datacenter);
+            part.offer = Some(index);
+        }
+        Applied::Placed(id.job)
     }
 
-    fn begin(&mut self, index: LogIndex, id: PartId, offer: Fence) -> Applied {
+    fn begin(&mut self, index: LogIndex, id: JobId, offers: &[LogIndex]) -> Applied {
         let Some(job) = self.live_mut(id) else { return Applied::Overtaken };
-        let wanted = job.part.as_ref().is_some_and(|part| {
-            part.offer == offer.index && part.begun.is_none() && part.end.is_none()
-        });
-        if job.cancel.is_some() || !wanted || !step(job, JobStatus::Running) {
+        let accepted = job.parts.iter().map(|part| part.offer).eq(offers.iter().copied().map(Some));
+        if job.next() != Next::Begin || !accepted || !step(job, JobStatus::Running) {
             return Applied::Overtaken;
         }
-        if let Some(part) = &mut job.part {
+        for part in &mut job.parts {
             part.begun = Some(index);
         }
-        Applied::Begun(id.job)
+        Applied::Begun(id)
     }
 
     fn cancel(&mut self, index: LogIndex, id: JobId, cause: &CancelCause) -> Applied {
@@ -219,6 +227,19 @@ impl GateLedger {
         }
     }
 
+    fn stop(&mut self, index: LogIndex, id: JobId, workflow: WorkflowIx) -> Applied {
+        let Some(job) = self.jobs.value_mut(&id) else { return Applied::Overtaken };
+        let Some(plan) = &job.plan else { return Applied::AlreadyEnded(job.status) };
+        if usize::from(workflow.get()) >= plan.workflows.len() {
+            return Applied::Overtaken;
+        }
+        if job.cancel.is_none() && job.stopped.iter().all(|known| known.workflow != workflow) {
+            // Each workflow is there once, and there is room for all of a plan.
+            let _ = job.stopped.push(Stopped { workflow, at: index });
+        }
+        Applied::Cancelling(id)
+    }
+
     fn end_part(
         &mut self,
         id: PartId,
@@ -226,8 +247,9 @@ impl GateLedger {
         end: &PartEnd,
         result: Option<&PartResult>,
     ) -> Applied {
-        let Some(job) = self.live_mut(id) else { return Applied::Overtaken };
-        let Some(part) = job.part.as_mut().filter(|p| p.end.is_none() && p.offer == offer) else {
+        let Some(job) = self.live_mut(id.job) else { return Applied::Overtaken };
+        let part = job.parts.get_mut(usize::from(id.part.get()));
+        let Some(part) = part.filter(|p| p.end.is_none() && p.offer == Some(offer)) else {
             return Applied::Overtaken;
         };
         part.end = Some(end.clone());
@@ -301,9 +323,8 @@ impl GateLedger {
         }
     }
 
-    fn live_mut(&mut self, part: PartId) -> Option<&mut Job> {
-        let job = self.jobs.value_mut(&part.job)?;
-        (part.part == PartIx::new(0) && !job.status.is_terminal()).then_some(job)
+    fn live_mut(&mut self, job: JobId) -> Option<&mut Job> {
+        self.jobs.value_mut(&job).filter(|job| !job.status.is_terminal())
     }
 
     /// Checks one job; an unknown one is fine.
@@ -323,7 +344,7 @@ impl GateLedger {
         if job.ended.is_some_and(|at| self.history.get(&at) != Some(&id)) {
             return broken(Inv::JobTerminal, "ended but not in the history");
         }
-        let placed = job.part.is_some();
+        let placed = job.parts.iter().any(|part| part.offer.is_some());
         let legal = match job.status {
             JobStatus::Submitted => !placed && job.cancel.is_none(),
             JobStatus::Dispatching => placed && !job.has_begun() && job.cancel.is_none(),
@@ -335,14 +356,27 @@ impl GateLedger {
             }
         };
         if !legal {
-            return broken(Inv::LifecycleLegal, "the status does not fit the part and the cancel");
+            return broken(Inv::LifecycleLegal, "the status does not fit the parts and the cancel");
         }
         if job.owner.fence.get() < id.get() || job.owner.session >= job.owner.fence {
             return broken(Inv::OwnerSingle, "the owner's fence is not above its session");
         }
-        let part = job.part.as_ref();
-        if part.is_some_and(|part| part.begun.is_some_and(|begun| begun <= part.offer)) {
+        if job.parts.iter().any(|part| part.begun.is_some_and(|begun| Some(begun) <= part.offer)) {
             return broken(Inv::FenceMonotonic, "begun at or below the offer");
+        }
+        let begun = job.parts.iter().map(|part| part.begun);
+        let asked: Vec<_> = job.parts.iter().filter(|part| part.offer.is_some()).collect();
+        let names: BTreeSet<_> = asked.iter().map(|part| part.datacenter.as_str()).collect();
+        if names.len() != asked.len() || begun.collect::<BTreeSet<_>>().len() > 1 {
+            return broken(Inv::PartPlacedOnce, "two parts in one datacenter, or half begun");
+        }
+        let planned = job.plan.as_deref().map(|plan| &plan.datacenters);
+        let named = |(ix, part): (PartIx, &Part)| {
+            planned.and_then(|planned| planned.name(ix)).is_none_or(|name| name == part.datacenter)
+        };
+        let complete = planned.is_none_or(|planned| planned.count() == job.parts.len());
+        if !complete || !job.numbered().all(named) {
+            return broken(Inv::SharesExact, "the parts are not those of the plan");
         }
         Ok(())
     }

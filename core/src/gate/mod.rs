@@ -13,18 +13,19 @@
 //! and a `PartAck` follows a committed end.
 //! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
 //! while its session lasts, and submitted to the log under the fence that gave it the job
-//! (owner-single). Sessions, owners and the age of keys are the leader's to decide; those it
-//! proposes in its term.
-//! Does not do: several datacenters for one job, routing by score.
+//! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
+//! term. Does not do: routing by score.
 
 mod calls;
 mod cancellation;
 mod claims;
 mod dispatch;
+mod errand;
 mod handlers;
 mod health;
 mod leadership;
 mod ledger;
+mod merge;
 pub mod models;
 mod ownership;
 mod registry;
@@ -40,7 +41,7 @@ use crate::config::GateConfig;
 use crate::consensus::{self, Event, Group};
 use crate::digest;
 use crate::ensure;
-use crate::ids::{Boot, JobId, LogIndex, Lsn};
+use crate::ids::{Boot, JobId, LogIndex, Lsn, PartId, PartIx, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
@@ -51,15 +52,16 @@ use crate::stat::Stat;
 use calls::Calls;
 use cancellation::Cancellation;
 use claims::Claims;
-use dispatch::{Dispatch, Wish};
+use dispatch::Dispatch;
+use errand::Wish;
 use health::Health;
 use leadership::Leadership;
 pub use ledger::{Applied, GateLedger, Key};
 pub use models::GateCommand;
-use models::PartEnd;
+use models::{Next, PartEnd};
 use registry::Registry;
 use sessions::{Grants, Tenure};
-use state::{Committed, epoch, part_of};
+use state::{Committed, epoch};
 use sync::Sync;
 use watch::Watch;
 
@@ -147,11 +149,28 @@ impl Gate {
         self.group.next_index() > index
     }
 
-    /// A decision of any gate; its number.
-    fn submit(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> u64 {
+    /// A decision of any gate; its number. `None` if there is no room for more.
+    fn submit(&mut self, cx: &mut Cx<'_>, command: GateCommand) -> Option<u64> {
+        if !self.group.has_room() {
+            cx.count(Stat::CapRefused);
+            return None;
+        }
         let seq = self.group.next_seq();
         self.tell_group(cx, consensus::Input::Submit(command));
-        seq
+        Some(seq)
+    }
+
+    /// A decision about a job that this gate acts for. Without room it is made again with a later
+    /// beat.
+    fn submit_for(
+        &mut self,
+        cx: &mut Cx<'_>,
+        (job, part): (JobId, Option<PartIx>),
+        command: GateCommand,
+    ) {
+        if let Some(seq) = self.submit(cx, command) {
+            self.dispatch.on_submitted(job, part, seq);
+        }
     }
 
     fn settle(&mut self, cx: &mut Cx<'_>) {
@@ -209,12 +228,22 @@ impl Gate {
         }
         let job = match command {
             GateCommand::Create { .. } => JobId::new(index.get()),
-            GateCommand::Cancel { job, .. }
+            GateCommand::Cancel { job, workflow, .. } => {
+                if let Some(workflow) = workflow.filter(|_| self.acts_for(*job)) {
+                    self.on_stopped(cx, index, *job, workflow);
+                }
+                *job
+            }
+            GateCommand::EndPart { part, .. } => {
+                if applied == Applied::PartEnded(part.job) && self.acts_for(part.job) {
+                    self.acknowledge(cx, *part);
+                }
+                part.job
+            }
+            GateCommand::Begin { job, .. }
             | GateCommand::EndJob { job, .. }
             | GateCommand::Own { job, .. } => *job,
-            GateCommand::Place { part, .. }
-            | GateCommand::Begin { part, .. }
-            | GateCommand::EndPart { part, .. } => part.job,
+            GateCommand::Place { part, .. } => part.job,
             GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
                 return self.on_session_committed(cx, applied);
             }
@@ -251,13 +280,18 @@ impl Gate {
                 self.publish(cx, job);
             }
             Applied::Begun(job) => {
-                cx.count(Stat::PartBegun);
+                let parts = self.ledger.job(job).map_or(0, |job| job.parts.len());
+                cx.count_many(Stat::PartBegun, u64::try_from(parts).unwrap_or(u64::MAX));
+                self.dispatch.on_begun(cx.now(), job);
                 self.publish(cx, job);
             }
             Applied::Cancelling(job) => self.on_cancelling(cx, index, job),
             Applied::PartEnded(job) => {
                 cx.count(Stat::PartEnded);
-                self.acknowledge(cx, job);
+                let ends = |job: &models::Job| job.next() == Next::End;
+                if !self.ledger.job(job).is_some_and(ends) {
+                    self.publish(cx, job);
+                }
             }
             Applied::JobEnded(job) => {
                 cx.count(Stat::JobEnded);
@@ -276,18 +310,29 @@ impl Gate {
         }
     }
 
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let part = self.ledger.job(id).and_then(|job| job.part.as_ref());
+    fn on_stopped(&mut self, cx: &mut Cx<'_>, index: LogIndex, job: JobId, workflow: WorkflowIx) {
+        let stopped = self.ledger.job(job).map(|job| job.stopped.iter());
+        if !stopped.into_iter().flatten().any(|stopped| stopped.at == index) {
+            return;
+        }
+        cx.count(Stat::WorkflowCancelled);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let wishes = self.dispatch.on_stopped(committed, job, workflow);
+        self.fulfil(cx, wishes);
+    }
+
+    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
+        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
         let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
         if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
-            let ack = crate::wire::PartAck { part: part_of(id) };
+            let ack = crate::wire::PartAck { part: id };
             cx.out.send_resting_on(self.group.committed_lsn(), to, ack);
         }
     }
 
     fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
         if let Some(job) = self.ledger.job(id) {
-            let view = stats::view(id, job, self.sync.views(id));
+            let view = stats::view(id, job, &merge::live(id, job, &self.sync));
             self.watch.publish(cx, epoch(job), view);
         }
     }
@@ -301,11 +346,8 @@ impl Gate {
     fn fulfil(&mut self, cx: &mut Cx<'_>, wishes: Events<Wish>) {
         for wish in wishes {
             match wish {
-                Wish::Place { job, otherwise } => self.place(cx, job, otherwise),
-                Wish::Propose { job, command } => {
-                    let seq = self.submit(cx, command);
-                    self.dispatch.on_submitted(job, seq);
-                }
+                Wish::Place { part, otherwise } => self.place(cx, part, otherwise),
+                Wish::Propose { job, part, command } => self.submit_for(cx, (job, part), command),
                 Wish::End(job) => self.end(cx, job),
                 Wish::Deliver { datacenter, attempt, msg } => {
                     if let Some(to) = self.health.manager(&datacenter, attempt) {
@@ -316,30 +358,28 @@ impl Gate {
         }
     }
 
-    fn place(&mut self, cx: &mut Cx<'_>, id: JobId, otherwise: GateCommand) {
-        let Some(job) = self.ledger.job(id) else { return };
-        let tried = job.tried.iter().chain(job.part.as_ref().map(|part| &part.datacenter));
+    fn place(&mut self, cx: &mut Cx<'_>, id: PartId, otherwise: GateCommand) {
+        let Some(job) = self.ledger.job(id.job) else { return };
+        let tried = job.tried.iter().chain(job.parts.iter().map(|part| &part.datacenter));
         let tried: Vec<_> = tried.map(String::as_str).collect();
         let command = match self.health.choose(cx.now(), &tried) {
-            Some(found) => GateCommand::Place {
-                part: part_of(id),
-                datacenter: found.to_owned(),
-                owner: job.owner.fence,
-            },
+            Some(found) => {
+                let (datacenter, owner) = (found.to_owned(), job.owner.fence);
+                GateCommand::Place { part: id, datacenter, owner }
+            }
             None => otherwise,
         };
-        let seq = self.submit(cx, command);
-        self.dispatch.on_submitted(id, seq);
+        let whole = matches!(command, GateCommand::Cancel { .. });
+        self.submit_for(cx, (id.job, (!whole).then_some(id.part)), command);
     }
 
     fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {
         let Some(job) = self.ledger.job(id) else { return };
         let Some((status, reason)) = job.verdict() else { return };
-        let thresholds = stats::outcomes(job);
+        let thresholds = merge::outcomes(job);
         let owner = job.owner.fence;
         let command = GateCommand::EndJob { job: id, status, reason, thresholds, owner };
-        let seq = self.submit(cx, command);
-        self.dispatch.on_submitted(id, seq);
+        self.submit_for(cx, (id, None), command);
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {

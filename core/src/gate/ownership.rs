@@ -9,14 +9,14 @@
 
 use super::claims::Claimed;
 use super::ledger::Applied;
-use super::models::{GateCommand, Job, Session};
+use super::models::{GateCommand, Job, Part, Session};
 use super::registry::count;
 use super::sessions::Judged;
-use super::state::{Committed, part_of};
+use super::state::Committed;
 use super::{Gate, stats};
 use crate::api::{Refusal, Reply};
 use crate::consensus::Input;
-use crate::ids::{CallId, GroupId, JobId, LogIndex, NodeId};
+use crate::ids::{CallId, GroupId, JobId, LogIndex, NodeId, PartId};
 use crate::invariant::{Inv, Violation};
 use crate::journal::LedgerSnapshot;
 use crate::machine::Cx;
@@ -83,10 +83,11 @@ impl Gate {
         if job.owner.fence.get() != id.get() {
             cx.count(Stat::JobTaken);
         }
-        let open = job.part.iter().filter(|part| part.end.is_none());
+        let is_open = |part: &Part| part.offer.is_some() && part.end.is_none();
         let mut due = Vec::new();
-        for part in open {
-            due.extend(self.claims.on_taken(cx, committed, part_of(id), &part.datacenter));
+        for (ix, part) in job.numbered().filter(|(_, part)| is_open(part)) {
+            let part_id = PartId { job: id, part: ix };
+            due.extend(self.claims.on_taken(cx, committed, part_id, &part.datacenter));
         }
         self.send_claims(cx, due);
         self.pursue(cx, id);
@@ -171,6 +172,9 @@ impl Gate {
         }
         self.beat(cx);
         self.repair(cx);
+        for job in self.jobs_of(self.acting) {
+            self.pursue(cx, job);
+        }
         if self.draining && self.leads() && !self.owns_any() && self.has_peers() {
             self.tell_group(cx, Input::Transfer);
         }
@@ -293,8 +297,8 @@ impl Gate {
         if let GateCommand::Create { key, plan_digest, .. } = command {
             let answers = self.registry.on_committed(seq, (key, *plan_digest), applied);
             self.answer(cx, answers);
-        } else if let GateCommand::Cancel { job, .. } = command {
-            let answers = self.cancellation.on_committed(cx, seq, *job, applied);
+        } else if let GateCommand::Cancel { job, workflow, .. } = command {
+            let answers = self.cancellation.on_committed(cx, seq, (*job, *workflow), applied);
             self.answer(cx, answers);
         }
     }

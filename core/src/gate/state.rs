@@ -3,7 +3,7 @@
 use super::ledger::GateLedger;
 use super::models::{GateCommand, Job};
 use crate::consensus::Group;
-use crate::ids::{Fence, GroupId, JobId, LogIndex, PartId, PartIx};
+use crate::ids::{Fence, GroupId, LogIndex};
 
 /// A read-only view of committed state.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,6 @@ impl<'a> Committed<'a> {
     pub(super) fn fence(&self, index: LogIndex) -> Fence {
         Fence { group: self.group, index }
     }
-}
-
-/// A job's only part: one datacenter runs a whole job.
-pub(super) const fn part_of(job: JobId) -> PartId {
-    PartId { job, part: PartIx::new(0) }
 }
 
 /// What numbers updates of a job: its owner's fence, and at last the entry that ended it.

@@ -1,22 +1,17 @@
-//! What is told about a job: its view, its result, its thresholds, and when its plan ends. Pure.
-//!
-//! A job has one part, so its merged result is that part's; where none was reported, the workflows
-//! stand in it with nothing covered, and after a cancel with nothing planned either.
+//! What is told about a job: its view, its result, and when its plan ends. Pure.
 
 use std::time::Duration;
 
-use super::models::{CancelCause, Job, PartEnd};
+use super::merge::merged;
+use super::models::{CancelCause, Job};
 use crate::api::{JobSummary, JobView};
 use crate::bounded::BoundedVec;
-use crate::ids::{JobId, WorkflowIx};
+use crate::ids::{JobId, PartIx, WorkflowIx};
 use crate::limits::{STEPS_MAX, THRESHOLDS_MAX, WORKFLOWS_MAX};
-use crate::plan::threshold::{JobTotalsView, evaluate};
 use crate::plan::{Plan, PlanTime, Step, Workflow};
 use crate::report::{
-    JobResult, PartResult, ThresholdOutcome, WorkflowNames, WorkflowResult, WorkflowStatus,
-    WorkflowView,
+    JobResult, PartResult, ThresholdOutcome, WorkflowNames, WorkflowResult, WorkflowView,
 };
-use crate::stats::{StepTotals, Totals};
 
 /// One line about a job.
 pub(super) fn summary(id: JobId, job: &Job) -> JobSummary {
@@ -53,7 +48,7 @@ pub(super) fn view(id: JobId, job: &Job, live: &[WorkflowView]) -> JobView {
     }
 }
 
-fn final_view(result: &WorkflowResult) -> WorkflowView {
+pub(super) fn final_view(result: &WorkflowResult) -> WorkflowView {
     let plan_time = PlanTime::at(result.ran);
     WorkflowView {
         workflow: result.workflow,
@@ -73,7 +68,7 @@ pub(super) fn job_result(
     job: &Job,
     thresholds: BoundedVec<ThresholdOutcome, THRESHOLDS_MAX>,
 ) -> JobResult {
-    let result = merged(job);
+    let (result, parts) = merged(job);
     let takes = |ix: usize| result.workflows.get(ix).map_or(Duration::ZERO, |one| one.ran);
     JobResult {
         job: id,
@@ -82,58 +77,9 @@ pub(super) fn job_result(
         reason: job.reason.clone(),
         ran: job.plan.as_deref().map(|plan| plan.longest_chain(takes)).unwrap_or_default(),
         result,
+        parts,
         names: job.plan.as_deref().map(names).unwrap_or_default(),
         thresholds,
-    }
-}
-
-/// The parts' results, merged.
-pub(super) fn merged(job: &Job) -> PartResult {
-    let reported = job.part.as_ref().and_then(|part| part.result.as_deref());
-    let mut result = reported.cloned().unwrap_or_else(|| PartResult {
-        cancelled: job.cancel.is_some(),
-        workers_lost: 0,
-        workers: 0,
-        workflows: BoundedVec::new(),
-    });
-    if result.workflows.is_empty()
-        && let Some(plan) = &job.plan
-    {
-        for (ix, workflow) in (0..).zip(plan.workflows.iter()) {
-            // The plan has no more workflows than a result may have.
-            let _ = result.workflows.push(missing(job, WorkflowIx::new(ix), workflow));
-        }
-    }
-    result
-}
-
-fn missing(job: &Job, ix: WorkflowIx, workflow: &Workflow) -> WorkflowResult {
-    let end = job.part.as_ref().and_then(|part| part.end.as_ref());
-    let lost = job.has_begun() && end == Some(&PartEnd::TimedOut);
-    let (status, reason) = match end {
-        Some(PartEnd::TimedOut) if lost => (WorkflowStatus::Failed, "no result in time".into()),
-        Some(PartEnd::Refused { reason }) => (WorkflowStatus::Failed, reason.clone()),
-        Some(PartEnd::Reported | PartEnd::TimedOut) | None => {
-            (WorkflowStatus::Cancelled, String::new())
-        }
-    };
-    let planned =
-        u64::try_from(workflow.executor.planned_duration().as_millis()).unwrap_or(u64::MAX);
-    let steps = steps(workflow).map(|_| StepTotals::default()).collect::<Vec<_>>();
-    WorkflowResult {
-        workflow: ix,
-        status,
-        reason,
-        ran: Duration::ZERO,
-        start_skew: Duration::ZERO,
-        shards: 0,
-        totals: Box::new(Totals {
-            steps: steps.try_into().unwrap_or_default(),
-            ..Totals::default()
-        }),
-        planned_ms: if lost { planned } else { 0 },
-        covered_ms: 0,
-        losses: BoundedVec::new(),
     }
 }
 
@@ -146,16 +92,19 @@ fn names(plan: &Plan) -> BoundedVec<WorkflowNames, WORKFLOWS_MAX> {
     all.collect::<Vec<_>>().try_into().unwrap_or_default()
 }
 
-fn steps(workflow: &Workflow) -> impl Iterator<Item = &str> {
+pub(super) fn steps(workflow: &Workflow) -> impl Iterator<Item = &str> {
     workflow.flow.iter().filter_map(|step| match step {
         Step::Request(request) => Some(request.name.as_str()),
         Step::Think { .. } => None,
     })
 }
 
-/// Whether a reported result fits the plan: all its workflows in order, or none after a cancel.
-pub(super) fn fits(plan: &Plan, result: &PartResult) -> bool {
+/// Whether a reported result fits the plan: all its workflows in order, or none after a cancel,
+/// and losses of no other part.
+pub(super) fn fits(plan: &Plan, part: PartIx, result: &PartResult) -> bool {
+    let losses = result.workflows.iter().flat_map(|workflow| &workflow.losses);
     let complete = result.workflows.len() == plan.workflows.len()
+        && losses.into_iter().all(|loss| loss.part == part)
         && (0..).zip(result.workflows.iter()).all(|(ix, w)| w.workflow == WorkflowIx::new(ix));
     complete || (result.cancelled && result.workflows.is_empty())
 }
@@ -183,28 +132,4 @@ pub(super) fn planned_end(plan: &Plan) -> Duration {
         }
     }
     ends.into_iter().max().unwrap_or_default()
-}
-
-/// Every threshold of a job that is about to end, with its outcome over the merged result.
-pub(super) fn outcomes(job: &Job) -> BoundedVec<ThresholdOutcome, THRESHOLDS_MAX> {
-    let Some(plan) = &job.plan else { return BoundedVec::new() };
-    let result = merged(job);
-    let outcomes = evaluate(plan, &JobTotalsView::of_results(&result.workflows));
-    // One per threshold of the plan.
-    outcomes.try_into().unwrap_or_default()
-}
-
-/// The first threshold with `abort_on_fail` that fails on live views. Without samples it says
-/// nothing yet.
-pub(super) fn aborts(job: &Job, live: &[WorkflowView]) -> Option<String> {
-    let plan = job.plan.as_deref()?;
-    if !plan.thresholds.iter().any(|threshold| threshold.abort_on_fail) {
-        return None;
-    }
-    let outcomes = evaluate(plan, &JobTotalsView::of_views(live));
-    let mut judged = plan.thresholds.iter().zip(outcomes);
-    let failed = judged.find(|(threshold, outcome)| {
-        threshold.abort_on_fail && !outcome.ok && outcome.observed_micro.is_some()
-    });
-    failed.map(|(_, outcome)| format!("{}: {}", outcome.metric, outcome.text))
 }

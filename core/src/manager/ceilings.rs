@@ -16,8 +16,9 @@ use crate::plan::{Executor, PlanTime, Share};
 
 /// Covers the way from the manager to the engine's threads.
 const SLACK: Duration = Duration::from_millis(200);
-/// Open loop: a reservation reaches so far beyond the ceiling. Re-reserved when half is left.
-const RESERVE_AHEAD: Duration = Duration::from_secs(5);
+/// Open loop: a reservation reaches so far beyond the ceiling. It is renewed every second, and when
+/// half is left, and must last for half the TTL beyond that, until another manager leads.
+const RESERVE_AHEAD: Duration = Duration::from_secs(3);
 /// Rounds, or iterations of each VU, that a run may always do before it must be confirmed again.
 const ROUNDS_MIN: u64 = 16;
 /// The same where rounds are unlimited and nothing is lost by generosity.
@@ -103,7 +104,7 @@ mod tests {
     use crate::plan::{Rate, Stripe};
 
     fn wanted(executor: &Executor, vus: u32, plan_ms: u64, next: u64, rate: u64) -> Want {
-        let share = Share { vu_first: 0, vus, stripe: Stripe { start: 0, stride: 1 } };
+        let share = Share { vu_first: 0, vus, stripe: Stripe::plain(0, 1) };
         let plan_time = PlanTime::at(Duration::from_millis(plan_ms));
         let demand = Demand { executor, share: &share, plan_time, next, rate };
         want(demand, &LeaseConfig::default())
@@ -115,7 +116,7 @@ mod tests {
         let executor =
             Executor::ConstantArrivalRate { rate, duration: Duration::from_secs(10), max_vus: 9 };
         let early = wanted(&executor, 9, 1000, 0, 0);
-        assert_eq!(early, Want { ceiling: 4260, low: 6760, reserve: 9260 });
+        assert_eq!(early, Want { ceiling: 4260, low: 5760, reserve: 7260 });
         let late = wanted(&executor, 9, 9000, 0, 0);
         assert_eq!(late, Want { ceiling: 10_000, low: 10_000, reserve: 10_000 });
     }
@@ -125,7 +126,7 @@ mod tests {
         let max_duration = Duration::from_secs(60);
         let per_vu = Executor::PerVuIterations { vus: 4, iterations: 9_999, max_duration };
         assert_eq!(wanted(&per_vu, 4, 0, 10, 0), Want { ceiling: 26, low: 34, reserve: 42 });
-        let fast = Want { ceiling: 3010, low: 5510, reserve: 8010 };
+        let fast = Want { ceiling: 3010, low: 4510, reserve: 6010 };
         assert_eq!(wanted(&per_vu, 4, 0, 10, 1000), fast);
         let shared = Executor::SharedIterations { vus: 4, iterations: 9_999, max_duration };
         assert_eq!(wanted(&shared, 4, 0, 10, 0).ceiling, 74);

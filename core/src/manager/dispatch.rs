@@ -215,7 +215,8 @@ impl Manager {
         }
         let others = u32::try_from(others).unwrap_or(u32::MAX);
         let fair = cores.saturating_sub(others).max(1);
-        let shards = planned.executor.shards_wanted(workers, fair);
+        let Some(share) = part.share(key.workflow) else { return };
+        let shards = planned.executor.shards_wanted(&share, workers, fair);
         let command = ManagerCommand::Split { part: part.id, workflow: key.workflow, shards };
         self.dispatch.ready.remove(&key);
         self.dispatch.timers.cancel(&Key::Cores(key));
@@ -280,7 +281,8 @@ impl Manager {
     pub(super) fn share(&self, shard: ShardId) -> Option<crate::plan::Share> {
         let key = WorkflowKey::of(shard);
         let count = u16::try_from(self.ledger.workflow(key)?.shards.len()).ok()?;
-        let shares = shares(self.ledger.executor(key)?, count);
+        let part = self.ledger.of_job(key.job)?.share(key.workflow)?;
+        let shares = shares(self.ledger.executor(key)?, &part, count);
         shares.get(usize::from(shard.shard.get())).copied()
     }
 
@@ -355,6 +357,7 @@ impl Manager {
         let lease = self.leases.lease(shard)?;
         let run = self.ledger.shard(shard)?.open()?;
         build(Open {
+            part: self.ledger.of_job(shard.job)?.id.part,
             id: lease.run,
             run,
             executor: &lease.executor,

@@ -10,7 +10,7 @@ use super::sync::Reported;
 use std::time::Duration;
 
 use crate::bounded::BoundedVec;
-use crate::ids::RunId;
+use crate::ids::{PartIx, RunId};
 use crate::input::Progress;
 use crate::plan::{Executor, PlanTime, Share};
 use crate::report::{Loss, LossKind};
@@ -19,6 +19,8 @@ use crate::wire::{Final, RunEnd};
 /// An open run, as everything that ends it needs it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Open<'a> {
+    /// The part it is of.
+    pub(super) part: PartIx,
     /// The run.
     pub(super) id: RunId,
     /// As committed.
@@ -54,6 +56,7 @@ impl Open<'_> {
         let mut losses = Losses::new();
         for parked in &end.parked {
             let loss = Loss {
+                part: self.part,
                 shard: self.id.shard.shard,
                 worker: self.run.worker,
                 kind: LossKind::Parked,
@@ -139,7 +142,8 @@ impl Open<'_> {
         items: u64,
     ) {
         let shard = self.id.shard.shard;
-        let loss = Loss { shard, worker: self.run.worker, kind, from, until, items };
+        let (part, worker) = (self.part, self.run.worker);
+        let loss = Loss { part, shard, worker, kind, from, until, items };
         if let Err(loss) = losses.push(loss)
             && let Some(last) = losses.last_mut()
         {

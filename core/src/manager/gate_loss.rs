@@ -6,7 +6,7 @@
 
 use super::models::Part;
 use super::{Manager, ManagerCommand};
-use crate::ids::JobId;
+use crate::ids::{JobId, NodeId};
 use crate::machine::{Cx, Wake};
 use crate::plan::OnGateLoss;
 use crate::time::Instant;
@@ -16,17 +16,24 @@ use crate::timers::Timers;
 #[derive(Debug)]
 pub(super) struct GateLoss {
     heard: Instant,
+    latest: Option<NodeId>,
     timers: Timers<JobId>,
 }
 
 impl GateLoss {
     pub(super) fn new() -> Self {
-        Self { heard: Instant::ZERO, timers: Timers::new() }
+        Self { heard: Instant::ZERO, latest: None, timers: Timers::new() }
     }
 
     /// A gate probed.
-    pub(super) fn on_probe(&mut self, now: Instant) {
+    pub(super) fn on_probe(&mut self, now: Instant, gate: NodeId) {
         self.heard = self.heard.max(now);
+        self.latest = Some(gate);
+    }
+
+    /// The gate that probed last.
+    pub(super) fn latest(&self) -> Option<NodeId> {
+        self.latest
     }
 
     /// Watches over a part, if its plan says so.

@@ -1,5 +1,5 @@
-//! A worker that leaves: each of its runs goes to a peer with a free core, if there is one. If there
-//! is none, the worker goes on with the run.
+//! A worker that leaves: each of its runs goes to a peer with a free core, if there is one. If
+//! there is none, the worker goes on with the run.
 //!
 //! A run that was never confirmed is ended, and its shard given away as after a refusal. One that
 //! issues is told to stop as soon as a core is promised to its shard. Its last word says how far it

@@ -30,7 +30,7 @@ use super::registry::Registry;
 use super::sync::Sync;
 use crate::consensus::Input as GroupInput;
 use crate::ids::{JobId, LogIndex, NodeId, PartId, RunId, ShardId, WorkflowIx};
-use crate::invariant::Inv;
+use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, Snapshot};
 use crate::lease::grantor_wait;
 use crate::machine::{Cx, Machine as _};
@@ -159,11 +159,10 @@ impl Manager {
                     None if state.status == WorkflowStatus::Running => unstarted.push(key),
                     None => {}
                 }
-                let Some(executor) = part.planned(workflow).map(|planned| planned.executor) else {
-                    continue;
-                };
+                let planned = part.planned(workflow).map(|planned| planned.executor);
+                let Some((executor, share)) = planned.zip(part.share(workflow)) else { continue };
                 let count = u16::try_from(state.shards.len()).unwrap_or(u16::MAX);
-                let shares = if count == 0 { Vec::new() } else { shares(&executor, count) };
+                let shares = if count == 0 { Vec::new() } else { shares(&executor, &share, count) };
                 for ((id, shard), share) in super::ledger::shards_of(key, state).zip(shares) {
                     let Some(run) = shard.open() else { continue };
                     let run_id = RunId { shard: id, fence: self.group.fence(run.index) };
@@ -272,5 +271,33 @@ impl Manager {
         let ledger = LedgerSnapshot::Manager(Box::new(self.ledger.clone()));
         let (upto, head) = self.group.snapshot();
         cx.out.checkpoint(upto, Snapshot { head, ledger });
+    }
+
+    /// Leases and the ledger's open runs are the same, and nothing is confirmed beyond its
+    /// reservation.
+    pub(super) fn check_leases(&self) -> Result<(), Violation> {
+        if !self.led {
+            let detail = "it holds runs and does not lead".to_owned();
+            let broken = Violation::new(Inv::RunExclusive, detail);
+            return if self.holds_nothing() { Ok(()) } else { Err(broken) };
+        }
+        for (shard, run) in self.ledger.runs() {
+            if run.ended.is_none() && self.leases.lease(shard).is_none() {
+                let detail = format!("{shard:?} of {} has no lease", run.worker);
+                return Err(Violation::new(Inv::RunExclusive, detail));
+            }
+        }
+        for lease in self.leases.iter() {
+            let shard = lease.run.shard;
+            let Some(run) = self.ledger.shard(shard).and_then(|shard| shard.open()) else {
+                let detail = format!("{:?} is leased and not open", lease.run);
+                return Err(Violation::new(Inv::RunExclusive, detail));
+            };
+            if run.index != lease.run.fence.index || lease.given > run.reserved {
+                let detail = format!("{:?} given {} of {run:?}", lease.run, lease.given);
+                return Err(Violation::new(Inv::PlanCeiling, detail));
+            }
+        }
+        Ok(())
     }
 }

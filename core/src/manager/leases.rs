@@ -30,7 +30,9 @@ use crate::timers::Timers;
 use crate::wire::{RunBeat, RunState, VerdictKind};
 
 /// A running workflow's plan time is replicated so often, and reservations are renewed with it.
-const ADVANCE_EVERY: Duration = Duration::from_millis(2500);
+/// Whatever was reserved counts as issued when leader and worker die together, so it is little and
+/// often.
+const ADVANCE_EVERY: Duration = Duration::from_secs(1);
 
 /// An open run.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@
 
 mod wishes;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use super::models::{
 use super::stats::{self, Ending};
 use super::workflow_lifecycle::{Readiness, may_move, readiness};
 use crate::bounded::{BoundedMap, BoundedVec};
-use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, ShardId, WorkflowIx};
+use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, PartIx, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::limits;
 use crate::plan::{Executor, Plan, PlanTime};
@@ -151,6 +152,11 @@ impl ManagerLedger {
             }
             for (ix, state) in part.states() {
                 let at = format!("{:?} {ix} is {:?}", part.id, state.status);
+                let most = part.share(ix).zip(part.planned(ix));
+                let most = most.map(|(share, planned)| share.shards_max(&planned.executor));
+                if most.is_none_or(|most| state.shards.len() > usize::from(most)) {
+                    return wrong(Inv::SharesExact, at);
+                }
                 let ended = state.status.is_terminal();
                 if ended != state.result.is_some() || (ended && !state.shards.is_empty()) {
                     return wrong(Inv::LifecycleLegal, at);
@@ -206,8 +212,8 @@ impl ManagerLedger {
             plan: Box::new(plan.clone()),
             begun: false,
             cancelled: false,
-            workers: std::collections::BTreeSet::new(),
-            lost: std::collections::BTreeSet::new(),
+            workers: BTreeSet::new(),
+            lost: BTreeSet::new(),
             workflows: BoundedVec::try_from(states).ok()?,
         };
         self.parts.insert(id.job, part).ok()?;
@@ -217,7 +223,7 @@ impl ManagerLedger {
 
     fn split(&mut self, id: PartId, workflow: WorkflowIx, shards: u16) -> Option<()> {
         let part = self.part_mut(id)?;
-        let most = part.planned(workflow)?.executor.shards_max();
+        let most = part.share(workflow)?.shards_max(&part.planned(workflow)?.executor);
         let ready = part.begun && readiness(part, workflow) == Readiness::Ready;
         if !ready || shards == 0 || shards > most {
             return None;
@@ -233,6 +239,7 @@ impl ManagerLedger {
     }
 
     fn assign(&mut self, id: ShardId, mut run: Run) -> Option<()> {
+        let part = self.of_job(id.job)?.id.part;
         let state = self.shard_state_mut(id)?;
         let running = match state.status {
             WorkflowStatus::Dispatched => false,
@@ -259,7 +266,7 @@ impl ManagerLedger {
             run.is_handed = true;
         } else if running {
             run.joined = plan_time;
-            gap = shard.run.as_ref().and_then(|before| gap_between(id, before, &run));
+            gap = shard.run.as_ref().and_then(|before| gap_between((part, id), before, &run));
         }
         shard.assigns = shard.assigns.saturating_add(1);
         shard.run = Some(run);
@@ -392,11 +399,12 @@ fn conclude(part: &mut Part, ix: WorkflowIx, ending: Ending<'_>, losses: &[Loss]
 }
 
 /// What nobody ran between the end of a run and the joining of the one that replaces it.
-fn gap_between(id: ShardId, before: &Run, after: &Run) -> Option<Loss> {
+fn gap_between((part, id): (PartIx, ShardId), before: &Run, after: &Run) -> Option<Loss> {
     let ended = before.ended.as_ref()?;
     let items = after.first.saturating_sub(ended.ceiling);
     let until = after.joined.max(ended.until);
     (items > 0 || until > ended.until).then_some(Loss {
+        part,
         shard: id.shard,
         worker: before.worker,
         kind: LossKind::Unserved,

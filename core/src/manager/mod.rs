@@ -214,7 +214,18 @@ impl Manager {
             | Message::CancelPart(_)
             | Message::Probe(_)
             | Message::Claim(_) => self.redirect(cx, from),
-            _ => cx.count(Stat::MessageStale),
+            Message::PartAck(_)
+            | Message::PartReport(_)
+            | Message::Capacity(_)
+            | Message::Prepare(_)
+            | Message::Confirm(_)
+            | Message::Report(_)
+            | Message::Final(_)
+            | Message::Gates(_)
+            | Message::NotLeader(_)
+            | Message::NotOwner(_)
+            | Message::SessionBeat(_)
+            | Message::SessionAck(_) => cx.count(Stat::MessageStale),
         }
     }
 
@@ -459,33 +470,5 @@ impl Manager {
             && self.pending.len() == 0
             && self.not_before.is_empty()
             && self.registry.promised() == 0
-    }
-
-    /// Leases and the ledger's open runs are the same, and nothing is confirmed beyond its
-    /// reservation.
-    fn check_leases(&self) -> Result<(), Violation> {
-        if !self.led {
-            let detail = "it holds runs and does not lead".to_owned();
-            let broken = Violation::new(Inv::RunExclusive, detail);
-            return if self.holds_nothing() { Ok(()) } else { Err(broken) };
-        }
-        for (shard, run) in self.ledger.runs() {
-            if run.ended.is_none() && self.leases.lease(shard).is_none() {
-                let detail = format!("{shard:?} of {} has no lease", run.worker);
-                return Err(Violation::new(Inv::RunExclusive, detail));
-            }
-        }
-        for lease in self.leases.iter() {
-            let shard = lease.run.shard;
-            let Some(run) = self.ledger.shard(shard).and_then(|shard| shard.open()) else {
-                let detail = format!("{:?} is leased and not open", lease.run);
-                return Err(Violation::new(Inv::RunExclusive, detail));
-            };
-            if run.index != lease.run.fence.index || lease.given > run.reserved {
-                let detail = format!("{:?} given {} of {run:?}", lease.run, lease.given);
-                return Err(Violation::new(Inv::PlanCeiling, detail));
-            }
-        }
-        Ok(())
     }
 }

@@ -215,13 +215,15 @@ fn unserved(part: &Part, key: WorkflowKey, state: &WorkflowState, at: PlanTime) 
     let executor = &planned.executor;
     let end = planned_span(executor).map_or(at, PlanTime::at);
     let count = u16::try_from(state.shards.len()).unwrap_or(u16::MAX);
-    let shares = shares(executor, count);
+    let Some(share) = part.share(key.workflow) else { return losses };
+    let shares = shares(executor, &share, count);
     for ((id, shard), share) in shards_of(key, state).zip(&shares) {
         if shard.is_completed() {
             continue;
         }
         let (from, ceiling) = shard.ended().map_or((PlanTime::ZERO, 0), |e| (e.until, e.ceiling));
         let loss = Loss {
+            part: part.id.part,
             shard: id.shard,
             worker: shard.run.as_ref().map_or(NodeId::new(0), |run| run.worker),
             kind: LossKind::Unserved,

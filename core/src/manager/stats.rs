@@ -11,14 +11,11 @@
 use std::time::Duration;
 
 use super::models::{Shard, StopCause, WorkflowState};
-use crate::bounded::BoundedVec;
 use crate::ids::WorkflowIx;
-use crate::limits;
 use crate::plan::{Executor, PlanTime};
 use crate::report::{Loss, LossKind, WorkflowResult, WorkflowStatus};
 
-/// Declared losses of a workflow.
-pub(super) type Losses = BoundedVec<Loss, { limits::LOSSES_MAX }>;
+pub(super) use crate::report::Losses;
 
 /// How an ending workflow ended.
 #[derive(Clone, Copy, Debug)]
@@ -55,18 +52,7 @@ pub(super) fn declare(state: &mut WorkflowState, losses: &[Loss]) {
         if loss.kind == LossKind::Unserved {
             state.totals.dropped = state.totals.dropped.saturating_add(loss.items);
         }
-        fold(&mut state.losses, *loss);
-    }
-}
-
-/// Adds a loss; at the cap it widens the last one, whose kind becomes the graver.
-fn fold(losses: &mut Losses, loss: Loss) {
-    let Err(loss) = losses.push(loss) else { return };
-    if let Some(last) = losses.last_mut() {
-        last.kind = last.kind.min(loss.kind);
-        last.from = last.from.min(loss.from);
-        last.until = last.until.max(loss.until);
-        last.items = last.items.saturating_add(loss.items);
+        loss.declare(&mut state.losses);
     }
 }
 

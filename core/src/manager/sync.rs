@@ -118,7 +118,7 @@ impl Manager {
     /// Tells the gate where a part stands, and sets when it is told again.
     pub(super) fn report_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
         let Some(part) = self.ledger.of_job(job) else { return };
-        let to = self.sync.receiver(part);
+        let mut to = self.sync.receiver(part);
         let may_speak = self.may_speak(cx);
         let (id, fence, phase) = (part.id, part.fence, phase(part));
         let mut workflows = BoundedVec::new();
@@ -141,6 +141,10 @@ impl Manager {
                     self.config.resend_after.saturating_mul(1 << (*tries).min(DOUBLINGS_MAX));
                 if *tries > 0 {
                     cx.count(Stat::Resent);
+                }
+                // Its gate may be gone for good: what has ended is settled by any.
+                if *tries >= 2 && !tries.is_multiple_of(2) {
+                    to = self.gate_loss.latest().unwrap_or(to);
                 }
                 *tries = tries.saturating_add(1);
                 self.sync.timers.set(job, cx.now().after(wait));

@@ -10,6 +10,7 @@
 mod at;
 mod capture;
 mod data;
+mod datacenters;
 mod order;
 mod step;
 mod template;
@@ -42,6 +43,7 @@ pub fn check(raw: &RawPlan) -> Result<Plan, PlanError> {
         workflows,
         data,
         thresholds,
+        datacenters: datacenters::lower(raw.datacenters.as_ref(), &root.key("datacenters"))?,
         on_worker_loss: worker_loss(raw.on_worker_loss),
         on_gate_loss: gate_loss(raw.on_gate_loss),
         seed: raw.seed.unwrap_or(0),

@@ -12,21 +12,47 @@ pub(super) struct Cursor {
     stripe: Stripe,
     item: u64,
     total: u64,
+    /// The global index of `item`, and its place among the residues of the lane.
+    index: u64,
+    residue: u64,
     /// When `item` is due, and what the floor cut off, in `schedule.count()`-ths of a nanosecond.
     due: i64,
     cut: u64,
-    /// From one item of the stripe to the next, in the same two parts.
-    step: i64,
-    step_cut: u64,
+    /// From one item to the next within a period of the lane, and into a later one.
+    within: Leap,
+    beyond: Leap,
+    /// How far a leap moves the residue.
+    shift: u64,
+}
+
+/// A distance between two items: in indexes, and in time in two parts as `due` is.
+#[derive(Clone, Copy, Debug)]
+struct Leap {
+    items: u64,
+    time: i64,
+    cut: u64,
 }
 
 impl Cursor {
     pub(super) fn new(schedule: Schedule, stripe: Stripe, first: u64) -> Self {
-        let (step, step_cut) = schedule.due_exact(stripe.stride);
-        let total = stripe.count_below(schedule.total());
-        let step = i64::try_from(step).unwrap_or(i64::MAX);
-        let mut cursor =
-            Self { schedule, stripe, item: first, total, due: 0, cut: 0, step, step_cut };
+        let lane = stripe.of;
+        let rounds = stripe.stride.checked_div(lane.width).unwrap_or(0);
+        let shift = stripe.stride.checked_rem(lane.width).unwrap_or(0);
+        let within = rounds.saturating_mul(lane.period).saturating_add(shift);
+        let beyond = within.saturating_add(lane.period.saturating_sub(lane.width));
+        let mut cursor = Self {
+            schedule,
+            stripe,
+            item: first,
+            total: stripe.count_below(schedule.total()),
+            index: 0,
+            residue: 0,
+            due: 0,
+            cut: 0,
+            within: Leap::new(&schedule, within),
+            beyond: Leap::new(&schedule, beyond),
+            shift,
+        };
         cursor.seek(first);
         cursor
     }
@@ -38,7 +64,7 @@ impl Cursor {
 
     /// Its global index.
     pub(super) fn index(&self) -> u64 {
-        self.stripe.global(self.item)
+        self.index
     }
 
     /// When it is due.
@@ -53,13 +79,21 @@ impl Cursor {
     /// One item on.
     pub(super) fn advance(&mut self) {
         self.item = self.item.saturating_add(1);
-        self.due = self.due.saturating_add(self.step);
-        let missing = self.schedule.count().saturating_sub(self.step_cut);
+        self.residue = self.residue.saturating_add(self.shift);
+        let leap = if self.residue < self.stripe.of.width {
+            self.within
+        } else {
+            self.residue = self.residue.saturating_sub(self.stripe.of.width);
+            self.beyond
+        };
+        self.index = self.index.saturating_add(leap.items);
+        self.due = self.due.saturating_add(leap.time);
+        let missing = self.schedule.count().saturating_sub(leap.cut);
         if self.cut >= missing {
             self.cut = self.cut.saturating_sub(missing);
             self.due = self.due.saturating_add(1);
         } else {
-            self.cut = self.cut.saturating_add(self.step_cut);
+            self.cut = self.cut.saturating_add(leap.cut);
         }
     }
 
@@ -74,9 +108,20 @@ impl Cursor {
     }
 
     fn seek(&mut self, item: u64) {
-        let (due, cut) = self.schedule.due_exact(self.stripe.global(item));
+        let Stripe { start, stride, of: lane } = self.stripe;
+        let place = start.saturating_add(item.saturating_mul(stride));
+        self.residue = place.checked_rem(lane.width).unwrap_or(0);
+        self.index = lane.global(place);
+        let (due, cut) = self.schedule.due_exact(self.index);
         self.item = item;
         self.due = i64::try_from(due).unwrap_or(i64::MAX);
         self.cut = cut;
+    }
+}
+
+impl Leap {
+    fn new(schedule: &Schedule, items: u64) -> Self {
+        let (time, cut) = schedule.due_exact(items);
+        Self { items, time: i64::try_from(time).unwrap_or(i64::MAX), cut }
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::model::Executor;
 use super::schedule::Schedule;
-use super::share::Share;
+use super::share::{PartShare, Share};
 use super::time::PlanTime;
-use crate::limits;
 
 /// VUs of a closed loop that one core serves well.
 const VUS_PER_CORE: u64 = 32;
@@ -82,35 +81,25 @@ impl Executor {
         self.schedule().map_or(0, |s| share.stripe.count_below(s.due_by(until)))
     }
 
-    /// The most shards that leave each of them a VU and, where the items are counted, an item; at
-    /// least 1.
-    pub fn shards_max(&self) -> u16 {
-        let items = match *self {
-            Self::ConstantVus { .. } | Self::PerVuIterations { .. } => u64::MAX,
-            Self::SharedIterations { .. } | Self::ConstantArrivalRate { .. } => {
-                self.planned_items().unwrap_or(u64::MAX)
-            }
-        };
-        let most = items.min(u64::from(self.vus())).min(limits::SHARDS_MAX as u64).max(1);
-        u16::try_from(most).unwrap_or(u16::MAX)
+    /// How many shards to split a part into, given how many workers have a free core and how many
+    /// cores are free in all: one per such worker, more if the load needs it, never more than there
+    /// are cores, VUs or items; at least 1.
+    pub fn shards_wanted(&self, part: &PartShare, workers_free: u32, cores_free: u32) -> u16 {
+        let demanded = self.cores_demanded(part).max(u64::from(workers_free));
+        let wanted = demanded.min(u64::from(cores_free));
+        u16::try_from(wanted).unwrap_or(u16::MAX).clamp(1, part.shards_max(self))
     }
 
-    /// How many shards to split into, given how many workers have a free core and how many cores
-    /// are free in all: one per such worker, more if the load needs it, never more than there are
-    /// cores, VUs or items; at least 1.
-    pub fn shards_wanted(&self, workers_free: u32, cores_free: u32) -> u16 {
-        let wanted = self.cores_demanded().max(u64::from(workers_free)).min(u64::from(cores_free));
-        u16::try_from(wanted).unwrap_or(u16::MAX).clamp(1, self.shards_max())
-    }
-
-    fn cores_demanded(&self) -> u64 {
+    fn cores_demanded(&self, part: &PartShare) -> u64 {
         match *self {
-            Self::ConstantVus { vus, .. }
-            | Self::PerVuIterations { vus, .. }
-            | Self::SharedIterations { vus, .. } => u64::from(vus).div_ceil(VUS_PER_CORE),
+            Self::ConstantVus { .. }
+            | Self::PerVuIterations { .. }
+            | Self::SharedIterations { .. } => u64::from(part.vus).div_ceil(VUS_PER_CORE),
             Self::ConstantArrivalRate { rate, .. } => {
                 let served = RATE_PER_CORE.saturating_mul(rate.unit.as_nanos().max(1));
+                let served = served.saturating_mul(u128::from(part.lane.period.max(1)));
                 let offered = SECOND_NANOS.saturating_mul(u128::from(rate.count));
+                let offered = offered.saturating_mul(u128::from(part.lane.width));
                 u64::try_from(offered.div_ceil(served)).unwrap_or(u64::MAX)
             }
         }

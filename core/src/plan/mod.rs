@@ -3,6 +3,7 @@
 mod chain;
 mod check;
 mod cursor;
+mod datacenters;
 mod error;
 mod executor;
 mod expression;
@@ -18,12 +19,13 @@ pub mod threshold;
 mod time;
 
 pub use check::check;
+pub use datacenters::{Datacenters, Site};
 pub use error::{PathPart, PlanError};
 pub use metric::MetricKind;
 pub use model::*;
 pub use nearest::nearest;
 pub use pace::{Issue, Pace, Pacer};
 pub use schedule::Schedule;
-pub use share::{Share, Stripe, shares};
+pub use share::{Lane, PartShare, Share, Stripe, shares};
 pub use slice::Slice;
 pub use time::PlanTime;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::datacenters::Datacenters;
 use crate::bounded::BoundedVec;
 use crate::ids::WorkflowIx;
 use crate::limits;
@@ -23,6 +24,8 @@ pub struct Plan {
     pub data: BoundedVec<DataSource, { limits::DATA_SOURCES_MAX }>,
     /// What must hold for the run to pass.
     pub thresholds: BoundedVec<Threshold, { limits::THRESHOLDS_MAX }>,
+    /// Where the load comes from.
+    pub datacenters: Datacenters,
     /// What happens to the load of a lost worker.
     pub on_worker_loss: OnWorkerLoss,
     /// What a datacenter does when every gate is silent.

@@ -6,6 +6,7 @@
 //! built are accepted here and refused by `check`, which can say so.
 
 mod choice;
+mod datacenters;
 mod json;
 mod map;
 mod scalar;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use choice::{
     RawExecutor, RawGateLoss, RawNames, RawOrder, RawThreshold, RawWhen, RawWorkerLoss, Unbuilt,
 };
+pub use datacenters::RawDatacenters;
 pub use json::RawJson;
 pub use map::RawMap;
 pub use scalar::{RawDuration, RawRate, RawStatus, RawThink};
@@ -34,6 +36,8 @@ pub struct RawPlan {
     pub data: Option<RawMap<RawData>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<RawMap<Vec<RawThreshold>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datacenters: Option<RawDatacenters>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "onWorkerLoss")]
     pub on_worker_loss: Option<RawWorkerLoss>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "onGateLoss")]

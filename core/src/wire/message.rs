@@ -94,7 +94,8 @@ pub struct Offer {
     pub part: PartId,
     /// The placing entry in the gate ledger.
     pub fence: Fence,
-    /// What to run; this datacenter's share is all of it while there is one datacenter.
+    /// What to run. The share of this datacenter follows from it and the part's number
+    /// (`Plan::part_share`).
     pub plan: Box<Plan>,
 }
 

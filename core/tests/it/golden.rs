@@ -90,6 +90,7 @@ fn progress() -> Progress {
 
 fn result() -> PartResult {
     let loss = Loss {
+        part: PartIx::new(0),
         shard: ShardIx::new(2),
         worker: NodeId::new(21),
         kind: LossKind::Unreported,
@@ -118,7 +119,7 @@ fn slice() -> Box<Slice> {
     Box::new(Slice {
         workflow_ix: WorkflowIx::new(0),
         workflow,
-        share: Share { vu_first: 10, vus: 10, stripe: Stripe { start: 1, stride: 4 } },
+        share: Share { vu_first: 10, vus: 10, stripe: Stripe::plain(1, 4) },
         first: 100,
         base_url: plan.base_url,
         data: plan.data,

@@ -1,8 +1,11 @@
 //! The manager from outside: inputs in, effects out.
 
 mod claims;
+mod cluster;
 mod directed;
 mod drain;
+mod failover;
 mod fleet;
 mod histories;
+mod parts;
 mod rig;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::ids::WorkflowIx;
 use hyperscale_core::plan::{
-    Executor, Issue, Pace, Pacer, PlanTime, Rate, Share, Slice, When, Workflow, shares,
+    Executor, Issue, Pace, Pacer, PartShare, PlanTime, Rate, Share, Slice, When, Workflow, shares,
 };
 use proptest::prelude::*;
 
@@ -48,7 +48,7 @@ fn per_second(count: u64, secs: u64, max_vus: u32) -> Executor {
 
 /// A whole workflow as one shard, everything permitted.
 fn alone(executor: Executor) -> Pacer {
-    let share = shares(&executor, 1)[0];
+    let share = shares(&executor, &PartShare::whole(&executor), 1)[0];
     let mut pacer = Pacer::new(&slice(executor, share, 0, Duration::from_millis(100)));
     pacer.permit(u64::MAX);
     pacer
@@ -325,7 +325,7 @@ proptest! {
         acts in prop::collection::vec((0usize..6, act()), 0..150),
     ) {
         let late_max = Duration::from_millis(late_max);
-        let split = shares(&executor, shards);
+        let split = shares(&executor, &PartShare::whole(&executor), shards);
         let runs = split.into_iter().map(|share| Run::new(slice(executor, share, first, late_max)));
         let mut runs: Vec<Run> = runs.collect();
         for (shard, act) in acts {
@@ -341,7 +341,7 @@ proptest! {
     #[test]
     fn shards_that_are_never_late_issue_the_whole_plan(executor in executor(), shards in 1u16..6) {
         let mut indexes = BTreeMap::new();
-        for share in shares(&executor, shards) {
+        for share in shares(&executor, &PartShare::whole(&executor), shards) {
             let mut run = Run::new(slice(executor, share, 0, Duration::ZERO));
             run.act(Act::Permitted(true));
             run.act(Act::Ceiling(u64::MAX));
@@ -378,7 +378,7 @@ proptest! {
 fn sixty_thousand_arrivals_over_seven_shards_are_all_issued() {
     let executor = per_second(2_000, 30, 70);
     let mut seen = vec![0u8; 60_000];
-    for share in shares(&executor, 7) {
+    for share in shares(&executor, &PartShare::whole(&executor), 7) {
         let mut pacer = Pacer::new(&slice(executor, share, 0, Duration::from_millis(100)));
         pacer.permit(u64::MAX);
         let mut at = PlanTime::ZERO;
@@ -467,7 +467,7 @@ fn the_warmest_vu_takes_the_next_arrival_and_closed_loops_take_turns() {
 #[test]
 fn a_starved_round_goes_on_when_the_ceiling_rises() {
     let executor = Executor::ConstantVus { vus: 2, duration: Duration::from_secs(1) };
-    let share = shares(&executor, 1)[0];
+    let share = shares(&executor, &PartShare::whole(&executor), 1)[0];
     let mut pacer = Pacer::new(&slice(executor, share, 5, Duration::ZERO));
     pacer.permit(5);
     assert_eq!(pacer.next(at_ms(0), true), Pace::Starved(Some(at_ms(1_000))));

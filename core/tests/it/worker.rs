@@ -134,7 +134,7 @@ fn slice() -> Box<Slice> {
             flow: BoundedVec::new(),
             captures: 0,
         },
-        share: Share { vu_first: 0, vus: 1, stripe: Stripe { start: 0, stride: 1 } },
+        share: Share { vu_first: 0, vus: 1, stripe: Stripe::plain(0, 1) },
         first: 0,
         base_url: "demo".to_owned(),
         data: BoundedVec::new(),

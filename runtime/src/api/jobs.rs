@@ -66,6 +66,17 @@ pub(super) async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(view::Cancelling { id: job.to_string() })))
 }
 
+pub(super) async fn cancel_workflow(
+    State(api): State<Api>,
+    Path((id, workflow)): Path<(String, String)>,
+) -> Answer<(StatusCode, Json<view::Cancelling>)> {
+    let command = Command::CancelWorkflow { job: job_id(&id)?, workflow };
+    let Reply::Cancelling(job) = api.ask(command).await? else {
+        return Err(Box::new(Problem::unexpected()));
+    };
+    Ok((StatusCode::ACCEPTED, Json(view::Cancelling { id: job.to_string() })))
+}
+
 pub(super) async fn result(
     State(api): State<Api>,
     Path(id): Path<String>,

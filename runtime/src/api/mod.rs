@@ -114,6 +114,7 @@ fn routes() -> Vec<Route> {
         ("/v1/jobs", &["get", "post"], get(jobs::list).post(jobs::submit)),
         ("/v1/jobs/{id}", &["get"], get(jobs::status)),
         ("/v1/jobs/{id}/cancel", &["post"], post(jobs::cancel)),
+        ("/v1/jobs/{id}/workflows/{workflow}/cancel", &["post"], post(jobs::cancel_workflow)),
         ("/v1/jobs/{id}/result", &["get"], get(jobs::result)),
         ("/v1/jobs/{id}/updates", &["get"], get(updates::follow)),
         ("/v1/cluster", &["get"], get(cluster)),

@@ -121,6 +121,11 @@ impl From<Refusal> for Problem {
                 let detail = format!("{job} does not exist or is out of history");
                 Self::new(StatusCode::NOT_FOUND, "no-such-job", "No such job", detail).about(job)
             }
+            Refusal::NoSuchWorkflow(name) => {
+                let detail = format!("the job's plan has no workflow `{name}`");
+                let title = "No such workflow";
+                Self::new(StatusCode::NOT_FOUND, "no-such-workflow", title, detail)
+            }
             Refusal::NotEnded(status) => {
                 let status = job_status(status);
                 let detail = format!("the job is {status}");

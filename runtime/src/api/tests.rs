@@ -207,6 +207,10 @@ async fn jobs_are_listed_shown_and_cancelled_by_either_form_of_id() {
             Reply::Status(Box::new(view(JobStatus::Running)))
         }
         Command::Cancel(job) if job == JobId::new(17) => Reply::Cancelling(job),
+        Command::CancelWorkflow { job, workflow } if workflow == "log in" => Reply::Cancelling(job),
+        Command::CancelWorkflow { workflow, .. } => {
+            Reply::Refused(Refusal::NoSuchWorkflow(workflow))
+        }
         other => panic!("{other:?}"),
     })
     .await;
@@ -220,6 +224,12 @@ async fn jobs_are_listed_shown_and_cancelled_by_either_form_of_id() {
         assert_eq!(workflow["metrics"][0]["name"], "http_reqs");
         let got = served.send(&format!("POST /v1/jobs/{id}/cancel"), "", "").await;
         assert_eq!((got.status, got.json()), (202, json!({"id": "j17"})));
+        let one = |name: &str| format!("POST /v1/jobs/{id}/workflows/{name}/cancel");
+        let got = served.send(&one("log%20in"), "", "").await;
+        assert_eq!((got.status, got.json()), (202, json!({"id": "j17"})));
+        let got = served.send(&one("browse"), "", "").await;
+        let kind = "urn:hyperscale:problem:no-such-workflow";
+        assert_eq!((got.status, got.json()["type"].as_str()), (404, Some(kind)));
     }
     for id in ["jj17", "j", "-1", "+1", "99999999999999999999"] {
         assert_eq!(served.send(&format!("GET /v1/jobs/{id}"), "", "").await.status, 400, "{id}");

@@ -35,6 +35,12 @@ pub struct GateFile {
     /// How long after a plan's end its result is waited for.
     #[serde(default = "shared::result_grace_ms")]
     pub result_grace_ms: u64,
+    /// An offer that nobody answered by then goes to another datacenter, or fails its job.
+    #[serde(default = "shared::accept_within_ms")]
+    pub accept_within_ms: u64,
+    /// The parts of a job in several datacenters start so long after they were begun.
+    #[serde(default = "shared::start_in_ms")]
+    pub start_in_ms: u64,
     /// A gate that its group has not heard for so long loses its jobs to another.
     #[serde(default = "shared::session_ttl_ms")]
     pub session_ttl_ms: u64,
@@ -98,6 +104,8 @@ impl NodeFile for GateFile {
         let datacenters = self.datacenters.iter().map(DatacenterFile::checked);
         Ok(GateConfig {
             result_grace: Duration::from_millis(self.result_grace_ms),
+            accept_within: Duration::from_millis(self.accept_within_ms),
+            start_in: Duration::from_millis(self.start_in_ms),
             session_ttl: Duration::from_millis(self.session_ttl_ms),
             checkpoint_entries: self.checkpoint_entries.max(1),
             consensus: self.consensus.checked(peers)?,

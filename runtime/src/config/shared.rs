@@ -133,6 +133,14 @@ pub(super) fn empty(field: &'static str) -> ConfigError {
     ConfigError { field, value: "empty".to_owned(), range: "at least one" }
 }
 
+pub(super) fn accept_within_ms() -> u64 {
+    30_000
+}
+
+pub(super) fn start_in_ms() -> u64 {
+    2_000
+}
+
 pub(super) fn result_grace_ms() -> u64 {
     60_000
 }

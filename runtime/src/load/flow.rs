@@ -228,7 +228,7 @@ mod tests {
             share: hyperscale_core::plan::Share {
                 vu_first: 0,
                 vus: 1,
-                stripe: hyperscale_core::plan::Stripe { start: 0, stride: 1 },
+                stripe: hyperscale_core::plan::Stripe::plain(0, 1),
             },
             first: 0,
             base_url: String::new(),

@@ -102,7 +102,7 @@ fn slice() -> Box<Slice> {
     Box::new(Slice {
         workflow_ix: WorkflowIx::new(0),
         workflow: plan.workflows.iter().next().expect("one").clone(),
-        share: Share { vu_first: 0, vus: 1, stripe: Stripe { start: 0, stride: 1 } },
+        share: Share { vu_first: 0, vus: 1, stripe: Stripe::plain(0, 1) },
         first: 0,
         base_url: plan.base_url.clone(),
         data: BoundedVec::new(),

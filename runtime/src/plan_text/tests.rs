@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyperscale_core::limits;
-use hyperscale_core::plan::{BodyKind, CaptureFrom, Executor, OnGateLoss, Piece, Rate, Step};
+use hyperscale_core::plan::{
+    BodyKind, CaptureFrom, Datacenters, Executor, OnGateLoss, Piece, Rate, Site, Step,
+};
 use hyperscale_core::wire::codec;
 use proptest::prelude::*;
 
@@ -169,6 +171,52 @@ fn requests_are_compiled() {
     let body = cart.body.as_ref().unwrap();
     assert_eq!(*body.text.0, [text("a+b=c%26"), Piece::Captured(1)]);
     assert_eq!(*cart.headers[0].1.0, [Piece::Vu]);
+}
+
+#[test]
+fn datacenters_are_a_number_names_or_weights() {
+    let plan = |datacenters: &str| {
+        let text = altered("seed: 42", &format!("datacenters: {datacenters}"));
+        checked(&text.replace("iterations: 10", "iterations: 10\n    vus: 9").replacen(
+            "    vus: 3\n",
+            "",
+            1,
+        ))
+        .datacenters
+    };
+    let named = |sites: &[(&str, u32)]| {
+        let site = |(name, weight): &(&str, u32)| Site { name: (*name).into(), weight: *weight };
+        Datacenters::Named(sites.iter().map(site).collect::<Vec<_>>().try_into().unwrap())
+    };
+    assert_eq!(checked(GOOD).datacenters, Datacenters::Any(1));
+    assert_eq!(plan("2"), Datacenters::Any(2));
+    assert_eq!(plan("east"), named(&[("east", 1)]));
+    assert_eq!(plan("[east, west]"), named(&[("east", 1), ("west", 1)]));
+    assert_eq!(plan("{west: 3, east: 1}"), named(&[("west", 3), ("east", 1)]));
+}
+
+#[test]
+fn a_part_for_every_datacenter_is_asked_of_every_workflow() {
+    let flow = "flow: [{get: /}]";
+    let two = |workflow: &str| {
+        let head = "base_url: demo\ndatacenters: [east, west]\nworkflows:\n  w:\n";
+        refusal(&format!("{head}    {}\n    {flow}\n", workflow.replace("; ", "\n    ")))
+    };
+    let cases = [
+        ("executor: constant-vus; vus: 1; duration: 1s", "6:10: 1 vus"),
+        ("executor: per-vu-iterations; iterations: 9; vus: 1", "7:10: 1 vus"),
+        ("executor: per-vu-iterations; iterations: 9", "4:3: 1 vus"),
+        ("executor: shared-iterations; vus: 2; iterations: 1", "7:17: 1 iterations"),
+        ("executor: constant-arrival-rate; rate: 9/s; duration: 1s; max_vus: 1", "8:14: 1 max_vus"),
+        (
+            "executor: constant-arrival-rate; rate: 1/m; duration: 9s; max_vus: 2",
+            "6:11: 1 arrivals",
+        ),
+    ];
+    for (workflow, expected) in cases {
+        let expected = format!("p.yaml:{expected} are too few for 2 datacenters");
+        assert_eq!(two(workflow), expected);
+    }
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use hyperscale_core::report::{JobResult, LossKind, WorkflowNames, WorkflowResult};
+use hyperscale_core::ids::PartIx;
+use hyperscale_core::report::{
+    JobResult, LossKind, PartOutcome, PartRow, WorkflowNames, WorkflowResult,
+};
 
 use super::document::{
-    CheckResult, Checks, Cluster, Config, Loss, Metadata, Results, Step, Summary, Threshold,
-    Workflow,
+    CheckResult, Checks, Cluster, Config, Datacenter, Loss, Metadata, Results, Step, Summary,
+    Threshold, Workflow,
 };
 use super::format::rfc3339;
 use super::metrics::{Sum, workflow_metrics};
@@ -120,6 +123,7 @@ fn cluster(result: &JobResult) -> Cluster {
         losses.extend(workflow.losses.iter().map(|loss| {
             Loss {
                 workflow: names.name.clone(),
+                datacenter: datacenter(result, loss.part),
                 shard: loss.shard.get(),
                 worker: loss.worker.get(),
                 kind: match loss.kind {
@@ -130,7 +134,7 @@ fn cluster(result: &JobResult) -> Cluster {
                 .to_owned(),
                 from: loss.from.elapsed().as_secs_f64(),
                 until: loss.until.elapsed().as_secs_f64(),
-                items: loss.items,
+                items: Some(loss.items).filter(|items| *items < u64::MAX),
             }
         }));
     }
@@ -138,8 +142,32 @@ fn cluster(result: &JobResult) -> Cluster {
         workers: result.result.workers,
         workers_lost: result.result.workers_lost,
         coverage: share(covered, planned),
+        datacenters: result.parts.iter().map(part).collect(),
         losses,
     }
+}
+
+fn part(row: &PartRow) -> Datacenter {
+    Datacenter {
+        name: row.datacenter.clone(),
+        outcome: match row.outcome {
+            PartOutcome::Completed => "completed",
+            PartOutcome::Failed => "failed",
+            PartOutcome::Cancelled => "cancelled",
+            PartOutcome::Missing => "missing",
+            PartOutcome::Refused => "refused",
+        }
+        .to_owned(),
+        reason: row.reason.clone(),
+        workers: row.workers,
+        workers_lost: row.workers_lost,
+        coverage: share(row.covered_ms, row.planned_ms),
+    }
+}
+
+fn datacenter(result: &JobResult, part: PartIx) -> String {
+    let row = result.parts.get(usize::from(part.get()));
+    row.map_or_else(|| part.to_string(), |row| row.datacenter.clone())
 }
 
 /// Rounded down: a hole must not look like none.

@@ -209,8 +209,29 @@ pub struct Cluster {
     pub workers_lost: u32,
     /// Share of the planned shard time with totals; none if nothing ran.
     pub coverage: Option<f64>,
+    /// How each datacenter's part ended, in the order of the plan.
+    #[serde(default)]
+    pub datacenters: Vec<Datacenter>,
     /// Declared holes.
     pub losses: Vec<Loss>,
+}
+
+/// A datacenter's part of the job.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Datacenter {
+    /// Its name; empty if none was chosen.
+    pub name: String,
+    /// `completed`, `failed`, `cancelled`, `missing` or `refused`.
+    pub outcome: String,
+    /// Why, if there is more to say.
+    #[serde(default)]
+    pub reason: String,
+    /// Workers that served it.
+    pub workers: u32,
+    /// Of those, lost while it ran.
+    pub workers_lost: u32,
+    /// Share of its planned shard time with totals; none if nothing ran.
+    pub coverage: Option<f64>,
 }
 
 /// A declared hole.
@@ -218,9 +239,12 @@ pub struct Cluster {
 pub struct Loss {
     /// The workflow.
     pub workflow: String,
-    /// The shard within the workflow.
+    /// The datacenter.
+    #[serde(default)]
+    pub datacenter: String,
+    /// The shard within the workflow; of a datacenter that is missing as a whole, 0.
     pub shard: u16,
-    /// The worker that had it.
+    /// The worker that had it; 0 of a datacenter that is missing as a whole.
     pub worker: u64,
     /// `unreported`: at most `items` were issued and are not in the totals. `parked`, `unserved`:
     /// `items` were not issued and are in `dropped_iterations`.
@@ -229,6 +253,6 @@ pub struct Loss {
     pub from: f64,
     /// Plan time, seconds.
     pub until: f64,
-    /// See `kind`.
-    pub items: u64,
+    /// See `kind`; none if it is not known.
+    pub items: Option<u64>,
 }

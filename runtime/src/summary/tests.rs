@@ -1,6 +1,6 @@
 use std::time::{Duration, UNIX_EPOCH};
 
-use hyperscale_core::ids::{JobId, NodeId, ShardIx, WorkflowIx};
+use hyperscale_core::ids::{JobId, NodeId, PartIx, ShardIx, WorkflowIx};
 use hyperscale_core::plan::PlanTime;
 use hyperscale_core::report::{
     self, JobResult, JobStatus, LossKind, PartResult, ThresholdOutcome, WorkflowNames,
@@ -52,6 +52,18 @@ fn workflow(place: u16, status: WorkflowStatus, totals: Totals) -> WorkflowResul
     }
 }
 
+fn part() -> report::PartRow {
+    report::PartRow {
+        datacenter: "east".to_owned(),
+        outcome: report::PartOutcome::Completed,
+        reason: String::new(),
+        workers: 3,
+        workers_lost: 1,
+        planned_ms: 60_000,
+        covered_ms: 57_001,
+    }
+}
+
 /// Two workflows, one of them open loop on a worker that was lost.
 fn result() -> JobResult {
     let mut login = workflow(
@@ -70,6 +82,7 @@ fn result() -> JobResult {
     login.covered_ms = 57_001;
     for (kind, items) in [(LossKind::Unreported, 40), (LossKind::Unserved, 8)] {
         let loss = report::Loss {
+            part: PartIx::new(0),
             shard: ShardIx::new(1),
             worker: NodeId::new(12),
             kind,
@@ -104,6 +117,7 @@ fn result() -> JobResult {
             workers: 3,
             workflows: vec![login, browse].try_into().expect("two"),
         },
+        parts: vec![part()].try_into().expect("one"),
         names: vec![names("login", &["login", "cart"]), names("browse", &["items"])]
             .try_into()
             .expect("two"),
@@ -174,4 +188,47 @@ fn coverage_below_one_is_never_rounded_up() {
     result.result.workflows[0].planned_ms = 60_000_000;
     let text = Summary::of(&result, UNIX_EPOCH).text(false);
     assert!(text.contains("coverage: 99.99%"), "{text}");
+}
+
+#[test]
+fn several_datacenters_have_a_row_each_and_the_missing_one_its_loss() {
+    let mut result = result();
+    result.status = JobStatus::Partial;
+    result.reason = "no result from datacenter west in time".to_owned();
+    let missing = report::PartRow {
+        datacenter: "west".to_owned(),
+        outcome: report::PartOutcome::Missing,
+        reason: "no result in time".to_owned(),
+        workers: 0,
+        workers_lost: 0,
+        planned_ms: 60_000,
+        covered_ms: 0,
+    };
+    result.parts.push(missing).expect("two parts");
+    let loss = report::Loss {
+        part: PartIx::new(1),
+        shard: ShardIx::new(0),
+        worker: NodeId::new(0),
+        kind: LossKind::Unreported,
+        from: PlanTime::ZERO,
+        until: PlanTime::at(Duration::from_secs(30)),
+        items: u64::MAX,
+    };
+    result.result.workflows[0].losses.push(loss).expect("three losses");
+    let text = Summary::of(&result, UNIX_EPOCH).text(false);
+    let lines = [
+        "  reason: no result from datacenter west in time",
+        "  datacenter east: completed   coverage: 95.00%   workers: 3   lost: 1",
+        "  datacenter west: missing   coverage: 0.00%   workers: 0   lost: 0   no result in time",
+        "    unreported: login shard 1 on worker n12 in datacenter east from 9s until 11.5s: 40 \
+         iterations may have been issued and are not in the totals",
+        "    unreported: login in datacenter west from 0s until 30s: unknown many iterations may \
+         have been issued and are not in the totals",
+    ];
+    for line in lines {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    let document = serde_json::to_value(Summary::of(&result, UNIX_EPOCH)).expect("serialises");
+    assert_eq!(document["cluster"]["datacenters"][1]["outcome"], "missing");
+    assert!(document["cluster"]["losses"][2]["items"].is_null());
 }

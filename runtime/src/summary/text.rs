@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::document::{Loss, Metric, Summary, Threshold, Trend, Values, Workflow};
+use super::document::{Cluster, Datacenter, Metric, Summary, Threshold, Trend, Values, Workflow};
 use super::format::{bytes, duration_ms, seconds, short};
 
 const LABEL: usize = 31;
@@ -35,7 +35,7 @@ impl Page {
             self.workflow(workflow)?;
         }
         if !summary.cluster.losses.is_empty() {
-            self.losses(&summary.cluster.losses)?;
+            self.losses(&summary.cluster)?;
         }
         Ok(())
     }
@@ -52,12 +52,28 @@ impl Page {
         let (covered, workers) = (coverage(cluster.coverage), cluster.workers);
         write!(self.out, "  coverage: {covered}   workers: {workers}")?;
         writeln!(self.out, "   lost: {lost}   declared losses: {}", cluster.losses.len())?;
+        if cluster.datacenters.len() > 1 {
+            for datacenter in &cluster.datacenters {
+                self.datacenter(datacenter)?;
+            }
+        }
         if summary.degraded {
             let text = "DEGRADED: load is missing or was not issued, see losses";
             let text = self.paint(text, false);
             writeln!(self.out, "  {text}")?;
         }
         Ok(())
+    }
+
+    fn datacenter(&mut self, of: &Datacenter) -> fmt::Result {
+        let outcome = self.paint(&of.outcome, of.outcome == "completed");
+        let (covered, workers, lost) = (coverage(of.coverage), of.workers, of.workers_lost);
+        write!(self.out, "  datacenter {}: {outcome}   coverage: {covered}", of.name)?;
+        write!(self.out, "   workers: {workers}   lost: {lost}")?;
+        if !of.reason.is_empty() {
+            write!(self.out, "   {}", of.reason)?;
+        }
+        writeln!(self.out)
     }
 
     fn thresholds(&mut self, thresholds: &[Threshold]) -> fmt::Result {
@@ -138,17 +154,26 @@ impl Page {
         Ok(())
     }
 
-    fn losses(&mut self, losses: &[Loss]) -> fmt::Result {
+    fn losses(&mut self, cluster: &Cluster) -> fmt::Result {
         self.block("DECLARED LOSSES")?;
-        for loss in losses {
+        let several = cluster.datacenters.len() > 1;
+        for loss in &cluster.losses {
             let (from, until) = (seconds(loss.from), seconds(loss.until));
             let what = match loss.kind.as_str() {
                 "unreported" => "may have been issued and are not in the totals",
                 _ => "were not issued and are in dropped_iterations",
             };
             let (workflow, shard, worker) = (&loss.workflow, loss.shard, loss.worker);
-            write!(self.out, "    {}: {workflow} shard {shard} on worker n{worker}", loss.kind)?;
-            writeln!(self.out, " from {from} until {until}: {} iterations {what}", loss.items)?;
+            write!(self.out, "    {}: {workflow}", loss.kind)?;
+            if worker != 0 {
+                write!(self.out, " shard {shard} on worker n{worker}")?;
+            }
+            if several || worker == 0 {
+                write!(self.out, " in datacenter {}", loss.datacenter)?;
+            }
+            let items =
+                loss.items.map_or_else(|| "unknown many".to_owned(), |items| items.to_string());
+            writeln!(self.out, " from {from} until {until}: {items} iterations {what}")?;
         }
         Ok(())
     }

@@ -65,6 +65,7 @@ fn plan(base_url: String) -> Plan {
         workflows: workflows.try_into().unwrap(),
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

@@ -38,6 +38,7 @@ fn plan() -> Plan {
             .unwrap(),
         data: Default::default(),
         thresholds: Default::default(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hyperscale_core::consensus::Member;
+use hyperscale_core::consensus::{self, Body, Member};
 use hyperscale_core::effect::Effect;
 use hyperscale_core::ids::{DiskId, GroupId, Lsn, Term};
 use hyperscale_core::invariant::{Inv, Violation};
@@ -12,6 +12,7 @@ use hyperscale_core::journal::Record;
 use hyperscale_core::wire::Message;
 
 use super::{Oracle, Seen, View, Wants, broken};
+use crate::annals::Ballot;
 use crate::case::host_of;
 use crate::layout::Group;
 
@@ -49,7 +50,7 @@ impl Oracle for LeaderPerTerm {
             return broken(self.inv(), what);
         }
         *leader = own.me.disk;
-        let voters = view.annals.members_on(*host, group).voters;
+        let voters = view.annals.electors(*host, group, own.term).voters;
         let votes = voters.iter().filter(|voter| voted(view, voter, own.term, own.me.disk));
         let votes = votes.count();
         self.judged += u64::from(voters.len() > 1);
@@ -68,14 +69,16 @@ impl Oracle for LeaderPerTerm {
     }
 }
 
-/// Whether this disk still exists and holds durably that it votes so.
+/// Whether this disk holds durably that it votes so, or did when it was replaced.
 fn voted(view: &View<'_>, voter: &Member, term: Term, whom: DiskId) -> bool {
     let place = host_of(voter.node);
     let Some(host) = view.hosts.get(usize::from(place)) else { return false };
-    host.disk.identity.disk == voter.disk.get()
-        && view.annals.ballots(place).iter().any(|ballot| {
-            ballot.lsn <= host.durable() && ballot.term == term && ballot.vote == Some(whom)
-        })
+    let is_so = |ballot: &Ballot| ballot.term == term && ballot.vote == Some(whom);
+    if host.disk.identity.disk != voter.disk.get() {
+        return view.annals.retired(voter.disk).iter().any(is_so);
+    }
+    let ballots = view.annals.ballots(place).iter();
+    ballots.filter(|ballot| ballot.lsn <= host.durable()).any(is_so)
 }
 
 /// No disk records two votes in a term, across crashes.
@@ -90,7 +93,7 @@ impl Oracle for VoteDurable {
         Inv::VoteDurable
     }
     fn wants(&self) -> Wants {
-        Wants::APPENDED.and(Wants::LIVES)
+        Wants::APPENDED.and(Wants::LIVES).and(Wants::LEFT)
     }
     fn judged(&self) -> u64 {
         self.judged
@@ -103,6 +106,23 @@ impl Oracle for VoteDurable {
                 let (before, _) = *self.votes.entry((disk, *term)).or_insert((*vote, *lsn));
                 if before != *vote {
                     let what = format!("{disk:?} votes for {before:?} and {vote:?} in {term:?}");
+                    return broken(self.inv(), what);
+                }
+            }
+            Seen::Left { host, effect: Effect::Send { msg, .. } } => {
+                let promised = match &**msg {
+                    Message::Gates(msg) => promise(msg),
+                    Message::Managers(msg) => promise(msg),
+                    _ => None,
+                };
+                let Some((term, whom)) = promised else { return Ok(()) };
+                self.judged += 1;
+                let durable = view.hosts[usize::from(*host)].durable();
+                let holds = view.annals.ballots(*host).iter().any(|ballot| {
+                    ballot.lsn <= durable && ballot.term == term && ballot.vote == Some(whom)
+                });
+                if !holds {
+                    let what = format!("{host} votes for {whom:?} in {term:?}, not durably");
                     return broken(self.inv(), what);
                 }
             }
@@ -197,6 +217,15 @@ impl Oracle for WipedNeverVotes {
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// The vote that a message gives, or rests on.
+fn promise<C>(msg: &consensus::Message<C>) -> Option<(Term, DiskId)> {
+    match msg.body {
+        Body::Voted { granted: true } => Some((msg.term, msg.to)),
+        Body::Vote { .. } => Some((msg.term, msg.from.disk)),
+        _ => None,
     }
 }
 

@@ -42,7 +42,7 @@ impl Oracle for FirstConfirmAlone {
         Inv::FirstConfirmAlone
     }
     fn wants(&self) -> Wants {
-        Wants::COMMITTED.and(Wants::LEFT)
+        Wants::COMMITTED.and(Wants::GIVEN)
     }
     fn judged(&self) -> u64 {
         self.judged
@@ -56,7 +56,8 @@ impl Oracle for FirstConfirmAlone {
                     self.on_command(datacenter, entry.index, entry.command());
                 }
             }
-            Seen::Left { host, effect: Effect::Send { msg, .. } } => {
+            // A grant counts from the step that gave it, however long it waits for a record.
+            Seen::Given { host, effect: Effect::Send { msg, .. } } => {
                 let Message::Confirm(confirm) = &**msg else { return Ok(()) };
                 for verdict in &confirm.verdicts {
                     if let VerdictKind::Issue { .. } = verdict.kind {

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::CallId;
+use hyperscale_core::gate::GateCommand;
+use hyperscale_core::ids::{CallId, JobId};
 use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::journal::Record;
 
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::layout::Group;
@@ -18,6 +20,8 @@ use crate::layout::Group;
 #[derive(Debug, Default)]
 pub(super) struct MinorityRefuses {
     called: BTreeMap<CallId, u64>,
+    /// Jobs whose cancel is chosen, and since when.
+    cancelled: BTreeMap<JobId, u64>,
     /// Since when every gate is a voter.
     whole_since: Option<u64>,
     judged: u64,
@@ -28,7 +32,7 @@ impl Oracle for MinorityRefuses {
         Inv::MinorityRefuses
     }
     fn wants(&self) -> Wants {
-        Wants::CALLED.and(Wants::LEFT).and(Wants::COMMITTED)
+        Wants::CALLED.and(Wants::GIVEN).and(Wants::COMMITTED)
     }
     fn rests_on_clocks(&self) -> bool {
         true
@@ -38,16 +42,22 @@ impl Oracle for MinorityRefuses {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Committed { group: Group::GATES, .. } if self.whole_since.is_none() => {
+            Seen::Committed { group: Group::GATES, chosen } => {
+                if let Record::Gate(entry) = &chosen.record
+                    && let Some(GateCommand::Cancel { job, .. }) = entry.command()
+                {
+                    self.cancelled.entry(*job).or_insert(view.now);
+                }
                 let voters = view.annals.members(Group::GATES).voters.len();
                 if voters == view.case.layout.gates().len() {
-                    self.whole_since = Some(view.now);
+                    self.whole_since.get_or_insert(view.now);
                 }
             }
             Seen::Called { call, .. } => {
                 self.called.insert(*call, view.now);
             }
-            Seen::Left { host, effect: Effect::Reply { call, reply, .. } } => {
+            // Judged when it was decided: a slow sync may hold it back.
+            Seen::Given { host, effect: Effect::Reply { call, reply, .. } } => {
                 let Some(called) = self.called.remove(call) else { return Ok(()) };
                 return self.on_reply(view, *host, called, reply);
             }
@@ -71,10 +81,16 @@ impl MinorityRefuses {
             return Ok(());
         }
         let until = match reply {
-            Reply::Submitted { existing: false, .. } | Reply::Cancelling(_) => called,
-            Reply::Submitted { .. } | Reply::Status(_) | Reply::Jobs(_) | Reply::Result(_) => {
-                view.now.saturating_sub(lease_ns(view))
+            Reply::Submitted { existing: false, .. } => called,
+            // A cancel that was chosen before is only read again.
+            Reply::Cancelling(job) if self.cancelled.get(job).is_none_or(|at| *at >= called) => {
+                called
             }
+            Reply::Submitted { .. }
+            | Reply::Cancelling(_)
+            | Reply::Status(_)
+            | Reply::Jobs(_)
+            | Reply::Result(_) => view.now.saturating_sub(lease_ns(view)),
             Reply::Refused(_) | Reply::Watching { .. } | Reply::Cluster(_) => {
                 self.judged += 1;
                 return Ok(());

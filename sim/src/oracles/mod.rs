@@ -14,6 +14,7 @@ mod linear;
 mod liveness;
 mod loss;
 mod minority;
+mod owners;
 mod parts;
 mod persist_first;
 mod promises;
@@ -101,6 +102,13 @@ pub enum Seen<'a> {
         /// The newest durable record.
         lsn: Lsn,
     },
+    /// A node's step gave an effect, which may have to wait for a record.
+    Given {
+        /// Which node.
+        host: u16,
+        /// What.
+        effect: &'a Effect,
+    },
     /// An effect reached the world outside a node.
     Left {
         /// Which node.
@@ -182,6 +190,8 @@ impl Wants {
     pub const APPLIED: Wants = Wants(256);
     /// `Called`.
     pub const CALLED: Wants = Wants(512);
+    /// `Given`.
+    pub const GIVEN: Wants = Wants(1024);
 
     /// Both.
     pub const fn and(self, other: Wants) -> Wants {
@@ -202,6 +212,7 @@ impl Seen<'_> {
             Seen::Committed { .. } => 7,
             Seen::Applied { .. } => 8,
             Seen::Called { .. } => 9,
+            Seen::Given { .. } => 10,
         }
     }
 }
@@ -229,7 +240,7 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    by_kind: [Vec<usize>; 10],
+    by_kind: [Vec<usize>; 11],
 }
 
 impl Panel {
@@ -269,12 +280,14 @@ impl Panel {
             Box::new(replicas::ForwardOnce::default()),
             Box::new(replicas::Converge::default()),
             Box::new(parts::PartPlacedOnce::default()),
+            Box::new(owners::OwnerSingle::default()),
+            Box::new(owners::LeaseExclusive::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
-        let mut by_kind: [Vec<usize>; 10] = Default::default();
+        let mut by_kind: [Vec<usize>; 11] = Default::default();
         for (place, oracle) in oracles.iter().enumerate() {
             for (kind, list) in by_kind.iter_mut().enumerate() {
                 if oracle.wants().0 >> kind & 1 == 1 {

@@ -36,7 +36,7 @@ pub fn judge(cluster: &mut dyn Cluster, key: &str, load: &Load, outcome: &Outcom
     ensure(outcome.reported <= served, || {
         format!("{} reported, but only {served} served", outcome.reported)
     })?;
-    let most = outcome.reported + outcome.interrupted + outcome.unreported;
+    let most = (outcome.reported + outcome.interrupted).saturating_add(outcome.unreported);
     ensure(served <= most, || {
         format!("{served} served, but only {most} reported, interrupted or declared: {outcome:?}")
     })

@@ -13,7 +13,7 @@ use super::{
     Answer, Arrival, Cluster, DRIFT_PPM, Found, Group, JobNumber, Node, Outcome, Question,
     REPLACE_WAIT, RESULT_GRACE, Scenario, TTL, Ticket, Topology, ensure,
 };
-use crate::case::Case;
+use crate::case::{Case, host_of};
 use crate::clock::Clock;
 use crate::engine::Target;
 use crate::layout::Layout;
@@ -200,8 +200,16 @@ impl Cluster for Simulated {
         leaders.next().is_none().then_some(leader)
     }
 
-    fn owner_of(&mut self, _job: JobNumber) -> Option<Node> {
-        (self.topology.gates == 1).then_some(Node::Gate(0))
+    fn owner_of(&mut self, job: JobNumber) -> Option<Node> {
+        let gates = self.topology.members(Group::Gates).into_iter();
+        let known = gates.filter_map(|gate| {
+            let ledger = self.world.host(self.place(gate)).node.as_ref()?.gate()?.ledger();
+            let owner = ledger.job(JobId::new(job))?.owner;
+            ledger.holder(owner.session)?;
+            Some((owner.fence, host_of(owner.gate)))
+        });
+        let (_, place) = known.max()?;
+        self.node(place).filter(|owner| self.is_up(*owner))
     }
 
     fn is_up(&mut self, node: Node) -> bool {
@@ -276,6 +284,7 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::KeyReused(_) => "key-reused",
         Refusal::KeyInvalid => "bad-request",
         Refusal::NoSuchJob(_) => "no-such-job",
+        Refusal::NoSuchWorkflow(_) => "no-such-workflow",
         Refusal::NotEnded(_) => "not-ended",
         Refusal::AlreadyEnded(_) => "already-ended",
         Refusal::Full => "full",
@@ -292,7 +301,9 @@ fn outcome(result: &JobResult) -> Outcome {
     let steps = || workflows().flat_map(|workflow| workflow.totals.steps.iter());
     let lost = |kind| {
         let losses = workflows().flat_map(|workflow| workflow.losses.iter());
-        losses.filter(|loss| loss.kind == kind).map(|loss| loss.items).sum()
+        losses
+            .filter(|loss| loss.kind == kind)
+            .fold(0, |sum: u64, loss| sum.saturating_add(loss.items))
     };
     Outcome {
         status: result.status,

@@ -11,6 +11,8 @@ pub struct Groups {
     several: (u64, u64),
     /// Of those, with another leader of the gates; of some managers.
     failovers: (u64, u64),
+    /// With a job given to another gate.
+    moves: u64,
     /// In which a member got a snapshot from its leader.
     installs: u64,
     /// In which a member took the place of another.
@@ -32,6 +34,7 @@ impl Groups {
         self.several.1 += u64::from(managers);
         self.failovers.0 += u64::from(gates && tally.failovers.0 > 0);
         self.failovers.1 += u64::from(managers && tally.failovers.1 > 0);
+        self.moves += u64::from(gates && tally.moves > 0);
         self.installs += u64::from(tally.installs > 0);
         self.replaced += u64::from(!tally.replaced.is_empty());
         self.drained += u64::from(tally.drains.1 > 0);
@@ -44,6 +47,7 @@ impl Groups {
         self.several.1 += other.several.1;
         self.failovers.0 += other.failovers.0;
         self.failovers.1 += other.failovers.1;
+        self.moves += other.moves;
         self.installs += other.installs;
         self.replaced += other.replaced;
         self.drained += other.drained;
@@ -56,6 +60,7 @@ impl Groups {
         let rows = [
             ("seeds with another leader of the gates", self.failovers.0, self.several.0 / 10),
             ("seeds with another leader of managers", self.failovers.1, self.several.1 / 10),
+            ("seeds with a job given to another gate", self.moves, self.several.0 / 10),
             ("seeds with a snapshot for a member", self.installs, some / 20),
             ("seeds with a replaced member", self.replaced, some / 10),
             ("seeds with a node that left in time", self.drained, some / 20),

@@ -2,12 +2,13 @@
 
 use hyperscale_core::consensus::{Member, Payload};
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::LogIndex;
+use hyperscale_core::gate::GateCommand;
+use hyperscale_core::ids::{LogIndex, Lsn};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerCommand;
 
 use super::World;
-use crate::annals::Chosen;
+use crate::annals::{Chosen, installs};
 use crate::case::host_of;
 use crate::layout::Group;
 use crate::oracles::Seen;
@@ -17,14 +18,15 @@ impl World {
     pub(super) fn on_appends(&mut self, host: u16, effects: &[Effect]) {
         for effect in effects {
             let Effect::Append { lsn, record } = effect else { continue };
+            self.tally.installs += u64::from(installs(record).is_some());
             if let Err(violation) = self.annals.on_append(self.now, host, *lsn, record) {
                 self.fail(violation, Some(host));
             }
         }
     }
 
-    /// A node acts on everything up to `acts_on`.
-    pub(super) fn on_commits(&mut self, host: u16, acts_on: LogIndex) {
+    /// A node acts on everything up to `acts_on`; before the step it had appended up to `before`.
+    pub(super) fn on_commits(&mut self, host: u16, before: Lsn, acts_on: LogIndex) {
         let place = usize::from(host);
         let Some(group) = self.case.layout.group_of(host) else { return };
         let acted = self.acted[place];
@@ -46,7 +48,7 @@ impl World {
                 let is_it = disk.identity.disk == member.disk.get();
                 is_it.then(|| (host, disk.durable()))
             };
-            match self.annals.choose(host, durable) {
+            match self.annals.choose(host, before, durable) {
                 Ok(Some(chosen)) => self.on_chosen(group, &chosen),
                 Ok(None) => return,
                 Err(violation) => self.fail(violation, Some(host)),
@@ -75,6 +77,11 @@ impl World {
             && let Some(datacenter) = group.datacenter()
         {
             self.truth.on_started(datacenter, (part.job, *workflow), chosen.appended);
+        }
+        if let Record::Gate(entry) = &chosen.record
+            && let Some(GateCommand::Own { .. }) = entry.command()
+        {
+            self.tally.moves += 1;
         }
         if names_members(&chosen.record) {
             self.tally.changes += 1;

@@ -1,6 +1,7 @@
 //! Faults begin and end.
 
 use hyperscale_core::consensus::Member;
+use hyperscale_core::ids::DiskId;
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
 
@@ -91,7 +92,11 @@ impl World {
             place.place == host || place.is_gone || place.disk.identity.disk != voter.disk.get()
         };
         let lost = voters.iter().filter(is_lost).count();
-        voters.len() == self.case.layout.members(group).len() && lost <= (voters.len() - 1) / 2
+        // An operator replaces what is in the group, not what is on its way in.
+        let own = self.hosts[usize::from(host)].disk.identity.disk;
+        let is_in = voters.iter().any(|voter| voter.disk.get() == own);
+        let is_whole = voters.len() == self.case.layout.members(group).len();
+        is_in && is_whole && lost <= (voters.len() - 1) / 2
     }
 
     fn replace(&mut self, host: u16, down: u64, class: Class) {
@@ -102,7 +107,9 @@ impl World {
         }
         self.crash(host, Some(down));
         self.tally.replaced.push(class);
-        self.annals.on_wiped(host);
+        let disk = &self.hosts[usize::from(host)].disk;
+        let (id, durable) = (DiskId::new(disk.identity.disk), disk.durable());
+        self.annals.on_wiped(host, id, durable);
         if let Err(error) = self.hosts[usize::from(host)].replace_disk() {
             return self.fail(Violation::new(Inv::JournalTail, error), Some(host));
         }

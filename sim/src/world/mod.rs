@@ -52,6 +52,8 @@ pub use verdict::{Failure, Verdict};
 const INBOX_MAX: usize = hyperscale_core::limits::INBOX_MAX;
 /// How often the observer looks whether everything is over, true nanoseconds.
 const LOOK_NS: u64 = 500_000_000;
+/// Wakes of one node at one instant; a node that needs more spins.
+const WAKES_MAX: u32 = 1_000;
 /// Events of one case; a case that needs more spins.
 const EVENTS_MAX: u64 = 20_000_000;
 
@@ -232,9 +234,21 @@ impl World {
         let Some(node) = place.node.as_ref().filter(|_| place.pause.is_none()) else { return };
         let due = node.next_wake().is_some_and(|wake| wake.at <= place.local(self.now));
         if due {
+            self.count_wakes(host);
             self.step(host, Input::Wake, 1);
         } else {
             self.plan_wake(host);
+        }
+    }
+
+    /// A node that wants to be woken at once, again and again, never comes to rest.
+    fn count_wakes(&mut self, host: u16) {
+        let now = self.now;
+        let woken = &mut self.hosts[usize::from(host)].woken;
+        *woken = if woken.0 == now { (now, woken.1 + 1) } else { (now, 1) };
+        if woken.1 > WAKES_MAX {
+            let detail = format!("host {host} was woken {WAKES_MAX} times at one instant");
+            self.fail(Violation::new(Inv::NodeSettles, detail), Some(host));
         }
     }
 

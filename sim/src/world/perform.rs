@@ -32,10 +32,11 @@ impl World {
         let step = place.steps;
         self.hash.step(self.now, u64::from(host), digest);
         let mut effects = std::mem::take(&mut self.scratch);
+        let before = node.appended();
         effects.extend(node.step(now, input));
         let acts_on = node.committed();
         self.on_appends(host, &effects);
-        self.on_commits(host, acts_on);
+        self.on_commits(host, before, acts_on);
         let dies_after = self.crash_point(host, step, &effects);
         for (place, effect) in effects.drain(..).enumerate() {
             if dies_after == Some(place) {
@@ -95,6 +96,7 @@ impl World {
     fn perform(&mut self, host: u16, effect: Effect) {
         let content = content_digest(&effect);
         self.hash.effect(effect_digest(&effect, content));
+        self.observe(Seen::Given { host, effect: &effect });
         match effect {
             Effect::Append { lsn, record } => {
                 self.trace(host, || format!("append {lsn:?} {record:?}"));

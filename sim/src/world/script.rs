@@ -2,6 +2,7 @@
 //! clients of its own, and ends when nobody tells it to go on; the oracles watch as in every world.
 
 use hyperscale_core::api::{Command, Reply};
+use hyperscale_core::ids::DiskId;
 use hyperscale_core::input::Input;
 
 use super::{Failure, World};
@@ -103,7 +104,9 @@ impl World {
     /// # Errors
     /// The disk cannot be written.
     pub fn replace_disk(&mut self, host: u16) -> Result<(), String> {
-        self.annals.on_wiped(host);
+        let disk = &self.hosts[usize::from(host)].disk;
+        let (id, durable) = (DiskId::new(disk.identity.disk), disk.durable());
+        self.annals.on_wiped(host, id, durable);
         self.hosts[usize::from(host)].replace_disk()?;
         self.observe(Seen::Wiped { host });
         self.start(host);

@@ -8,8 +8,8 @@ use crate::gate::cancellation::Wanted;
 use crate::gate::models::Job;
 use crate::gate::registry::{Admission, count};
 use crate::gate::state::{Committed, epoch};
-use crate::gate::{Gate, GateCommand, stats};
-use crate::ids::{CallId, GroupId, JobId};
+use crate::gate::{Gate, GateCommand, merge, stats};
+use crate::ids::{CallId, GroupId, JobId, WorkflowIx};
 use crate::machine::Cx;
 use crate::plan::Plan;
 use crate::stat::Stat;
@@ -24,19 +24,24 @@ impl Gate {
             _ if self.group.id() == GroupId::default() => {
                 cx.out.reply(call, Reply::Refused(Refusal::NotReady));
             }
-            _ if self.calls.is_full() => {
+            _ if self.calls.is_full() || !self.group.has_room() => {
                 let reply = Reply::Refused(Refusal::Full);
                 count(cx, &reply);
                 cx.out.reply(call, reply);
             }
-            Command::Submit { key, plan } => self.on_submit(cx, call, key, plan),
-            Command::Cancel(job) if self.ledger.job(job).is_some() => {
-                self.on_cancel(cx, call, job);
+            Command::Submit { key, plan } if self.ledger.key(&key).is_none() => {
+                self.on_submit(cx, call, key, plan);
             }
-            // A job that is unknown here may be known elsewhere.
-            Command::Cancel(_)
+            Command::Cancel(job) if self.is_cancellable(job) => {
+                self.on_cancel(cx, call, (job, None));
+            }
+            // What needs no entry is answered like any read; a job that is unknown here may be
+            // known elsewhere.
+            Command::Submit { .. }
+            | Command::Cancel(_)
             | Command::List
             | Command::Status(_)
+            | Command::CancelWorkflow { .. }
             | Command::Result(_)
             | Command::Watch { .. } => {
                 let ticket = self.calls.on_read(cx.now(), call, command);
@@ -49,19 +54,24 @@ impl Gate {
     pub(in crate::gate) fn on_readable(&mut self, cx: &mut Cx<'_>, ticket: u64) {
         let Some((call, command)) = self.calls.on_readable(ticket) else { return };
         let reply = match command {
-            Command::Cancel(job) => return self.on_cancel(cx, call, job),
+            Command::Submit { key, plan } => return self.on_submit(cx, call, key, plan),
+            Command::Cancel(job) => return self.on_cancel(cx, call, (job, None)),
+            Command::CancelWorkflow { job, workflow } => {
+                return self.on_cancel_workflow(cx, call, job, &workflow);
+            }
             Command::List => {
                 let jobs = self.ledger.jobs().rev();
                 Reply::Jobs(jobs.map(|(id, job)| stats::summary(id, job)).collect())
             }
-            Command::Status(id) => self
-                .read(id, |job| Reply::Status(Box::new(stats::view(id, job, self.sync.views(id))))),
+            Command::Status(id) => self.read(id, |job| {
+                Reply::Status(Box::new(stats::view(id, job, &merge::live(id, job, &self.sync))))
+            }),
             Command::Result(id) => self.read(id, |job| match &job.result {
                 Some(result) => Reply::Result(result.clone()),
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
-            Command::Submit { .. } | Command::Cluster => return,
+            Command::Cluster => return,
         };
         cx.out.reply(call, reply);
     }
@@ -95,10 +105,13 @@ impl Gate {
 
     fn on_submit(&mut self, cx: &mut Cx<'_>, call: CallId, key: String, plan: Box<Plan>) {
         let known = self.ledger.key(&key).is_some();
+        let elsewhere = self.health.unknown(&plan.datacenters).filter(|_| !known);
         let admission = if self.draining && !known {
             Admission::Reply(Reply::Refused(Refusal::Draining))
         } else if self.health.is_empty() {
             Admission::Reply(Reply::Refused(Refusal::NotReady))
+        } else if let Some(refusal) = elsewhere {
+            Admission::Reply(Reply::Refused(refusal))
         } else {
             self.registry.on_submit(&self.ledger, call, key, plan)
         };
@@ -112,23 +125,44 @@ impl Gate {
                 self.calls.on_write(cx.now(), call);
                 let session = self.acting.unwrap_or_default();
                 let create = GateCommand::Create { key: key.clone(), plan_digest, plan, session };
-                let seq = self.submit(cx, create);
-                self.registry.on_submitted(seq, call, &key, plan_digest);
+                if let Some(seq) = self.submit(cx, create) {
+                    self.registry.on_submitted(seq, call, &key, plan_digest);
+                }
             }
         }
     }
 
-    fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, job: JobId) {
+    fn on_cancel_workflow(&mut self, cx: &mut Cx<'_>, call: CallId, id: JobId, name: &str) {
+        let plan = self.ledger.job(id).and_then(|job| job.plan.as_deref());
+        let found = plan.map(|plan| (0u16..).zip(plan.workflows.iter()));
+        let found = found.map(|mut all| all.find(|(_, workflow)| workflow.name == name));
+        match found {
+            Some(None) => {
+                cx.out.reply(call, Reply::Refused(Refusal::NoSuchWorkflow(name.to_owned())));
+            }
+            Some(Some((ix, _))) => self.on_cancel(cx, call, (id, Some(WorkflowIx::new(ix)))),
+            // Unknown or ended, which the cancel of the whole says.
+            None => self.on_cancel(cx, call, (id, None)),
+        }
+    }
+
+    fn on_cancel(&mut self, cx: &mut Cx<'_>, call: CallId, what: (JobId, Option<WorkflowIx>)) {
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
-        match self.cancellation.on_cancel(cx, committed, call, job) {
+        match self.cancellation.on_cancel(cx, committed, call, what) {
             Wanted::Joined => self.calls.on_write(cx.now(), call),
             Wanted::Reply(reply) => cx.out.reply(call, reply),
             Wanted::Submit(command) => {
                 self.calls.on_write(cx.now(), call);
-                let seq = self.submit(cx, command);
-                self.cancellation.on_submitted(job, seq, Some(call));
+                if let Some(seq) = self.submit(cx, command) {
+                    self.cancellation.on_submitted(what, seq, Some(call));
+                }
             }
         }
+    }
+
+    fn is_cancellable(&self, id: JobId) -> bool {
+        let job = self.ledger.job(id);
+        job.is_some_and(|job| job.cancel.is_none() && !job.status.is_terminal())
     }
 
     fn on_watch(&mut self, cx: &mut Cx<'_>, id: JobId, after: u64) -> Reply {
@@ -140,7 +174,7 @@ impl Gate {
             cx.count(Stat::WatchRedirected);
             return Reply::Refused(Refusal::Elsewhere { gate });
         }
-        let view = stats::view(id, job, self.sync.views(id));
+        let view = stats::view(id, job, &merge::live(id, job, &self.sync));
         self.watch.backlog(epoch(job), after, view)
     }
 

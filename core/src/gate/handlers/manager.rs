@@ -3,10 +3,10 @@
 //! it: any other sends the manager there. What is over is over at every gate alike.
 
 use crate::consensus::Input;
-use crate::gate::state::{Committed, part_of};
+use crate::gate::state::Committed;
 use crate::gate::sync::Heard;
-use crate::gate::{Gate, stats};
-use crate::ids::{Fence, JobId, NodeId, PartId};
+use crate::gate::{Gate, merge};
+use crate::ids::{Fence, NodeId, PartId};
 use crate::machine::Cx;
 use crate::stat::Stat;
 use crate::wire::{CancelPart, Message, NotOwner, PartAck, PartReport};
@@ -53,10 +53,10 @@ impl Gate {
         let Some(datacenter) = self.health.home(from) else {
             return cx.count(Stat::MessageForeign);
         };
-        let id = report.part.job;
+        let id = report.part;
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
-        let live = self.ledger.job(id).filter(|job| !job.status.is_terminal());
-        if let Some(job) = live.filter(|_| !self.acts_for(id)) {
+        let live = self.ledger.job(id.job).filter(|job| !job.status.is_terminal());
+        if let Some(job) = live.filter(|_| !self.acts_for(id.job)) {
             let fence = committed.fence(job.owner.fence);
             if report.fence.group != committed.group {
                 return cx.count(Stat::MessageForeign);
@@ -85,26 +85,31 @@ impl Gate {
         cx.out.send_resting_on(self.group.committed_lsn(), to, said);
     }
 
-    fn on_alive(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        self.dispatch.on_alive(cx.now(), id);
-        self.publish(cx, id);
+    fn on_alive(&mut self, cx: &mut Cx<'_>, part: PartId) {
+        let id = part.job;
         let Some(job) = self.ledger.job(id) else { return };
-        let Some(reason) = stats::aborts(job, self.sync.views(id)) else { return };
+        let untouched = self.sync.untouched(part, job);
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
-        if let Some(command) = self.cancellation.on_abort(committed, id, reason) {
-            let seq = self.submit(cx, command);
-            self.cancellation.on_submitted(id, seq, None);
+        let wishes = self.dispatch.on_alive(committed, cx.now(), part, untouched);
+        self.publish(cx, id);
+        self.fulfil(cx, wishes);
+        let Some(job) = self.ledger.job(id) else { return };
+        let Some(reason) = merge::aborts(job, &merge::live(id, job, &self.sync)) else { return };
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let command = self.cancellation.on_abort(committed, id, reason);
+        if let Some(seq) = command.and_then(|command| self.submit(cx, command)) {
+            self.cancellation.on_submitted((id, None), seq, None);
         }
     }
 
-    fn settle_part(&self, cx: &mut Cx<'_>, to: NodeId, id: JobId) {
-        cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part: part_of(id) });
+    fn settle_part(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId) {
+        cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part });
     }
 
-    fn end_orphan(&self, cx: &mut Cx<'_>, to: NodeId, id: JobId) {
+    fn end_orphan(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId) {
         // Above every fence that the part can have seen, and resting on an entry that is committed.
         let fence = self.group.fence(self.applied);
-        let cancel = CancelPart { part: part_of(id), fence, workflow: None };
+        let cancel = CancelPart { part, fence, workflow: None };
         cx.out.send_resting_on(self.group.committed_lsn(), to, cancel);
     }
 }

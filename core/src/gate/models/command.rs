@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
-use crate::ids::{DiskId, Fence, JobId, LogIndex, NodeId, PartId};
+use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, WorkflowIx};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobStatus, PartResult, ThresholdOutcome};
@@ -32,21 +32,25 @@ pub enum GateCommand {
         /// The entry that gave the job to the gate that decides this.
         owner: LogIndex,
     },
-    /// A part is begun there; the entry's index is the fence. It never moves again.
+    /// Every part of a job is begun where it was accepted; the entry's index is their fence. None
+    /// of them moves again.
     Begin {
-        /// The part.
-        part: PartId,
-        /// The accepted offer.
-        offer: Fence,
+        /// The job.
+        job: JobId,
+        /// The accepted offer of every part, in order.
+        offers: BoundedVec<LogIndex, { limits::DATACENTERS_MAX }>,
         /// The entry that gave the job to the gate that decides this.
         owner: LogIndex,
     },
-    /// The job is to be ended. The first cause stays.
+    /// The job is to be ended, or one of its workflows with all that depend on it. The first cause
+    /// stays.
     Cancel {
         /// The job.
         job: JobId,
         /// Who wants it ended.
         cause: CancelCause,
+        /// Only this workflow.
+        workflow: Option<WorkflowIx>,
         /// The entry that gave the job to the gate that decides this; `None` for a client's.
         owner: Option<LogIndex>,
     },
@@ -110,10 +114,12 @@ impl GateCommand {
     /// needs no ownership.
     pub fn acts_under(&self) -> Option<(JobId, LogIndex)> {
         match self {
-            Self::Place { part, owner, .. }
-            | Self::Begin { part, owner, .. }
-            | Self::EndPart { part, owner, .. } => Some((part.job, *owner)),
-            Self::EndJob { job, owner, .. } => Some((*job, *owner)),
+            Self::Place { part, owner, .. } | Self::EndPart { part, owner, .. } => {
+                Some((part.job, *owner))
+            }
+            Self::Begin { job, owner, .. } | Self::EndJob { job, owner, .. } => {
+                Some((*job, *owner))
+            }
             Self::Cancel { job, owner, .. } => owner.map(|owner| (*job, owner)),
             Self::Create { .. }
             | Self::Forget { .. }

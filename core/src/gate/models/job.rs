@@ -1,14 +1,35 @@
 //! A job in the ledger, its transition table, and what it needs next. All of it follows from
 //! committed entries.
+//!
+//! A job has one part for each datacenter of its plan. No part is begun before every part has been
+//! accepted, and one entry begins them all, so a job never runs half by design. It ends when every
+//! part is over; how, is the first row that fits:
+//!
+//! | cancelled | parts | job ends |
+//! |---|---|---|
+//! | by a client | however they ended | CANCELLED, naming the silent ones |
+//! | by a threshold, or as a part was not taken | however they ended | FAILED, with that reason |
+//! | no | the only one was refused | FAILED |
+//! | no | a workflow of one failed | FAILED, naming datacenter and workflow |
+//! | no | none reported, all silent | TIMED_OUT, naming them |
+//! | no | none reported, one refused its begin | FAILED |
+//! | no | some reported, others silent or refused their begin | PARTIAL, naming the missing |
+//! | no | one was ended by its datacenter itself | PARTIAL |
+//! | no | a client cancelled a workflow before it had ended | PARTIAL, naming it |
+//! | no | all reported, nothing of the above | COMPLETED |
+//!
+//! A part counts as silent (`TimedOut`) at its planned end plus `result_grace`. What it says later
+//! is acknowledged as too late and changes nothing.
 
 use serde::{Deserialize, Serialize};
 
 use super::command::{CancelCause, PartEnd};
+use super::part::{Duty, Part};
 use crate::bounded::BoundedVec;
-use crate::ids::{LogIndex, NodeId};
+use crate::ids::{LogIndex, NodeId, PartIx, WorkflowIx};
 use crate::limits;
 use crate::plan::Plan;
-use crate::report::{JobResult, JobStatus, PartResult};
+use crate::report::{JobResult, JobStatus, PartResult, WorkflowStatus};
 
 /// A job.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -27,9 +48,11 @@ pub struct Job {
     pub owner: Owner,
     /// The cancel, once committed.
     pub cancel: Option<Cancel>,
-    /// Its part, once placed. With one datacenter per job the part's number is 0.
-    pub part: Option<Part>,
-    /// Datacenters that did not take it.
+    /// Workflows that are to be ended with all that depend on them, in the order of their entries.
+    pub stopped: BoundedVec<Stopped, { limits::WORKFLOWS_MAX }>,
+    /// One for each datacenter of the plan, in its order.
+    pub parts: BoundedVec<Part, { limits::DATACENTERS_MAX }>,
+    /// Datacenters that did not take a part that any may take.
     pub tried: BoundedVec<String, { limits::DATACENTERS_MAX }>,
     /// The entry that ended it.
     pub ended: Option<LogIndex>,
@@ -57,32 +80,24 @@ pub struct Cancel {
     pub cause: CancelCause,
 }
 
-/// A job's share in a datacenter.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Part {
-    /// The datacenter's name.
-    pub datacenter: String,
-    /// The placing entry: the offer's fence.
-    pub offer: LogIndex,
-    /// The beginning entry: from here on the part never moves.
-    pub begun: Option<LogIndex>,
-    /// How it is over.
-    pub end: Option<PartEnd>,
-    /// Its result; moves into the job's when that ends.
-    pub result: Option<Box<PartResult>>,
+/// A committed cancel of one workflow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stopped {
+    /// The workflow.
+    pub workflow: WorkflowIx,
+    /// Its entry: the fence of `CancelPart`.
+    pub at: LogIndex,
 }
 
-/// What a job needs next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Duty {
-    /// A datacenter.
-    Place,
-    /// An answer to the offer with this fence.
-    Offer(LogIndex),
-    /// An answer to the begin with this fence, then a result.
-    Begin(LogIndex),
-    /// The end of the part, by the cancel with this fence.
-    Cancel(LogIndex),
+/// What a job as a whole needs next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Its parts go on by themselves.
+    Wait,
+    /// Every part has an offer out: to be begun once all are accepted.
+    Begin,
+    /// To be cancelled: a part was not taken.
+    Abort(String),
     /// To be ended: everything is in.
     End,
     /// Nothing, ever.
@@ -92,43 +107,75 @@ pub enum Duty {
 impl Job {
     /// A job as it is created.
     pub fn new(key: String, plan: Box<Plan>, owner: Owner) -> Self {
+        let part = |ix| Part {
+            datacenter: plan.datacenters.name(PartIx::new(ix)).unwrap_or_default().to_owned(),
+            ..Part::default()
+        };
+        let parts = (0..plan.datacenters.count()).filter_map(|ix| u16::try_from(ix).ok());
         Self {
             key,
             name: plan.name.clone(),
-            plan: Some(plan),
             status: JobStatus::Submitted,
             reason: String::new(),
             owner,
             cancel: None,
-            part: None,
+            stopped: BoundedVec::new(),
+            // A checked plan has no more datacenters than a job may have parts.
+            parts: parts.map(part).collect::<Vec<_>>().try_into().unwrap_or_default(),
             tried: BoundedVec::new(),
             ended: None,
             result: None,
+            plan: Some(plan),
         }
     }
 
-    /// What it needs next.
-    pub fn duty(&self) -> Duty {
+    /// A part.
+    pub fn part(&self, ix: PartIx) -> Option<&Part> {
+        self.parts.get(usize::from(ix.get()))
+    }
+
+    /// Every part with its number.
+    pub fn numbered(&self) -> impl Iterator<Item = (PartIx, &Part)> {
+        (0u16..).map(PartIx::new).zip(self.parts.iter())
+    }
+
+    /// What a part needs next.
+    pub fn duty(&self, ix: PartIx) -> Duty {
+        let live = self.part(ix).filter(|_| !self.status.is_terminal());
+        live.map_or(Duty::Nothing, |part| part.duty(self.cancel.as_ref()))
+    }
+
+    /// What the job as a whole needs next.
+    pub fn next(&self) -> Next {
         if self.status.is_terminal() {
-            return Duty::Nothing;
+            return Next::Nothing;
         }
-        match (&self.part, &self.cancel) {
-            (None, None) => Duty::Place,
-            (None, Some(_)) => Duty::End,
-            (Some(part), _) if part.end.is_some() => Duty::End,
-            (Some(_), Some(cancel)) => Duty::Cancel(cancel.at),
-            (Some(part), None) => part.begun.map_or(Duty::Offer(part.offer), Duty::Begin),
+        let duties = || self.parts.iter().map(|part| part.duty(self.cancel.as_ref()));
+        if duties().all(|duty| duty == Duty::Nothing) {
+            return Next::End;
+        }
+        if self.cancel.is_some() || self.has_begun() {
+            return Next::Wait;
+        }
+        let refused = self.parts.iter().find_map(|part| match &part.end {
+            Some(PartEnd::Refused { reason }) => Some(self.of(part, reason)),
+            Some(PartEnd::Reported | PartEnd::TimedOut) | None => None,
+        });
+        match refused {
+            Some(reason) => Next::Abort(reason),
+            None if duties().all(|duty| matches!(duty, Duty::Offer(_))) => Next::Begin,
+            None => Next::Wait,
         }
     }
 
-    /// Whether its part was begun.
+    /// Whether its parts were begun.
     pub fn has_begun(&self) -> bool {
-        self.part.as_ref().is_some_and(|part| part.begun.is_some())
+        self.parts.iter().any(|part| part.begun.is_some())
     }
 
     /// How it ends, given all that is committed; `None` while something is outstanding.
     pub fn verdict(&self) -> Option<(JobStatus, String)> {
-        if self.duty() != Duty::End {
+        if self.next() != Next::End {
             return None;
         }
         if let Some(cancel) = &self.cancel {
@@ -137,37 +184,86 @@ impl Job {
                 CancelCause::Aborted { reason } => (JobStatus::Failed, reason.clone()),
             });
         }
-        let part = self.part.as_ref()?;
-        Some(match part.end.as_ref()? {
-            PartEnd::TimedOut => (JobStatus::TimedOut, self.silence()),
-            PartEnd::Refused { reason } => (JobStatus::Failed, reason.clone()),
-            PartEnd::Reported => part.result.as_deref().map_or_else(
-                || (JobStatus::Partial, "the part reported no result".into()),
-                |result| self.reported(result),
-            ),
+        if let Some(reason) = self.failed_workflow() {
+            return Some((JobStatus::Failed, reason));
+        }
+        let mut refused = self.parts.iter().filter_map(|part| match &part.end {
+            Some(PartEnd::Refused { reason }) => Some(self.of(part, reason)),
+            Some(PartEnd::Reported | PartEnd::TimedOut) | None => None,
+        });
+        let any = self.parts.iter().any(|part| part.reported().is_some());
+        let silent = self.silence();
+        Some(match refused.next() {
+            Some(reason) if any => (JobStatus::Partial, reason),
+            Some(reason) => (JobStatus::Failed, reason),
+            None if !silent.is_empty() && any => (JobStatus::Partial, silent),
+            None if !silent.is_empty() => (JobStatus::TimedOut, silent),
+            None if !any => (JobStatus::Partial, "the part reported no result".into()),
+            None => self.reported(),
         })
     }
 
-    fn reported(&self, result: &PartResult) -> (JobStatus, String) {
-        use crate::report::WorkflowStatus as W;
-        if let Some(failed) = result.workflows.iter().find(|w| w.status == W::Failed) {
-            let ix = usize::from(failed.workflow.get());
-            let planned = self.plan.as_deref().and_then(|plan| plan.workflows.get(ix));
-            let name = planned.map_or("?", |workflow| workflow.name.as_str());
-            return (JobStatus::Failed, format!("workflow {name} failed: {}", failed.reason));
+    fn results(&self) -> impl Iterator<Item = (&Part, &PartResult)> {
+        self.parts.iter().filter_map(|part| Some((part, part.reported()?)))
+    }
+
+    fn failed_workflow(&self) -> Option<String> {
+        self.results().find_map(|(part, result)| {
+            let failed = result.workflows.iter().find(|w| w.status == WorkflowStatus::Failed)?;
+            let name = self.workflow_name(failed.workflow);
+            Some(self.of(part, &format!("workflow {name} failed: {}", failed.reason)))
+        })
+    }
+
+    /// All parts reported and nothing failed.
+    fn reported(&self) -> (JobStatus, String) {
+        let is_cancelled = |ix: WorkflowIx| {
+            self.results().any(|(_, result)| {
+                let of = result.workflows.iter().find(|w| w.workflow == ix);
+                of.is_some_and(|w| w.status == WorkflowStatus::Cancelled)
+            })
+        };
+        let wanted: Vec<_> = self
+            .stopped
+            .iter()
+            .filter(|stopped| is_cancelled(stopped.workflow))
+            .map(|stopped| self.workflow_name(stopped.workflow))
+            .collect();
+        let by_itself = self.results().find(|(_, result)| {
+            let cancelled = result.workflows.iter().any(|w| w.status == WorkflowStatus::Cancelled);
+            result.cancelled || (cancelled && wanted.is_empty())
+        });
+        if let Some((part, _)) = by_itself {
+            let reason = self.of(part, "the datacenter ended the load by itself");
+            return (JobStatus::Partial, reason);
         }
-        if result.cancelled || result.workflows.iter().any(|w| w.status == W::Cancelled) {
-            return (JobStatus::Partial, "the datacenter ended the load by itself".into());
+        if !wanted.is_empty() {
+            return (JobStatus::Partial, format!("cancelled by a client: {}", wanted.join(", ")));
         }
         (JobStatus::Completed, String::new())
     }
 
+    fn workflow_name(&self, ix: WorkflowIx) -> &str {
+        let planned =
+            self.plan.as_deref().and_then(|plan| plan.workflows.get(usize::from(ix.get())));
+        planned.map_or("?", |workflow| workflow.name.as_str())
+    }
+
+    /// A reason with its datacenter, where there are several.
+    pub(in crate::gate) fn of(&self, part: &Part, reason: &str) -> String {
+        if self.parts.len() < 2 {
+            return reason.to_owned();
+        }
+        format!("datacenter {}: {reason}", part.datacenter)
+    }
+
     fn silence(&self) -> String {
-        match &self.part {
-            Some(Part { datacenter, end: Some(PartEnd::TimedOut), .. }) => {
-                format!("no result from datacenter {datacenter} in time")
-            }
-            Some(_) | None => String::new(),
+        let silent = self.parts.iter().filter(|part| part.end == Some(PartEnd::TimedOut));
+        let silent: Vec<_> = silent.map(|part| part.datacenter.as_str()).collect();
+        match silent.as_slice() {
+            [] => String::new(),
+            [one] => format!("no result from datacenter {one} in time"),
+            all => format!("no result from datacenters {} in time", all.join(", ")),
         }
     }
 }

@@ -38,12 +38,17 @@ impl Manager {
             cx.count(Stat::MessageStale);
             return;
         }
+        let home = self.config.datacenter.as_str();
         let refusal = if self.is_draining {
             Some("the datacenter is leaving".to_owned())
         } else if self.ledger.of_job(part.job).is_some() {
             Some("another part of the job is here".to_owned())
         } else if !self.ledger.has_room() {
             Some("too many parts are here".to_owned())
+        } else if usize::from(part.part.get()) >= plan.datacenters.count() {
+            Some("the plan has no such part".to_owned())
+        } else if plan.datacenters.name(part.part).is_some_and(|name| name != home) {
+            Some("the part is for another datacenter".to_owned())
         } else {
             plan.check_again().err().map(|error| error.to_string())
         };
@@ -101,6 +106,10 @@ impl Manager {
                 self.report_part(cx, part.job);
                 return;
             }
+        } else if workflow.is_some() {
+            // Only the cancel of a whole part is buried ahead of its offer.
+            cx.count(Stat::MessageStale);
+            return;
         }
         self.propose(cx, ManagerCommand::Cancel { part, gate: from, fence, workflow });
     }
@@ -139,7 +148,7 @@ impl Manager {
     }
 
     pub(in crate::manager) fn on_probe(&mut self, cx: &mut Cx<'_>, from: NodeId) {
-        self.gate_loss.on_probe(cx.now());
+        self.gate_loss.on_probe(cx.now(), from);
         if self.may_speak(cx) {
             cx.out.send_volatile(from, self.registry.capacity());
         }

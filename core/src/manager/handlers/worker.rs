@@ -17,7 +17,7 @@ use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
 use crate::time::Instant;
-use crate::wire::{Final, Heartbeat, Report, RunBeat, RunState, Verdict, VerdictKind};
+use crate::wire::{Final, Heartbeat, Report, RunBeat, RunEnd, RunState, Verdict, VerdictKind};
 
 /// A heartbeat that arrived at an instant, and what it makes necessary beyond its answer.
 #[derive(Debug)]
@@ -168,14 +168,11 @@ impl Manager {
         }
         let state = self.ledger.workflow(WorkflowKey::of(run.shard));
         let wanted = state.is_some_and(|state| state.status != WorkflowStatus::Cancelling);
-        let end = self.open_run(run.shard, |open| Some(open.finished(end, wanted)));
-        let Some(command) = end else { return };
-        let reached = match &command {
-            ManagerCommand::EndRun { outcome: RunOutcome::Stopped, ceiling, .. } => Some(*ceiling),
-            _ => None,
-        };
+        let is_stopped = end.end == RunEnd::Stopped;
+        let command = self.open_run(run.shard, |open| Some(open.finished(end, wanted)));
+        let Some(command @ ManagerCommand::EndRun { ceiling, .. }) = command else { return };
         if self.propose(cx, command) {
-            self.inherit(cx, run.shard, reached);
+            self.inherit(cx, run.shard, is_stopped.then_some(ceiling));
         }
     }
 

@@ -38,6 +38,7 @@ fn accept() -> ManagerCommand {
         workflows: vec![workflow(&[]), workflow(&[FIRST])].try_into().unwrap(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
@@ -201,6 +202,7 @@ fn a_replacement_declares_the_gap_before_it() {
     let state = log.0.workflow(WorkflowKey::of(shard(0))).unwrap();
     let at = |seconds| PlanTime::at(Duration::from_secs(seconds));
     let gap = Loss {
+        part: PartIx::new(0),
         shard: ShardIx::new(0),
         worker: NodeId::new(20),
         kind: LossKind::Unserved,

@@ -8,7 +8,7 @@ use super::workflow::WorkflowState;
 use crate::bounded::BoundedVec;
 use crate::ids::{Fence, NodeId, PartId, WorkflowIx};
 use crate::limits;
-use crate::plan::{Plan, Workflow};
+use crate::plan::{PartShare, Plan, Workflow};
 use crate::report::{PartResult, WorkflowStatus};
 
 /// A part from its acceptance until the gate has its result.
@@ -86,6 +86,11 @@ impl Part {
     /// A workflow of its plan.
     pub fn planned(&self, ix: WorkflowIx) -> Option<&Workflow> {
         self.plan.workflows.get(usize::from(ix.get()))
+    }
+
+    /// Its share in a workflow.
+    pub fn share(&self, ix: WorkflowIx) -> Option<PartShare> {
+        self.plan.part_share(self.id.part, &self.planned(ix)?.executor)
     }
 
     /// Every workflow with its state.

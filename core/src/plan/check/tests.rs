@@ -75,6 +75,7 @@ fn good() -> Plan {
         workflows: vec![workflow("a", vec![]), second].try_into().unwrap(),
         data: vec![source].try_into().unwrap(),
         thresholds: vec![threshold].try_into().unwrap(),
+        datacenters: Default::default(),
         on_worker_loss: Default::default(),
         on_gate_loss: OnGateLoss::Finish,
         seed: 0,

@@ -11,7 +11,7 @@ use crate::plan::{
 use crate::wire::codec;
 
 use super::at::At;
-use super::{data, order, text, threshold};
+use super::{data, datacenters, order, text, threshold};
 
 impl Plan {
     /// Judges a plan that a peer sent as strictly as one that was read from a file.
@@ -24,6 +24,7 @@ impl Plan {
         text::label(&self.name, &at.key("name"))?;
         base_url(&self.base_url, &at.key("base_url"))?;
         data::verify(&self.data, &at.key("data"))?;
+        datacenters::verify(self, &at.key("datacenters"))?;
         let workflows_at = at.key("workflows");
         workflows_at.ensure(!self.workflows.is_empty(), "there is no workflow")?;
         let mut names = BTreeMap::new();
@@ -32,6 +33,7 @@ impl Plan {
             text::name(&workflow.name, &at)?;
             text::unique(&mut names, &workflow.name, &at)?;
             executor(&workflow.executor, &at)?;
+            datacenters::enough(&workflow.executor, self.datacenters.count(), &at)?;
             span(workflow.graceful_stop, &at.key("graceful_stop"))?;
             flow(workflow, &self.data, &at.key("flow"))?;
         }

@@ -54,6 +54,7 @@ fn plan(thresholds: Vec<Threshold>) -> Plan {
         workflows: workflows.try_into().unwrap(),
         data: BoundedVec::new(),
         thresholds: thresholds.try_into().unwrap(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

@@ -54,7 +54,7 @@ fn a_job_that_was_not_begun_is_never_begun_after_its_cancel() {
     let accepted = world.heard(job, 1, PartPhase::Accepted);
     let _ = world.step(called(1, Command::Cancel(job)));
     let effects = world.step(received(EAST, accepted));
-    assert_eq!(lines(&effects), ["l9 i6 begin j3/p0 f4"], "proposed behind the cancel");
+    assert_eq!(lines(&effects), ["l9 i6 begin j3 [i4]"], "proposed behind the cancel");
     let effects = lines(&world.sync(usize::MAX));
     assert_eq!(effects.last().unwrap(), "n10 cancel j3/p0 f5 @l9");
     assert!(!effects.iter().any(|line| line.contains("begin")), "{effects:?}");
@@ -63,7 +63,7 @@ fn a_job_that_was_not_begun_is_never_begun_after_its_cancel() {
     assert_eq!(world.step(received(EAST, accepted)), []);
     let sent = world.wake_until(4 * S);
     assert!(sent.iter().all(|(_, line)| line == "n10 cancel j3/p0 f5 @l9"), "{sent:?}");
-    assert_eq!(world.node.role().ledger().job(job).unwrap().part.as_ref().unwrap().begun, None);
+    assert_eq!(world.node.role().ledger().job(job).unwrap().parts[0].begun, None);
 }
 
 #[test]

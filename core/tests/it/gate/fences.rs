@@ -2,7 +2,7 @@
 
 use hyperscale_core::gate::models::{CancelCause, PartEnd};
 use hyperscale_core::gate::{Applied, GateCommand, GateLedger};
-use hyperscale_core::ids::{DiskId, Fence, GroupId, JobId, LogIndex, NodeId};
+use hyperscale_core::ids::{DiskId, JobId, LogIndex, NodeId};
 use hyperscale_core::report::JobStatus;
 
 use super::world::{part_of, plan};
@@ -51,11 +51,11 @@ fn log() -> (Log, JobId) {
 fn decisions(job: JobId, owner: LogIndex) -> [GateCommand; 5] {
     let part = part_of(job);
     let offer = LogIndex::new(4);
-    let fence = Fence { group: GroupId::new(1), index: offer };
+    let offers = vec![offer].try_into().unwrap();
     let aborted = CancelCause::Aborted { reason: "r".into() };
     [
         GateCommand::Place { part, datacenter: "east".into(), owner },
-        GateCommand::Begin { part, offer: fence, owner },
+        GateCommand::Begin { job, offers, owner },
         GateCommand::EndPart { part, offer, end: PartEnd::TimedOut, result: None, owner },
         GateCommand::EndJob {
             job,
@@ -64,7 +64,7 @@ fn decisions(job: JobId, owner: LogIndex) -> [GateCommand; 5] {
             thresholds: Default::default(),
             owner,
         },
-        GateCommand::Cancel { job, cause: aborted, owner: Some(owner) },
+        GateCommand::Cancel { job, cause: aborted, workflow: None, owner: Some(owner) },
     ]
 }
 
@@ -83,7 +83,8 @@ fn a_decision_counts_under_the_jobs_fence_and_no_other() {
     }
     assert_eq!(log.ledger, before);
     assert_eq!(log.apply(decisions(job, owner.fence)[1].clone()), Applied::Begun(job));
-    let cancel = GateCommand::Cancel { job, cause: CancelCause::Client, owner: None };
+    let cause = CancelCause::Client;
+    let cancel = GateCommand::Cancel { job, cause, workflow: None, owner: None };
     assert_eq!(log.apply(cancel), Applied::Cancelling(job), "a client needs no fence");
 }
 

@@ -2,7 +2,10 @@
 
 mod calls;
 mod cancel;
+mod datacenters;
 mod fences;
+mod group;
+mod owners;
 mod parts;
 mod random;
 mod restart;

@@ -32,7 +32,7 @@ fn a_part_goes_from_offer_to_acknowledgement_and_each_step_is_committed_first() 
     let job = world.submit("k", &plan("p"));
     let accepted = world.heard(job, 1, PartPhase::Accepted);
     let effects = world.step(received(EAST, accepted.clone()));
-    assert_eq!(lines(&effects), ["l8 i5 begin j3/p0 f4"]);
+    assert_eq!(lines(&effects), ["l8 i5 begin j3 [i4]"]);
     let again = hyperscale_core::wire::PartReport { seq: (1, 2), ..accepted };
     assert_eq!(world.step(received(EAST, again)), [], "a begin is in flight");
     let effects = world.sync(1);
@@ -141,8 +141,8 @@ fn a_datacenter_that_accepts_what_has_moved_is_told_to_end_it() {
     let mut world = World::led(2);
     let job = world.submit("k", &plan("p"));
     let accepted = world.heard(job, 1, PartPhase::Accepted);
-    let moved = world.wake_until(61 * S);
-    assert!(moved.iter().any(|(at, line)| *at == 60 && line == "n20 offer j3/p0 f5 @l8"));
+    let moved = world.wake_until(31 * S);
+    assert!(moved.iter().any(|(at, line)| *at == 30 && line == "n20 offer j3/p0 f5 @l8"));
     assert_eq!(world.report(EAST, accepted), ["n10 cancel j3/p0 f5 @l8"]);
     let gone = world.heard(job, 3, ended(WorkflowStatus::Cancelled));
     assert_eq!(world.report(EAST, gone), ["n10 ack j3/p0 @l8"]);
@@ -168,7 +168,7 @@ fn an_unanswered_offer_ends_in_a_cancel_so_that_a_late_acceptance_is_ended_too()
     let mut world = World::led(1);
     let job = world.submit("k", &plan("p"));
     let accepted = world.heard(job, 1, PartPhase::Accepted);
-    world.wake_until(60 * S);
+    world.wake_until(30 * S);
     assert_eq!(status(&world, job), JobStatus::Cancelling);
     assert_eq!(world.report(EAST, accepted), [] as [&str; 0]);
     let sent = world.wake_until(10 * S);
@@ -307,7 +307,7 @@ fn capacity_makes_a_datacenter_reachable_for_three_intervals() {
         view.datacenters.iter().map(|d| (d.name.as_str(), d.reachable, d.free)).collect();
     assert_eq!(seen, [("east", false, 0), ("west", true, 3)]);
     let job = world.submit("k", &plan("p"));
-    let placed = world.node.role().ledger().job(job).unwrap().part.as_ref().unwrap();
+    let placed = world.node.role().ledger().job(job).unwrap().part(PartIx::new(0)).unwrap();
     assert_eq!(placed.datacenter, "west", "the only one that is known to have a core");
     world.now = world.now.after(4 * S);
     let Reply::Cluster(view) = world.ask(Command::Cluster) else { panic!("a view") };

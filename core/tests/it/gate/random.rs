@@ -11,6 +11,7 @@ use hyperscale_core::ids::{Boot, BootId, CallId, Fence, JobId, NodeId, PartId};
 use hyperscale_core::input::Input;
 use hyperscale_core::machine::Role;
 use hyperscale_core::node::Node;
+use hyperscale_core::plan::{Datacenters, Executor, Site};
 use hyperscale_core::report::{JobStatus, WorkflowStatus};
 use hyperscale_core::wire::{Capacity, Message, PartPhase, PartReport};
 use proptest::prelude::*;
@@ -92,7 +93,7 @@ struct Run {
     keys: BTreeMap<String, (JobId, String)>,
     ends: BTreeMap<JobId, JobStatus>,
     cancelled: BTreeSet<JobId>,
-    begun_in: BTreeMap<JobId, NodeId>,
+    begun_in: BTreeMap<PartId, NodeId>,
 }
 
 impl Run {
@@ -118,7 +119,14 @@ impl Run {
         match *action {
             Action::Submit { key, plan: name } => {
                 let name = format!("p{name}");
-                let command = submit(&format!("k{key}"), &plan(&name));
+                let mut plan = plan(&name);
+                if name == "p1" {
+                    let site = |name: &str| Site { name: name.into(), weight: 1 };
+                    let sites = vec![site("east"), site("west")].try_into().unwrap();
+                    plan.datacenters = Datacenters::Named(sites);
+                    plan.workflows[0].executor = Executor::ConstantVus { vus: 2, duration: S };
+                }
+                let command = submit(&format!("k{key}"), &plan);
                 self.ask(name, command);
             }
             Action::Cancel { job } => {
@@ -202,9 +210,15 @@ impl Run {
                 if held.end.is_none() && held.offer == begin.offer {
                     assert!(begin.fence > held.offer);
                     held.begun = true;
+                    let job = self.world.node.role().ledger().job(begin.part.job);
+                    let parts = job.into_iter().flat_map(|job| job.parts.iter());
+                    let begun = parts.map(|part| part.begun.is_some());
+                    // A gate that was started again has yet to apply what it had committed.
+                    let known = self.world.node.role().ledger_digest().0 >= begin.fence.index;
+                    assert!(!known || begun.into_iter().all(|one| one), "half of a job is begun");
                     held.fence = held.fence.max(begin.fence);
-                    let first = *self.begun_in.entry(begin.part.job).or_insert(at);
-                    assert_eq!(first, at, "{} begun twice", begin.part.job);
+                    let first = *self.begun_in.entry(begin.part).or_insert(at);
+                    assert_eq!(first, at, "{:?} begun twice", begin.part);
                 }
                 self.say(key);
             }

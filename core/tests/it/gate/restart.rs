@@ -25,13 +25,13 @@ fn live_through(cut: usize, cancel: bool) -> (JobStatus, usize) {
             Some((_, job)) if job.status.is_terminal() => return (job.status, records),
             _ if !world.node.role().leads() => Input::Wake,
             None => called(round, submit("k", &plan("p"))),
-            Some((id, job)) => match &job.part {
-                None => Input::Wake,
-                Some(part) if part.begun.is_none() && job.cancel.is_none() => {
+            Some((id, job)) => match &job.parts[0] {
+                part if part.offer.is_none() => Input::Wake,
+                part if part.begun.is_none() && job.cancel.is_none() => {
                     received(EAST, world.heard(id, round, PartPhase::Accepted))
                 }
-                Some(_) if cancel && job.cancel.is_none() => called(round, Command::Cancel(id)),
-                Some(_) => {
+                _ if cancel && job.cancel.is_none() => called(round, Command::Cancel(id)),
+                _ => {
                     let status =
                         if cancel { WorkflowStatus::Cancelled } else { WorkflowStatus::Completed };
                     received(EAST, world.heard(id, round, ended(status)))

@@ -9,7 +9,7 @@ use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::models::{CancelCause, PartEnd};
 use hyperscale_core::gate::{Gate, GateCommand};
 use hyperscale_core::ids::{
-    Boot, BootId, CallId, Fence, JobId, LogIndex, Lsn, NodeId, PartId, PartIx, WorkflowIx,
+    Boot, BootId, CallId, Fence, JobId, LogIndex, Lsn, NodeId, PartId, PartIx, ShardIx, WorkflowIx,
 };
 use hyperscale_core::input::Input;
 use hyperscale_core::journal::{Record, Recovered, Snapshot};
@@ -19,10 +19,12 @@ use hyperscale_core::plan::{
     Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, PlanTime, RequestStep, Step, Template, When,
     Workflow,
 };
-use hyperscale_core::report::{PartResult, WorkflowResult, WorkflowStatus, WorkflowView};
+use hyperscale_core::report::{
+    Loss, LossKind, PartResult, WorkflowResult, WorkflowStatus, WorkflowView,
+};
 use hyperscale_core::stats::{StepTotals, Totals};
 use hyperscale_core::time::Instant;
-use hyperscale_core::wire::{Message, PartPhase, PartReport};
+use hyperscale_core::wire::{CancelPart, Message, PartPhase, PartReport};
 
 pub(super) const S: Duration = Duration::from_secs(1);
 pub(super) const GATE: NodeId = NodeId::new(1);
@@ -30,6 +32,8 @@ pub(super) const GATE: NodeId = NodeId::new(1);
 pub(super) const EAST: NodeId = NodeId::new(10);
 /// The manager of datacenter `west`.
 pub(super) const WEST: NodeId = NodeId::new(20);
+/// The manager of datacenter `north`.
+pub(super) const NORTH: NodeId = NodeId::new(30);
 
 pub(super) struct World {
     pub(super) node: Node<Gate>,
@@ -44,7 +48,7 @@ pub(super) struct World {
 }
 
 pub(super) fn config(datacenters: usize) -> GateConfig {
-    let all = [("east", EAST), ("west", WEST)]
+    let all = [("east", EAST), ("west", WEST), ("north", NORTH)]
         .map(|(name, manager)| DatacenterConfig { name: name.into(), managers: vec![manager] });
     GateConfig {
         resend_after: S / 2,
@@ -221,21 +225,26 @@ impl World {
         Fence { group: group.expect("formed"), index: LogIndex::new(index) }
     }
 
-    /// What a manager would say next under the fence that its phase obeys.
+    /// What a manager of the only part would say next under the fence that its phase obeys.
     pub(super) fn heard(&self, job: JobId, seq: u64, phase: PartPhase) -> PartReport {
+        self.heard_of(job, 0, seq, phase)
+    }
+
+    /// The same of any part.
+    pub(super) fn heard_of(&self, job: JobId, ix: u16, seq: u64, phase: PartPhase) -> PartReport {
         let state = self.node.role().ledger().job(job).expect("a job");
-        let part = state.part.as_ref().expect("a part");
+        let part = state.part(PartIx::new(ix)).expect("a part");
         let cancel = state.cancel.as_ref().map(|cancel| cancel.at);
+        let offer = part.offer.expect("an offer");
         let fence = match phase {
-            PartPhase::Refused { .. } | PartPhase::Running => part.begun.unwrap_or(part.offer),
-            PartPhase::Accepted => part.offer,
-            PartPhase::Cancelling | PartPhase::Ended(_) => {
-                cancel.or(part.begun).unwrap_or(part.offer)
-            }
+            PartPhase::Refused { .. } | PartPhase::Running => part.begun.unwrap_or(offer),
+            PartPhase::Accepted => offer,
+            PartPhase::Cancelling | PartPhase::Ended(_) => cancel.or(part.begun).unwrap_or(offer),
         };
         let workflows = BoundedVec::new();
         let fence = self.fence(fence.get());
-        PartReport { part: part_of(job), fence, seq: (1, seq), phase, workflows }
+        let part = PartId { job, part: PartIx::new(ix) };
+        PartReport { part, fence, seq: (1, seq), phase, workflows }
     }
 
     /// Brings a submitted job to Running.
@@ -253,10 +262,6 @@ fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
     let node = Node::<Gate>::recover(GATE, config.clone(), boot, disk).expect("recovers");
     node.role().check_all().unwrap();
     node
-}
-
-pub(super) fn part_of(job: JobId) -> PartId {
-    PartId { job, part: PartIx::new(0) }
 }
 
 pub(super) fn called(call: u64, command: Command) -> Input {
@@ -299,6 +304,7 @@ pub(super) fn plan(name: &str) -> Plan {
         workflows: vec![workflow].try_into().unwrap(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
@@ -349,6 +355,19 @@ pub(super) fn live(second: u64, totals: Totals) -> WorkflowView {
     }
 }
 
+/// A hole of part 1.
+pub(super) fn loss() -> Loss {
+    Loss {
+        part: PartIx::new(1),
+        shard: ShardIx::new(0),
+        worker: NodeId::new(7),
+        kind: LossKind::Parked,
+        from: PlanTime::ZERO,
+        until: PlanTime::at(S),
+        items: 3,
+    }
+}
+
 /// An effect as a line: what it is and what it must wait for.
 pub(super) fn line(effect: &Effect) -> String {
     match effect {
@@ -371,7 +390,10 @@ fn record_line(record: &Record) -> String {
         None => "term".into(),
         Some(GateCommand::Create { key, .. }) => format!("create {key}"),
         Some(GateCommand::Place { part, datacenter, .. }) => format!("place {part:?} {datacenter}"),
-        Some(GateCommand::Begin { part, offer, .. }) => format!("begin {part:?} {offer:?}"),
+        Some(GateCommand::Begin { job, offers, .. }) => format!("begin {job} {offers:?}"),
+        Some(GateCommand::Cancel { job, workflow: Some(workflow), .. }) => {
+            format!("cancel {job} {workflow}")
+        }
         Some(GateCommand::Cancel { job, cause: CancelCause::Client, .. }) => {
             format!("cancel {job}")
         }
@@ -400,7 +422,12 @@ fn message_line(msg: &Message) -> String {
         Message::Begin(begin) => {
             format!("begin {:?} {:?} of {:?}", begin.part, begin.fence, begin.offer)
         }
-        Message::CancelPart(cancel) => format!("cancel {:?} {:?}", cancel.part, cancel.fence),
+        Message::CancelPart(CancelPart { part, fence, workflow: None }) => {
+            format!("cancel {part:?} {fence:?}")
+        }
+        Message::CancelPart(CancelPart { part, fence, workflow: Some(workflow) }) => {
+            format!("cancel {part:?} {workflow} {fence:?}")
+        }
         Message::PartAck(ack) => format!("ack {:?}", ack.part),
         Message::Claim(claim) => format!("claim {:?} {:?}", claim.part, claim.fence),
         other => format!("{other:?}"),
@@ -415,4 +442,9 @@ fn reply_line(reply: &Reply) -> String {
         Reply::Refused(refusal) => format!("refused {refusal:?}"),
         other => format!("{other:?}"),
     }
+}
+
+/// The part of a job that has one.
+pub(super) const fn part_of(job: JobId) -> PartId {
+    PartId { job, part: PartIx::new(0) }
 }

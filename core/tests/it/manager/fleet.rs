@@ -191,6 +191,11 @@ impl Modelled {
         }
     }
 
+    /// Where its runs stand.
+    pub(super) fn states(&self) -> Vec<(RunId, RunState)> {
+        self.runs.iter().map(|(run, held)| (*run, held.state)).collect()
+    }
+
     fn park(&mut self, now: Duration) {
         for held in self.runs.values_mut() {
             if held.state == RunState::Running && now >= held.until {

@@ -100,6 +100,7 @@ pub(super) fn plan(workflows: Vec<Workflow>) -> Plan {
         workflows: workflows.try_into().unwrap(),
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
+        datacenters: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

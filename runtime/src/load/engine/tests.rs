@@ -61,7 +61,7 @@ fn slice(executor: Executor, base_url: &str, flow: Vec<Step>) -> Slice {
             flow: bounded(flow),
             captures: 4,
         },
-        share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe { start: 0, stride: 1 } },
+        share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe::plain(0, 1) },
         first: 0,
         base_url: base_url.to_owned(),
         data: BoundedVec::default(),
@@ -381,8 +381,7 @@ fn the_shards_of_a_workflow_send_every_index_once() {
     for start in 0..3 {
         let mut slice = slice(executor, &format!("http://{address}"), vec![get("/")]);
         slice.index_header = true;
-        slice.share =
-            Share { vu_first: start, vus: 2, stripe: Stripe { start: start.into(), stride: 3 } };
+        slice.share = Share { vu_first: start, vus: 2, stripe: Stripe::plain(start.into(), 3) };
         assert!(Bench::begin(slice).ended().completed);
     }
     let mut seen = seen.lock().unwrap().clone();
