@@ -38,7 +38,7 @@ impl Story {
             twice_ppm: u32::try_from(twice).unwrap(),
             sync: (MS / 10, MS + slow),
         };
-        if seed % 4 == 0 {
+        if seed.is_multiple_of(4) {
             // As tight as may be configured, on a fast network.
             cluster.config.election_min = cluster.config.silence;
             cluster.config.election_max = cluster.config.silence + Duration::from_millis(50);
