@@ -121,8 +121,10 @@ impl<C: Command> Group<C> {
         if !is_member || !self.takes_submissions() {
             return cx.count(Stat::MessageStale);
         }
-        for (seq, command) in (first..).zip(commands) {
+        let mut seq = first;
+        for command in commands {
             let origin = Origin { disk: from.disk, boot, seq };
+            seq = seq.saturating_add(1);
             let is_next = self.leading().is_some_and(|leading| leading.is_next(&origin));
             if !is_next || !self.takes_submissions() {
                 cx.count(Stat::ForwardRepeated);

@@ -44,6 +44,10 @@ impl<C: Command> Group<C> {
             // The first entries of the term go out with this round.
             return;
         }
+        if let Some(retiring) = &mut leading.retiring {
+            // The word to the successor may have been lost.
+            retiring.is_told = false;
+        }
         let round = leading.rounds.last();
         let source = Source { post, log, committed: head.index, round, config };
         for progress in leading.others.values_mut() {
@@ -68,8 +72,8 @@ impl<C: Command> Group<C> {
             cx.count(Stat::MessageStale);
             return false;
         };
-        // A voter is its disk: answers of another disk of the node count for nothing.
-        let is_known = leading.others.get(&from.disk).is_some_and(|known| known.member == from);
+        // A member is its disk: answers of another disk of the node count for nothing.
+        let is_known = leading.others.contains_key(&from.disk);
         if is_known {
             leading.rounds.on_answer(from.disk, round);
         } else {

@@ -129,7 +129,7 @@ impl Progress {
             Mode::Pipeline(_) => prev < self.next,
             Mode::Snapshot(_) => false,
         };
-        if !is_current || prev <= self.matched || hint.index >= prev {
+        if !is_current || hint.index >= prev {
             return;
         }
         let agreed = if hint.index < log.base().index {

@@ -101,14 +101,16 @@ impl<C: Command> Group<C> {
         let head = self.present_head();
         let at = Position { term: head.index_term, index: head.index };
         let Some(leading) = self.leading_mut() else { return };
-        if !std::mem::take(&mut leading.is_ledger_wanted) {
+        if !leading.is_ledger_wanted {
             return;
         }
         match codec::encode(&Snapshot { head, ledger }, SNAPSHOT_MAX) {
             Ok(bytes) => {
                 cx.count(Stat::SnapshotSent);
                 leading.image = Some(Image { at, bytes });
+                leading.is_ledger_wanted = false;
             }
+            // Still wanted, hence not asked for again in this term: the member stays behind.
             Err(_) => cx.count(Stat::CapRefused),
         }
     }
@@ -180,7 +182,8 @@ impl<C: Command> Group<C> {
             let body = Body::<C>::Appended { round, matched: at.index };
             return self.post().send_after(cx, self.log.lsn_at(at.index), leader, body);
         }
-        let is_sane = chunk.total <= length_of(SNAPSHOT_MAX)
+        let is_sane = !chunk.bytes.is_empty()
+            && chunk.total <= length_of(SNAPSHOT_MAX)
             && chunk.offset.saturating_add(length(&chunk.bytes)) <= chunk.total;
         if !is_sane {
             return cx.count(Stat::MessageForeign);

@@ -1,8 +1,8 @@
 //! Single stories with a known end.
 
 use hyperscale_core::consensus::{
-    Body, ConsensusConfig, Entry, Event, Group, GroupRecord, Head, Input, Member, Membership,
-    Origin, Payload, Position,
+    Body, Chunk, ConsensusConfig, Entry, Event, Group, GroupRecord, Head, Input, Member,
+    Membership, Origin, Payload, Position,
 };
 use hyperscale_core::ids::{Boot, BootId, DiskId, GroupId, LogIndex, Lsn, NodeId, Term};
 use hyperscale_core::journal::{Record, RecoverError};
@@ -299,4 +299,264 @@ fn what_waits_is_bounded_and_says_so() {
     cluster.run(4_000 * MS);
     assert_eq!(cluster.stat(3, Stat::ReadDropped), u64::try_from(limits::READS_MAX).unwrap());
     assert!(cluster.group(3).has_room());
+}
+
+#[test]
+fn a_member_that_hears_nothing_disturbs_nobody() {
+    let mut cluster = Cluster::new(31, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let [deaf, _] = cluster.others(leader);
+    cluster.cut.insert((leader, deaf));
+    let term = cluster.group(leader).term();
+    cluster.run(5_000 * MS);
+    assert!(cluster.leads_at(leader));
+    assert_eq!(cluster.group(leader).term(), term);
+    assert_eq!(cluster.stat(deaf, Stat::ElectionStarted), 0, "it asks and is refused");
+    cluster.is_taped = true;
+    let last = Position { term: Term::new(90), index: LogIndex::new(90) };
+    for body in [Body::PreVote { wish: Term::new(91), last }, Body::Vote { last, handed: None }] {
+        let msg = cluster.envelope(deaf, leader, 91, body);
+        cluster.inject(leader, msg);
+    }
+    assert!(cluster.leads_at(leader), "a leader helps nobody");
+    let is_yes = |(_, msg): &(u64, super::host::Envelope)| {
+        matches!(msg.body, Body::PreVoted { granted: true, .. })
+    };
+    assert!(!cluster.tape.iter().any(is_yes));
+    cluster.heal();
+    cluster.run(100 * MS);
+    assert_eq!(cluster.group(leader).term(), term);
+}
+
+#[test]
+fn a_candidate_with_an_older_log_gets_no_vote() {
+    let mut cluster = Cluster::new(32, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.submit(leader);
+    cluster.run(100 * MS);
+    let [voter, candidate] = cluster.others(leader);
+    cluster.part(&[voter], &[leader, candidate]);
+    cluster.run(420 * MS);
+    cluster.is_taped = true;
+    let end = Position { term: Term::new(1), index: cluster.group(voter).last() };
+    let longer = Position { term: Term::new(0), index: LogIndex::new(90) };
+    let shorter = Position { index: LogIndex::new(1), ..end };
+    let mut granted = |term: u64, last: Position| {
+        let msg = cluster.envelope(candidate, voter, term, Body::Vote { last, handed: None });
+        cluster.inject(voter, msg);
+        cluster.run(2 * MS);
+        cluster.tape.drain(..).any(|(_, msg)| msg.body == Body::Voted { granted: true })
+    };
+    assert!(!granted(5, longer), "longer, but of an older term");
+    assert!(!granted(6, shorter));
+    assert!(granted(7, end));
+}
+
+#[test]
+fn what_names_a_boot_waits_for_its_record() {
+    let mut cluster = Cluster::new(33, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let [member, _] = cluster.others(leader);
+    cluster.crash(member, 0);
+    cluster.is_taped = true;
+    cluster.hosts.get_mut(&member).unwrap().syncing = true;
+    let config = cluster.config.clone();
+    let now = cluster.now;
+    cluster.hosts.get_mut(&member).unwrap().boot(now, &config, 1);
+    cluster.input(member, Input::Start);
+    cluster.run(100 * MS);
+    assert_eq!(cluster.group(member).leader(), Some(NodeId::new(leader)));
+    let value = cluster.submit(member).unwrap();
+    cluster.read(member);
+    cluster.run(100 * MS);
+    let names_boot = |(_, msg): &(u64, super::host::Envelope)| {
+        matches!(msg.body, Body::Forward { .. } | Body::Read { .. })
+    };
+    assert!(!cluster.tape.iter().any(names_boot));
+    let host = cluster.hosts.get_mut(&member).unwrap();
+    let lsn = host.disk.last;
+    host.syncing = false;
+    host.on_synced(lsn);
+    cluster.input(member, Input::Durable(lsn));
+    cluster.run(100 * MS);
+    assert!(cluster.is_committed(value));
+    assert_eq!(cluster.judge.readable, 1);
+}
+
+#[test]
+fn members_that_were_never_committed_are_forgotten_with_their_entry() {
+    let mut cluster = Cluster::new(34, 4, 3);
+    (1..=3).for_each(|node| cluster.boot(node));
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let others: Vec<_> = (1..=3).filter(|node| *node != leader).collect();
+    cluster.part(&[leader], &others);
+    let mut msg = cluster.envelope(4, leader, 0, Body::Join { replaces: None });
+    msg.to = DiskId::default();
+    cluster.inject(leader, msg);
+    assert_eq!(cluster.group(leader).membership().learners.len(), 1, "from the append on");
+    cluster.run(2_000 * MS);
+    cluster.heal();
+    cluster.run(500 * MS);
+    assert_eq!(cluster.committed(leader), cluster.group(leader).last());
+    assert_eq!(cluster.group(leader).membership().learners.len(), 0);
+    cluster.crash(leader, 0);
+}
+
+#[test]
+fn a_checkpoint_begins_the_assembly_of_a_snapshot_again() {
+    let mut cluster = Cluster::new(35, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let [member, _] = cluster.others(leader);
+    let term = cluster.group(leader).term().get();
+    cluster.is_taped = true;
+    let mut piece = |offset: u64, checkpoint: bool| {
+        let at = Position { term: Term::new(term), index: LogIndex::new(50) };
+        let bytes = vec![0; 10].try_into().unwrap();
+        let chunk = Chunk { at, total: 30, offset, bytes };
+        if checkpoint {
+            cluster.checkpoint(member);
+        }
+        let msg = cluster.envelope(leader, member, term, Body::Chunk { round: 1, chunk });
+        cluster.inject(member, msg);
+        cluster.run(2 * MS);
+        let wanted = cluster.tape.drain(..).find_map(|(_, msg)| match msg.body {
+            Body::Chunked { wanted, .. } => Some(wanted),
+            _ => None,
+        });
+        wanted.unwrap()
+    };
+    assert_eq!(piece(10, false), 0, "nothing is held");
+    assert_eq!(piece(0, false), 10);
+    assert_eq!(piece(0, false), 10, "held");
+    assert_eq!(piece(10, true), 0, "what the checkpoint swallowed is gone");
+    assert_eq!(piece(0, false), 10);
+    assert_eq!(piece(10, false), 20);
+    // The last piece is no snapshot: everything is dropped and the node lives.
+    let at = Position { term: Term::new(term), index: LogIndex::new(50) };
+    let chunk = Chunk { at, total: 30, offset: 20, bytes: vec![0; 10].try_into().unwrap() };
+    let msg = cluster.envelope(leader, member, term, Body::Chunk { round: 1, chunk });
+    cluster.inject(member, msg);
+    assert_eq!(cluster.stat(member, Stat::MessageForeign), 1);
+    assert_eq!(cluster.stat(member, Stat::SnapshotInstalled), 0);
+}
+
+#[test]
+fn a_leader_without_its_lease_answers_no_read() {
+    let mut cluster = Cluster::new(36, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let others = cluster.others(leader);
+    cluster.is_taped = true;
+    let ask = |cluster: &mut Cluster| {
+        cluster.tape.clear();
+        let msg = cluster.envelope(others[0], leader, 1, Body::Read { boot: 1, number: 9 });
+        cluster.inject(leader, msg);
+        let is_answer = |(_, msg): &(u64, super::host::Envelope)| {
+            matches!(msg.body, Body::ReadAt { number: 9, .. })
+        };
+        cluster.tape.iter().any(is_answer)
+    };
+    assert!(ask(&mut cluster));
+    cluster.part(&[leader], &others);
+    cluster.run(450 * MS);
+    assert!(cluster.group(leader).leads() && !cluster.leads_at(leader));
+    cluster.heal();
+    assert!(!ask(&mut cluster));
+    cluster.read(leader);
+    assert_eq!(cluster.judge.readable, 0);
+}
+
+#[test]
+fn a_new_leader_gets_what_waits_at_once() {
+    let mut cluster = Cluster::new(37, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let others = cluster.others(leader);
+    cluster.crash(leader, 0);
+    let values: Vec<_> = others.iter().map(|node| cluster.submit(*node).unwrap()).collect();
+    cluster.read(others[0]);
+    cluster.elect();
+    cluster.run(30 * MS);
+    assert!(values.iter().all(|value| cluster.is_committed(*value)));
+    cluster.run(60 * MS);
+    assert_eq!(cluster.judge.readable, 1);
+}
+
+#[test]
+fn two_of_five_are_no_majority() {
+    let mut cluster = Cluster::new(38, 5, 5);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let follower = leader % 5 + 1;
+    let rest: Vec<_> = (1..=5).filter(|node| ![leader, follower].contains(node)).collect();
+    cluster.part(&[leader, follower], &rest);
+    let value = cluster.submit(follower).unwrap();
+    cluster.run(400 * MS);
+    assert!(!cluster.leads_at(leader));
+    cluster.run(2_000 * MS);
+    assert!(!cluster.is_committed(value) && !cluster.group(leader).leads());
+    let successor = cluster.leader().unwrap();
+    assert!(cluster.leads_at(successor));
+    cluster.crash(successor, 0);
+    cluster.run(3_000 * MS);
+    assert_eq!(cluster.leader(), None);
+}
+
+#[test]
+fn numbers_at_the_end_of_their_range_end_nobody() {
+    let mut cluster = Cluster::new(39, 3, 3);
+    cluster.boot_all();
+    let leader = cluster.elect();
+    cluster.run(100 * MS);
+    let [member, other] = cluster.others(leader);
+    let (end, term) = (LogIndex::new(u64::MAX), cluster.group(leader).term());
+    let last = Position { term, index: end };
+    let commands = vec![command(1), command(2), command(3)].try_into().unwrap();
+    let chunk = Chunk { at: last, total: 0, offset: u64::MAX, bytes: vec![1].try_into().unwrap() };
+    let (boot, number, wish) = (u64::MAX, u64::MAX, Term::new(u64::MAX));
+    let bodies = [
+        Body::Forward { boot, first: u64::MAX - 1, commands },
+        Body::Append {
+            round: number,
+            prev: last,
+            commit: end,
+            entries: vec![].try_into().unwrap(),
+        },
+        Body::Appended { round: number, matched: end },
+        Body::Rejected { round: number, prev: end, hint: last },
+        Body::Chunk { round: number, chunk: chunk.clone() },
+        Body::Chunk {
+            round: 1,
+            chunk: Chunk { offset: 0, bytes: vec![].try_into().unwrap(), ..chunk },
+        },
+        Body::Chunked { round: number, index: end, wanted: number },
+        Body::Read { boot, number },
+        Body::ReadAt { boot, number, index: end },
+        Body::PreVote { wish, last },
+        Body::PreVoted { wish, granted: true },
+        Body::Voted { granted: true },
+        Body::TransferNow,
+    ];
+    for body in bodies {
+        for (from, to) in [(leader, member), (member, leader), (other, member)] {
+            let msg = cluster.envelope(from, to, term.get(), body.clone());
+            cluster.inject(to, msg);
+        }
+    }
+    let value = cluster.submit(member).unwrap();
+    cluster.run(3_000 * MS);
+    assert!(cluster.is_committed(value));
+    let committed = cluster.committed(leader);
+    assert!((1..=3).all(|node| cluster.committed(node) == committed));
 }
