@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gate::models::{Decided, Standing};
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term};
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, WorkflowView};
@@ -42,6 +43,8 @@ pub enum Command {
     },
     /// What the gate knows of its cluster.
     Cluster,
+    /// Why a job's parts were placed where they were.
+    Explain(JobId),
 }
 
 /// What a client hears.
@@ -73,6 +76,8 @@ pub enum Reply {
     Cluster(Box<ClusterView>),
     /// Not done.
     Refused(Refusal),
+    /// The placings of a job.
+    Explained(Box<Explanation>),
 }
 
 /// Why a command was not done. The state is unchanged unless the variant says otherwise.
@@ -163,7 +168,7 @@ pub struct ClusterView {
     /// The gates' sessions, as far as this gate has applied the log.
     pub sessions: Vec<SessionView>,
     /// Datacenters in the order of the configuration.
-    pub datacenters: Vec<DatacenterView>,
+    pub datacenters: Vec<Standing>,
 }
 
 /// A member of the gates' group.
@@ -188,19 +193,17 @@ pub struct SessionView {
     pub jobs: u32,
 }
 
-/// One datacenter by its last report.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct DatacenterView {
-    /// Its name.
+/// Why a job's parts were placed where they were.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Its id.
+    pub job: JobId,
+    /// The plan's name.
     pub name: String,
-    /// A manager of it was heard within three report intervals.
-    pub reachable: bool,
-    /// Workers alive.
-    pub workers: u32,
-    /// Their cores.
-    pub cores: u32,
-    /// Of those, free.
-    pub free: u32,
-    /// The manager that leads it, as far as the gate knows.
-    pub leader: Option<NodeId>,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Why it stands there, if there is more to say.
+    pub reason: String,
+    /// Every choice that is kept, the newest last. Empty while no datacenter was found.
+    pub decisions: Vec<Decided>,
 }

@@ -25,6 +25,7 @@ pub mod digest;
 pub mod effect;
 mod fixed;
 pub mod gate;
+pub mod health;
 pub mod ids;
 pub mod input;
 pub mod invariant;

@@ -130,9 +130,6 @@ impl Manager {
                     }
                 }
                 self.sync.timers.set(job, cx.now().after(LIVE_EVERY));
-                if may_speak {
-                    cx.out.send_volatile(to, self.registry.capacity());
-                }
             }
             PartPhase::Cancelling => self.sync.timers.set(job, cx.now().after(LIVE_EVERY)),
             PartPhase::Ended(_) => {

@@ -43,6 +43,7 @@ impl Gate {
             | Command::Status(_)
             | Command::CancelWorkflow { .. }
             | Command::Result(_)
+            | Command::Explain(_)
             | Command::Watch { .. } => {
                 let ticket = self.calls.on_read(cx.now(), call, command);
                 self.tell_group(cx, Input::Read(ticket));
@@ -71,6 +72,7 @@ impl Gate {
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
+            Command::Explain(id) => self.explain(id),
             Command::Cluster => return,
         };
         cx.out.reply(call, reply);
@@ -99,16 +101,18 @@ impl Gate {
             term: self.group.term(),
             members: members.collect(),
             sessions: sessions.collect(),
-            datacenters: self.health.view(cx.now()),
+            datacenters: self.health.standings(cx.now()),
         }
     }
 
     fn on_submit(&mut self, cx: &mut Cx<'_>, call: CallId, key: String, plan: Box<Plan>) {
         let known = self.ledger.key(&key).is_some();
-        let elsewhere = self.health.unknown(&plan.datacenters).filter(|_| !known);
+        let elsewhere = self.health.unknown(&plan).filter(|_| !known);
         let admission = if self.draining && !known {
             Admission::Reply(Reply::Refused(Refusal::Draining))
         } else if self.health.is_empty() {
+            Admission::Reply(Reply::Refused(Refusal::NotReady))
+        } else if !known && self.is_too_early(cx, &plan) {
             Admission::Reply(Reply::Refused(Refusal::NotReady))
         } else if let Some(refusal) = elsewhere {
             Admission::Reply(Reply::Refused(refusal))

@@ -326,7 +326,7 @@ impl Run {
         for round in 0..400u64 {
             self.world.step(Input::Wake);
             self.world.sync(usize::MAX);
-            self.world.step(received(EAST, Capacity { workers: 1, cores: 1, free: 1 }));
+            self.world.step(received(EAST, Capacity { workers: 1, ..Capacity::default() }));
             self.observe();
             for (to, msg) in std::mem::take(&mut self.to_managers) {
                 self.on_manager(to, msg, false);
