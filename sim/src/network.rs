@@ -304,7 +304,8 @@ mod tests {
         let mut network = Network::new(streams, 2, weather);
         let mut queue = Queue::new(streams);
         for n in 0..count {
-            let msg = Box::new(Message::from(Capacity { workers: n as u32, ..Capacity::default() }));
+            let msg =
+                Box::new(Message::from(Capacity { workers: n as u32, ..Capacity::default() }));
             let flight = Flight { from: 0, to: 1, cargo: Cargo::Message(msg), digest: n };
             network.send(n * 1_000, flight, &mut queue).unwrap();
         }

@@ -301,3 +301,6 @@ fn explain(gate: NodeId, why: Why, weighed: &[Weighed<'_>]) -> Decision {
     }
     Decision { gate, why, candidates, left_out }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,6 +87,16 @@ pub(super) async fn result(
     Ok(Json(Summary::of(&result, SystemTime::now())))
 }
 
+pub(super) async fn explain(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Answer<Json<view::Explanation>> {
+    let Reply::Explained(told) = api.ask(Command::Explain(job_id(&id)?)).await? else {
+        return Err(Box::new(Problem::unexpected()));
+    };
+    Ok(Json(view::Explanation::from(&*told)))
+}
+
 /// `j17` or `17`.
 pub(super) fn job_id(text: &str) -> Answer<JobId> {
     let digits = text.strip_prefix('j').unwrap_or(text);

@@ -252,6 +252,7 @@ impl Datacenter {
             why: self.why(now, config),
             registration: self.roll.state(),
             reachability: self.reach(now, config),
+            silent: self.answered.map(|sent| now.since(sent)),
             is_held: self.is_held,
             is_flapping: self.damper.is_flapping(),
             circuit: self.circuit(now),

@@ -48,6 +48,8 @@ pub struct Standing {
     pub registration: Registration,
     /// Whether its leader answers.
     pub reachability: Reachability,
+    /// The age of the newest probe that it answered; `None` if it never did.
+    pub silent: Option<Duration>,
     /// Its silence counts as the network's.
     pub is_held: bool,
     /// It fails so often that it is held back.

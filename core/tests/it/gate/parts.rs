@@ -300,7 +300,7 @@ fn a_threshold_with_abort_ends_the_job_once_it_fails_on_live_figures() {
 #[test]
 fn capacity_makes_a_datacenter_reachable_for_three_intervals() {
     let mut world = World::fresh(config(2));
-    world.answers.insert(WEST, capacity(3));
+    world.answers = [(WEST, capacity(3))].into();
     world.run(Input::Wake);
     world.run(received(NodeId::new(77), capacity(1)));
     assert_eq!(world.node.stats().count(Stat::MessageForeign), 1);

@@ -66,16 +66,14 @@ impl World {
         let node = node(&config, 1, Recovered::default());
         let (journal, held) = (vec![], vec![]);
         let (now, durable) = (Instant::ZERO.after(S), Lsn::new(0));
-        let answers = BTreeMap::new();
+        let managers = config.datacenters.iter().flat_map(|dc| dc.managers.clone());
+        let answers = managers.map(|manager| (manager, capacity(4))).collect();
         Self { node, now, config, journal, durable, snapshot: None, answers, held, boots: 1 }
     }
 
     /// A gate of so many datacenters that leads.
     pub(super) fn led(datacenters: usize) -> Self {
-        let config = config(datacenters);
-        let managers = config.datacenters.iter().flat_map(|dc| dc.managers.clone());
-        let answers = managers.map(|manager| (manager, capacity(4))).collect();
-        let mut world = Self { answers, ..Self::fresh(config) };
+        let mut world = Self::fresh(config(datacenters));
         world.run(Input::Wake);
         assert!(world.node.role().leads());
         world
