@@ -18,8 +18,6 @@ pub enum Covered {
 use Covered::{By, Later, NotApplicable};
 
 const MEMBERSHIP: Covered = Later("membership by probes and gossip; groups are configured so far");
-const ROUTING: Covered = Later("routing by health, latency and load");
-const BREAKERS: Covered = Later("circuit breakers");
 
 /// Numbers that no directed scenario covers.
 pub const CATALOGUE: &[(u16, Covered)] = &[
@@ -34,7 +32,7 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
     (8, By(&["crash-gate", "boot_stale"], "a start is a new boot")),
     (9, By(&["forward-once"], "submissions are sent again, in order, to whoever leads")),
     (12, By(&["quorum-configured"], "of two voters both make a quorum")),
-    (14, BREAKERS),
+    (14, By(&["it_opens_half_opens_and_closes", "circuit_opened"], "a breaker per manager")),
     (17, MEMBERSHIP),
     (18, By(&["terminal-eventually"], "in every case all processes start at once, order drawn")),
     (19, MEMBERSHIP),
@@ -91,12 +89,60 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
             "heartbeats carry boot and sequence",
         ),
     ),
-    (47, ROUTING),
-    (48, ROUTING),
-    (49, ROUTING),
-    (50, ROUTING),
-    (51, ROUTING),
-    (52, BREAKERS),
+    (
+        47,
+        By(
+            &[
+                "few_samples_count_by_the_longest_and_many_by_the_usual",
+                "what_was_learned_blends_in_and_fades",
+            ],
+            "measured round trips, and what answers to offers took",
+        ),
+    ),
+    (
+        48,
+        By(
+            &[
+                "mixed_scores_do_not_make_the_choice_oscillate",
+                "an_exclusion_or_a_worse_bucket_forces_the_switch",
+                "route-steady",
+            ],
+            "the last choice is kept",
+        ),
+    ),
+    (
+        49,
+        By(
+            &["a_full_datacenter_is_left_if_that_helps"],
+            "a free core elsewhere goes first; among full ones wait, distance and age decide",
+        ),
+    ),
+    (
+        50,
+        By(
+            &["a_preference_is_honoured_inside_the_bucket_and_a_limit_excludes"],
+            "`placement` in the plan",
+        ),
+    ),
+    (
+        51,
+        By(
+            &[
+                "health_goes_before_distance",
+                "recovery_is_stepwise_and_monotonic",
+                "a_cascade_of_regions_and_its_recovery",
+                "route-sane",
+            ],
+            "buckets, and a recovery that never turns back",
+        ),
+    ),
+    (
+        52,
+        By(
+            &["it_opens_half_opens_and_closes", "circuit_opened", "circuit_closed"],
+            "a breaker per manager, fed by offers only",
+        ),
+    ),
     (53, Later("features by version; the greeting refuses another major version")),
     // Job progress, results, completion.
     (
@@ -210,7 +256,12 @@ mod tests {
         }
     }
 
-    const TESTS: [&str; 8] = [
+    const TESTS: [&str; 13] = [
+        include_str!("../../../core/src/gate/routing/tests.rs"),
+        include_str!("../../../core/src/health/breaker.rs"),
+        include_str!("../../../core/src/health/damper.rs"),
+        include_str!("../../../core/src/health/latency.rs"),
+        include_str!("../../../core/tests/it/gate/routing.rs"),
         include_str!("../../../core/tests/it/gate/calls.rs"),
         include_str!("../../../core/tests/it/gate/cancel.rs"),
         include_str!("../../../core/tests/it/gate/parts.rs"),
