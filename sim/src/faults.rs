@@ -87,6 +87,10 @@ classes! {
     SlowSync = "slow-sync", 400_000;
     /// A sync fails, which ends the process.
     FailSync = "fail-sync", 420_000;
+    /// A leader is asked to leave and hears nothing any more of its group.
+    Depose = "depose", 400_000;
+    /// A leader is cut off from one member, and then from the others while they start again.
+    Amnesia = "amnesia", 400_000;
 }
 
 impl Class {
@@ -97,7 +101,7 @@ impl Class {
 
     /// Whether it needs roles that replicate.
     pub const fn needs_groups(self) -> bool {
-        matches!(self, Class::Wipe | Class::Change | Class::Drain)
+        matches!(self, Class::Wipe | Class::Change | Class::Drain | Class::Depose | Class::Amnesia)
     }
 
     /// Whether the seed is one of those with few faults.
@@ -155,6 +159,31 @@ pub enum Fault {
         down: u64,
         /// The class it belongs to.
         class: Class,
+    },
+    /// The leader of a group is asked to leave, and from then on hears nothing of the others.
+    Depose {
+        /// Which group.
+        group: Group,
+        /// How long it hears nothing.
+        span: u64,
+        /// How long it has to leave.
+        patience: u64,
+        /// How long it stays dead then.
+        down: u64,
+    },
+    /// The leader of a group is cut off from one member; later the others die and start again, cut
+    /// off from the leader as well.
+    Forget {
+        /// Which group.
+        group: Group,
+        /// Which of the members that are led is cut off first.
+        first: u16,
+        /// How long until the others are.
+        after: u64,
+        /// How long all are.
+        span: u64,
+        /// How long the others stay dead.
+        down: u64,
     },
     /// A node is asked to leave.
     Drain {

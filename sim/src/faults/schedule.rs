@@ -36,6 +36,8 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
             Class::Blackout => blackouts(streams, ground, &mut list),
             Class::Wipe | Class::Change => replacements(streams, *class, ground, &mut list),
             Class::Drain => drains(streams, ground, &mut list),
+            Class::Depose => depositions(streams, ground, &mut list),
+            Class::Amnesia => amnesias(streams, ground, &mut list),
             Class::SlowSync | Class::FailSync => syncs(streams, *class, ground, &mut list),
             Class::Loss
             | Class::Dup
@@ -141,6 +143,33 @@ fn drains(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
         let patience = cursor.within(500 * MS, 8_000 * MS);
         let down = cursor.within(20 * MS, ground.ttl);
         list.push((at, Fault::Drain { host, patience, down }));
+    }
+}
+
+/// Of every group of three or more, whoever leads then.
+fn depositions(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    for group in ground.layout.groups().filter(|group| ground.layout.members(*group).len() > 2) {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 42 | u64::from(group.0));
+        let at = cursor.within(2_000 * MS, ground.until);
+        let span = cursor.within(200 * MS, 2_000 * MS);
+        let patience = cursor.within(span, 4_000 * MS);
+        let down = cursor.within(20 * MS, ground.ttl);
+        list.push((at, Fault::Depose { group, span, patience, down }));
+    }
+}
+
+/// The first member is cut off for long enough to stand, the others are dead for a moment only.
+fn amnesias(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    for group in ground.layout.groups().filter(|group| ground.layout.members(*group).len() > 2) {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 43 | u64::from(group.0));
+        for _ in 0..cursor.within(1, 3) {
+            let at = cursor.within(2_000 * MS, ground.until);
+            let first = cursor.within(0, 60) as u16;
+            let after = cursor.within(400 * MS, 2_000 * MS);
+            let span = cursor.within(200 * MS, 1_500 * MS);
+            let down = cursor.within(MS, 40 * MS);
+            list.push((at, Fault::Forget { group, first, after, span, down }));
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! everything else holds there.
 
 mod accounts;
+mod authority;
 mod ballots;
 mod cancel;
 mod gate_jobs;
@@ -282,6 +283,7 @@ impl Panel {
             Box::new(parts::PartPlacedOnce::default()),
             Box::new(owners::OwnerSingle::default()),
             Box::new(owners::LeaseExclusive::default()),
+            Box::new(authority::LeaderLease::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
         ];

@@ -139,6 +139,12 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
         Fault::Pause { host, .. } if layout.is_gate(*host) => true,
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
         Fault::Behead { group, down, .. } => group.datacenter().is_none() || !touches(*at, *down),
+        Fault::Depose { group, patience, down, .. } => {
+            group.datacenter().is_none() || !touches(*at, patience + down)
+        }
+        Fault::Forget { group, after, span, down, .. } => {
+            group.datacenter().is_none() || !touches(*at, after + span + down)
+        }
         Fault::Replace { down, .. } => !touches(*at, *down),
         Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
         Fault::Heal { .. } | Fault::Leave { .. } => true,

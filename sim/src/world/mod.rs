@@ -10,6 +10,7 @@ mod clients;
 mod commits;
 mod faults;
 mod formation;
+mod leaders;
 mod lives;
 mod perform;
 mod script;

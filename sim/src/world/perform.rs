@@ -37,6 +37,9 @@ impl World {
         let acts_on = node.committed();
         self.on_appends(host, &effects);
         self.on_commits(host, before, acts_on);
+        if let Err(violation) = self.annals.judge_changes() {
+            self.fail(violation, Some(host));
+        }
         let dies_after = self.crash_point(host, step, &effects);
         for (place, effect) in effects.drain(..).enumerate() {
             if dies_after == Some(place) {

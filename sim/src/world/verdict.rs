@@ -157,15 +157,19 @@ impl Verdict {
             Class::Reorder => self.fired.reorders > 0,
             Class::Spike => self.fired.spikes > 0,
             Class::Damage => self.fired.damages > 0,
-            Class::Partition | Class::Bridge | Class::Ring | Class::Flap | Class::Apart => {
-                self.fired.cuts > 0 && self.tally.cuts.contains(&class)
-            }
+            Class::Partition
+            | Class::Bridge
+            | Class::Ring
+            | Class::Flap
+            | Class::Apart
+            | Class::Depose => self.fired.cuts > 0 && self.tally.cuts.contains(&class),
             Class::Wipe | Class::Change => self.tally.replaced.contains(&class),
             Class::Drain => self.tally.drains.0 > 0,
             Class::CrashGate
             | Class::CrashManager
             | Class::CrashWorker
             | Class::Gone
+            | Class::Amnesia
             | Class::Blackout => crashed(class),
             Class::Pause => self.tally.pauses > 0,
             Class::Offset => self.tally.enabled.contains(&Class::Offset),
