@@ -36,7 +36,7 @@ async fn served(answer: impl Fn(&Gate, Command) -> Reply + Send + 'static) -> Se
     let answering = gate.clone();
     tokio::spawn(async move {
         while let Some(input) = inputs.recv().await {
-            if let Input::Called { call, command } = input {
+            if let Input::Called { call, command, .. } = input {
                 let reply = answer(&answering, *command);
                 answering.reply(call, reply);
             }

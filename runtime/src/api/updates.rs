@@ -37,7 +37,7 @@ pub(super) struct From {
 }
 
 pub(super) async fn follow(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     Query(from): Query<From>,
     headers: HeaderMap,
