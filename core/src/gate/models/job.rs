@@ -315,6 +315,8 @@ mod tests {
     #[test]
     fn the_table_is_exactly_this() {
         let legal = [
+            (S::Queued, S::Submitted),
+            (S::Queued, S::Cancelling),
             (S::Submitted, S::Dispatching),
             (S::Submitted, S::Cancelling),
             (S::Dispatching, S::Running),
