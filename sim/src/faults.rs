@@ -3,9 +3,11 @@
 //! Every class draws from its own streams, keyed by node, so that switching one off moves no fault
 //! of another.
 
+mod overload;
 mod schedule;
 mod shapes;
 
+pub use overload::Slowness;
 pub use schedule::schedule;
 
 use crate::layout::{self, Group, Layout};
@@ -87,6 +89,8 @@ classes! {
     SlowSync = "slow-sync", 400_000;
     /// A sync fails, which ends the process.
     FailSync = "fail-sync", 420_000;
+    /// Gates do not cope, and are asked far more than they take.
+    Overload = "overload", 420_000;
 }
 
 impl Class {
@@ -208,6 +212,13 @@ pub enum Fault {
         host: u16,
         /// How long the process stays dead then.
         down: u64,
+    },
+    /// A gate does not cope at this moment.
+    Slow {
+        /// Which gate.
+        host: u16,
+        /// How badly.
+        slowness: Slowness,
     },
 }
 

@@ -26,6 +26,7 @@ use crate::invariant::Violation;
 use crate::machine::Cx;
 use crate::rng::Stream;
 use crate::stat::Stat;
+use crate::time::Instant;
 use limit::Limiter;
 use shed::Shed;
 
@@ -95,8 +96,13 @@ impl Flow {
         Refusal::Busy { retry_after }
     }
 
+    /// How overloaded the node is.
+    pub fn level(&self, now: Instant) -> Level {
+        self.detector.level(now)
+    }
+
     /// What operators see.
-    pub fn view(&self, now: crate::time::Instant, credits: &Credits) -> FlowView {
+    pub fn view(&self, now: Instant, credits: &Credits) -> FlowView {
         let classes = Class::ALL.map(|class| FlowClassView {
             name: class.name().to_owned(),
             open: credits.open(class),

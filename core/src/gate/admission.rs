@@ -7,8 +7,8 @@ use super::queue::order;
 use super::state::epoch;
 use super::{Gate, merge, stats};
 use crate::api::{FlowView, JobView};
-use crate::flow::Limits;
 use crate::config::AdmissionConfig;
+use crate::flow::{Level, Limits};
 use crate::ids::JobId;
 use crate::machine::Cx;
 use crate::plan::Plan;
@@ -22,6 +22,11 @@ pub(super) const fn limits(config: &AdmissionConfig) -> Limits {
 }
 
 impl Gate {
+    /// How overloaded this gate is at an instant of its clock.
+    pub fn level(&self, now: Instant) -> Level {
+        self.flow.level(now)
+    }
+
     /// What a client sees of a job.
     pub(super) fn view(&self, id: JobId, job: &Job) -> JobView {
         let view = stats::view(id, job, &merge::live(id, job, &self.sync));

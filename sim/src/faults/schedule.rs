@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::overload;
 use super::shapes::{self, MS};
 use super::{Class, Fault, Ground};
 use crate::layout::Group;
@@ -37,6 +38,7 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
             Class::Wipe | Class::Change => replacements(streams, *class, ground, &mut list),
             Class::Drain => drains(streams, ground, &mut list),
             Class::SlowSync | Class::FailSync => syncs(streams, *class, ground, &mut list),
+            Class::Overload => overload::spells(streams, ground, &mut list),
             Class::Loss
             | Class::Dup
             | Class::Reorder

@@ -5,6 +5,7 @@
 //! everything else holds there.
 
 mod accounts;
+mod admission;
 mod ballots;
 mod cancel;
 mod gate_jobs;
@@ -26,6 +27,7 @@ mod workflows;
 
 use std::fmt;
 
+use hyperscale_core::api::Command;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
 use hyperscale_core::ids::{CallId, LogIndex, Lsn};
@@ -158,6 +160,8 @@ pub enum Seen<'a> {
         host: u16,
         /// The question.
         call: CallId,
+        /// What it asks.
+        command: &'a Command,
     },
     /// Time passed.
     Looked,
@@ -284,6 +288,9 @@ impl Panel {
             Box::new(owners::LeaseExclusive::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
+            Box::new(admission::ControlNeverShed::default()),
+            Box::new(admission::RetryAfter::default()),
+            Box::new(admission::QueueFair::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
