@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use hyperscale_core::api::{Refusal, Reply};
+use hyperscale_core::api::{Command, Refusal, Reply};
 use hyperscale_core::effect::Effect;
-use hyperscale_core::flow::{Class, Level};
+use hyperscale_core::flow::Level;
 use hyperscale_core::gate::GateLedger;
 use hyperscale_core::gate::models::Job;
 use hyperscale_core::ids::{CallId, JobId, LogIndex};
@@ -33,9 +33,11 @@ impl Oracle for ControlNeverShed {
     }
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Called { host, call, command }
-                if Class::of_command(command) == Class::Control =>
-            {
+            Seen::Called {
+                host,
+                call,
+                command: Command::Cancel(_) | Command::CancelWorkflow { .. } | Command::Cluster,
+            } => {
                 let now = view.hosts[usize::from(*host)].local(view.now);
                 let level = view.gate(*host).map(|gate| gate.level(now)).unwrap_or_default();
                 self.called.insert(*call, level);
