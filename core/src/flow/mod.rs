@@ -19,8 +19,8 @@ pub use limit::{Limits, WINDOW};
 use std::time::Duration;
 
 use crate::api::{FlowClassView, FlowView, Refusal, Tenant};
-pub use crate::health::Level;
 use crate::health::Detector;
+pub use crate::health::Level;
 use crate::input::Sample;
 use crate::invariant::Violation;
 use crate::machine::Cx;

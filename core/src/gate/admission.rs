@@ -114,4 +114,3 @@ impl Gate {
         self.publish(cx, id);
     }
 }
-

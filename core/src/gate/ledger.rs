@@ -192,13 +192,7 @@ impl GateLedger {
         Owner { gate: self.holder(session).unwrap_or_default(), session, fence }
     }
 
-    fn create(
-        &mut self,
-        key: (&str, u64),
-        plan: &Plan,
-        owner: Owner,
-        tenant: &Tenant,
-    ) -> Applied {
+    fn create(&mut self, key: (&str, u64), plan: &Plan, owner: Owner, tenant: &Tenant) -> Applied {
         let (key, plan_digest) = key;
         if let Some(known) = self.key(key) {
             return Applied::Known(known);

@@ -128,8 +128,7 @@ impl Gate {
         self.acting
     }
 
-    /// Whether this gate has a session, every job has ended, and nothing but history is kept about
-    /// any.
+    /// Whether this gate has a session, no job lives, and nothing but history is kept of any.
     pub fn is_idle(&self) -> bool {
         self.acting.is_some()
             && self.ledger.live_count() == 0

@@ -19,11 +19,7 @@ pub const BODY_BYTES_MAX: usize = 2 * limits::PLAN_BYTES_MAX;
 /// How long a client may take to send its plan.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) async fn submit(
-    api: Api,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer<Response> {
+pub(super) async fn submit(api: Api, headers: HeaderMap, body: Body) -> Answer<Response> {
     let key = key(&headers)?;
     let reading = api.reading.clone().try_acquire_owned().map_err(|_| Problem::too_busy())?;
     let text = text(&headers, body).await?;
@@ -48,10 +44,7 @@ pub(super) async fn list(api: Api) -> Answer<Json<view::Jobs>> {
     Ok(Json(view::Jobs { jobs: jobs.iter().map(view::JobLine::from).collect() }))
 }
 
-pub(super) async fn status(
-    api: Api,
-    Path(id): Path<String>,
-) -> Answer<Json<view::Job>> {
+pub(super) async fn status(api: Api, Path(id): Path<String>) -> Answer<Json<view::Job>> {
     let Reply::Status(job) = api.ask(Command::Status(job_id(&id)?)).await? else {
         return Err(Box::new(Problem::unexpected()));
     };
@@ -79,10 +72,7 @@ pub(super) async fn cancel_workflow(
     Ok((StatusCode::ACCEPTED, Json(view::Cancelling { id: job.to_string() })))
 }
 
-pub(super) async fn result(
-    api: Api,
-    Path(id): Path<String>,
-) -> Answer<Json<Summary>> {
+pub(super) async fn result(api: Api, Path(id): Path<String>) -> Answer<Json<Summary>> {
     let Reply::Result(result) = api.ask(Command::Result(job_id(&id)?)).await? else {
         return Err(Box::new(Problem::unexpected()));
     };

@@ -144,7 +144,9 @@ fn routes() -> Vec<Route> {
 
 impl Api {
     async fn ask(&self, command: Command) -> Answer<Reply> {
-        match tokio::time::timeout(ANSWER_WITHIN, self.gate.ask_as(self.client.clone(), command)).await {
+        match tokio::time::timeout(ANSWER_WITHIN, self.gate.ask_as(self.client.clone(), command))
+            .await
+        {
             Ok(Ok(Reply::Refused(refusal))) => Err(Box::new(refusal.into())),
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => Err(Box::new(error.into())),

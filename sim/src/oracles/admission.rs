@@ -47,9 +47,7 @@ impl Oracle for ControlNeverShed {
                 self.judged += u64::from(level > Level::Healthy);
                 let refused = matches!(
                     **reply,
-                    Reply::Refused(
-                        Refusal::Busy { .. } | Refusal::Limited { .. } | Refusal::Full
-                    )
+                    Reply::Refused(Refusal::Busy { .. } | Refusal::Limited { .. } | Refusal::Full)
                 );
                 if refused {
                     let detail = format!("gate {host}, {}: {reply:?}", level.name());

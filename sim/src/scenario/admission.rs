@@ -62,7 +62,10 @@ pub fn overload(cluster: &mut dyn Cluster) -> Found {
 }
 
 /// Which submissions made jobs, and the waits of those that did not.
-fn answers(cluster: &mut dyn Cluster, tickets: &[Ticket]) -> Found<(Vec<JobNumber>, Vec<Duration>)> {
+fn answers(
+    cluster: &mut dyn Cluster,
+    tickets: &[Ticket],
+) -> Found<(Vec<JobNumber>, Vec<Duration>)> {
     let (mut taken, mut refused) = (Vec::new(), Vec::new());
     for ticket in tickets {
         let said = until(cluster, "an answer in the flood", Duration::from_secs(10), |cluster| {
@@ -88,9 +91,8 @@ fn come_back(cluster: &mut dyn Cluster) -> Found {
     for n in 0.. {
         let key = format!("flood/later-{n}");
         let ticket = cluster.ask(0, Question::Submit { key, load: SMALL });
-        let said = until(cluster, "an answer", Duration::from_secs(6), |cluster| {
-            cluster.answer(ticket)
-        })?;
+        let said =
+            until(cluster, "an answer", Duration::from_secs(6), |cluster| cluster.answer(ticket))?;
         match said {
             Answer::Submitted { job, .. } => {
                 let outcome = ended(cluster, job, LIMIT)?;

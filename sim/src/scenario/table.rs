@@ -1,6 +1,8 @@
 //! Every scenario, with the numbers of the reference catalogue that it covers.
 
-use super::{Cluster, Found, Topology, admission, cancels, gates, managers, operations, parts, workers};
+use super::{
+    Cluster, Found, Topology, admission, cancels, gates, managers, operations, parts, workers,
+};
 
 /// A directed scenario.
 #[derive(Clone, Copy, Debug)]

@@ -84,9 +84,7 @@ impl Gate {
                 });
                 Reply::Jobs(jobs.collect())
             }
-            Command::Status(id) => self.read(id, |job| {
-                Reply::Status(Box::new(self.view(id, job)))
-            }),
+            Command::Status(id) => self.read(id, |job| Reply::Status(Box::new(self.view(id, job)))),
             Command::Result(id) => self.read(id, |job| match &job.result {
                 Some(result) => Reply::Result(result.clone()),
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
@@ -126,12 +124,7 @@ impl Gate {
     }
 
     /// Why the gate does not take a call now, if it does not. Control is always taken.
-    fn turned_away(
-        &mut self,
-        cx: &mut Cx<'_>,
-        client: &Tenant,
-        class: Class,
-    ) -> Option<Refusal> {
+    fn turned_away(&mut self, cx: &mut Cx<'_>, client: &Tenant, class: Class) -> Option<Refusal> {
         if class == Class::Control {
             return None;
         }
