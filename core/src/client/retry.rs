@@ -29,7 +29,7 @@ impl Retry {
     }
 
     /// How long to wait when the gate has asked for at least so much: the back-off goes on top, so
-    /// that those who were refused together do not come back together.
+    /// that those it turned away at once do not come back at once.
     pub fn next_wait_beyond(&mut self, rng: &mut Rng, asked: Duration) -> Duration {
         asked.saturating_add(self.next_wait(rng))
     }

@@ -2,8 +2,8 @@
 //!
 //! Inputs: samples of the node, and every call with its client, before anything is done about it.
 //! Decides, in this order: control passes; a class that the overload level sheds, or that has too
-//! many calls open, is refused as busy; a client beyond its rate is limited. Each refusal says after
-//! how long to come back, with a drawn half on top so that clients do not come back together.
+//! many calls open, is refused as busy; a client beyond its rate is limited. Each refusal says
+//! after how long to come back, with a drawn half on top so that clients do not come back together.
 //! Invariants: control-never-shed, bounded. Does not do: measure (the driver), judge plans and keys
 //! (`gate::registry`), decide which job runs next (`gate::queue`).
 

@@ -10,8 +10,8 @@
 //! Free cores are known a second late, so a job counts as taking what it wants until
 //! `SETTLED_AFTER` it was begun.
 //!
-//! Inputs: the ledger and the datacenters. Only the leader of the gates admits, from everything that
-//! is committed, so the order is one order (queue-fair) and the cap holds. A submission for which
+//! Inputs: the ledger and the datacenters. Only the leader of the gates admits, from all that is
+//! committed, so the order is one order (queue-fair) and the cap holds. A submission for which
 //! there surely is room is admitted with its own entry. `accept_within` begins with the offer, so
 //! waiting counts against no job. Does not do: choose the datacenter (`health`).
 

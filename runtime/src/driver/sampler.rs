@@ -1,5 +1,5 @@
-//! Measures how a node copes, four times a second: what waits in its queue and for how long, and the
-//! process's share of its cores and of its memory.
+//! Measures how a node copes, four times a second: what waits in its queue and for how long, and
+//! the process's share of its cores and of its memory.
 //!
 //! A sample travels through the queue like every input; the driver replaces the instant at which it
 //! was put in by the time that it waited. One is on its way at a time.

@@ -14,7 +14,7 @@ use hyperscale_core::plan::Datacenters;
 
 use super::{Oracle, Seen, View, Wants, broken};
 
-/// However overloaded a gate is, a cancel and an operator's look at the cluster are not turned away.
+/// However overloaded a gate is, neither a cancel nor a look at the cluster is turned away.
 #[derive(Debug, Default)]
 pub(super) struct ControlNeverShed {
     called: BTreeMap<CallId, Level>,

@@ -63,7 +63,7 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
         35,
         By(
             &["turns", "queue-fair", "workflow_queued"],
-            "what finds no free core waits at the gates and not at a manager, unless cores are lost",
+            "what finds no free core waits at the gates, not at a manager",
         ),
     ),
     (36, By(&["forward-once"], "no ring: every gate forwards to the one leader")),
