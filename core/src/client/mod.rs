@@ -160,10 +160,13 @@ impl Client {
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, attempt: u64, reply: Reply) -> Events<Event> {
-        let State::Asked(step, _) = self.state else { return Events::none() };
         if attempt != self.attempt {
             return Events::none();
         }
+        let State::Asked(step, _) = self.state else {
+            self.on_late(cx.now(), &reply);
+            return Events::none();
+        };
         if is_retryable(&reply) {
             self.choose_gate(&reply);
             return self.again(cx, step, retry_after(&reply));
@@ -185,6 +188,13 @@ impl Client {
             Reply::Jobs(_) | Reply::Watching { .. } | Reply::Cluster(_) => {
                 self.again(cx, step, None)
             }
+        }
+    }
+
+    /// An answer that nobody waited for any more: its wait counts all the same.
+    fn on_late(&mut self, now: Instant, reply: &Reply) {
+        if let (State::Waiting(step, at), Some(wait)) = (self.state, retry_after(reply)) {
+            self.state = State::Waiting(step, at.max(now.after(wait)));
         }
     }
 
