@@ -91,7 +91,11 @@ impl Case {
         };
         let workers = top.pick(workers).max(least);
         let layout = match layout::REPLICATED {
-            true => Layout::drawn(streams, workers),
+            true => match Layout::drawn(streams, workers) {
+                // The worker that dies must have had something to do.
+                several if Class::is_sparse(streams) => several.first_datacenter(),
+                layout => layout,
+            },
             false => Layout::new(1, &[(1, workers)]),
         };
         Self::of_layout(seed, without, layout)
