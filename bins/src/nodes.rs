@@ -18,7 +18,7 @@ use hyperscale_runtime::config::{
 };
 use hyperscale_runtime::load::Engine;
 use hyperscale_runtime::local::{Cluster, LocalOptions};
-use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Seat};
+use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Sampling, Seat};
 use hyperscale_runtime::store::StoreError;
 use hyperscale_runtime::transport::{Dial, Listener, dial, listen};
 use tempfile::TempDir;
@@ -33,7 +33,9 @@ use crate::failure::Failure;
 pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let options = Options { record: file.record.clone() };
+    let memory_max = file.admission.memory_max_mb.map(|mb| mb.saturating_mul(1 << 20));
+    let sampling = Some(Sampling { memory_max });
+    let options = Options { record: file.record.clone(), sampling };
     let started = node::start_gate(seat, cluster, config, &file.state_dir, &options);
     let (running, gate) = started.map_err(|error| unformed(error, &launch))?;
     let listener = TcpListener::bind(file.api)
@@ -70,7 +72,7 @@ pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failu
 pub(crate) async fn run_manager(file: ManagerFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let options = Options { record: file.record.clone() };
+    let options = Options { record: file.record.clone(), sampling: None };
     let started = node::start_manager(seat, cluster, config, &file.state_dir, &options);
     let running = started.map_err(|error| unformed(error, &launch))?;
     let _listener = open(&running, file.listen).await?;
@@ -84,7 +86,7 @@ pub(crate) async fn run_worker(file: WorkerFile, launch: Launch) -> Result<(), F
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
     let engine = engine(config.cores);
-    let options = Options { record: file.record.clone() };
+    let options = Options { record: file.record.clone(), sampling: None };
     let started = node::start_worker(seat, cluster, config, engine, &options);
     let running = started.map_err(refused)?;
     connect(&running, file.managers.iter().map(PeerFile::dial));

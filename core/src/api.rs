@@ -1,11 +1,18 @@
 //! What clients may ask of a gate and what they hear. The HTTP API and the simulator's clients
 //! speak this.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use crate::bounded::BoundedString;
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term};
+use crate::limits::TENANT_BYTES_MAX;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, WorkflowView};
+
+/// The name under which a client submits, and whose rate and turn it uses up.
+pub type Tenant = BoundedString<TENANT_BYTES_MAX>;
 
 /// What a client asks.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -106,6 +113,16 @@ pub enum Refusal {
         /// That gate.
         gate: NodeId,
     },
+    /// The gate is overloaded, or has too many calls of this kind open; nothing was done.
+    Busy {
+        /// Come back after this.
+        retry_after: Duration,
+    },
+    /// This client asks too often; nothing was done.
+    Limited {
+        /// Come back after this.
+        retry_after: Duration,
+    },
 }
 
 /// One line about a job.
@@ -117,6 +134,8 @@ pub struct JobSummary {
     pub name: String,
     /// Where it stands.
     pub status: JobStatus,
+    /// Its place among the jobs that wait, from 1.
+    pub position: Option<u32>,
 }
 
 /// A job as a client sees it.
@@ -134,6 +153,8 @@ pub struct JobView {
     pub workflow_names: Vec<String>,
     /// The newest live view.
     pub workflows: Vec<WorkflowView>,
+    /// Its place among the jobs that wait, from 1.
+    pub position: Option<u32>,
 }
 
 /// News about a job, ordered by `seq` within the job; a later owner of the job continues above.
@@ -164,6 +185,48 @@ pub struct ClusterView {
     pub sessions: Vec<SessionView>,
     /// Datacenters in the order of the configuration.
     pub datacenters: Vec<DatacenterView>,
+    /// How this gate copes, and what it refused.
+    pub flow: FlowView,
+}
+
+/// How a gate copes, and what it refused since it started.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct FlowView {
+    /// The name of its overload level.
+    pub level: String,
+    /// Jobs that wait for their turn.
+    pub waiting: u32,
+    /// Jobs that have it.
+    pub running: u32,
+    /// Jobs that may have it at a time.
+    pub running_max: u32,
+    /// Inputs that waited when it was measured last.
+    pub queued: u32,
+    /// How long the newest had waited.
+    pub delay: Duration,
+    /// Its share of its cores, per mille.
+    pub cpu: u16,
+    /// Its share of the memory it may use, per mille.
+    pub memory: u16,
+    /// Calls refused because their client asked too often.
+    pub limited: u64,
+    /// Clients whose rate it keeps.
+    pub clients: u32,
+    /// The most important first.
+    pub classes: Vec<FlowClassView>,
+}
+
+/// What became of a class.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct FlowClassView {
+    /// Its name.
+    pub name: String,
+    /// Calls that are not answered yet.
+    pub open: u32,
+    /// Calls refused.
+    pub shed: u64,
+    /// Messages to peers dropped.
+    pub dropped: u64,
 }
 
 /// A member of the gates' group.

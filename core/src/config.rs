@@ -85,6 +85,35 @@ pub struct GateConfig {
     pub consensus: ConsensusConfig,
     /// How long a gate's session lasts on its own clock.
     pub session_ttl: Duration,
+    /// What it takes from clients.
+    pub admission: AdmissionConfig,
+}
+
+/// What a gate takes from clients. The same for every gate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AdmissionConfig {
+    /// Jobs that run at a time; further ones wait for their turn.
+    pub jobs_running_max: u32,
+    /// Submissions of one client in ten seconds; 0: as many as it likes.
+    pub submissions: u32,
+    /// Questions of one client about jobs in ten seconds.
+    pub questions: u32,
+    /// Lists of one client in ten seconds.
+    pub lists: u32,
+    /// A job that waits is overtaken for so long by jobs that fit elsewhere.
+    pub queue_patience: Duration,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self {
+            jobs_running_max: 64,
+            submissions: 50,
+            questions: 500,
+            lists: 100,
+            queue_patience: Duration::from_secs(30),
+        }
+    }
 }
 
 /// A datacenter as a gate knows it.
@@ -153,6 +182,7 @@ impl GateConfig {
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
             session_ttl: Duration::from_secs(2),
+            admission: AdmissionConfig::default(),
         }
     }
 }

@@ -67,6 +67,9 @@ invariants! {
     SeedDeterminism = "seed-determinism",
     StreamIndependence = "stream-independence",
     NodeSettles = "node-settles",
+    ControlNeverShed = "control-never-shed",
+    RetryAfter = "retry-after",
+    QueueFair = "queue-fair",
 }
 
 /// A broken invariant.

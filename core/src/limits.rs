@@ -86,8 +86,14 @@ pub const TOMBSTONES_MAX: usize = 100_000;
 /// Loss intervals a workflow's report lists; further ones are folded into the last.
 pub const LOSSES_MAX: usize = 1024;
 
-/// Jobs a gate holds that have not ended.
-pub const JOBS_LIVE_MAX: usize = 64;
+/// Jobs that have not ended, running or waiting for their turn.
+pub const JOBS_LIVE_MAX: usize = 256;
+/// Encoded bytes of their plans.
+pub const PLANS_LIVE_BYTES_MAX: usize = 32 << 20;
+/// Bytes of the name under which a client submits.
+pub const TENANT_BYTES_MAX: usize = 64;
+/// Clients whose rates a gate knows; further ones share one.
+pub const CLIENTS_MAX: usize = 10_000;
 /// Ended jobs a gate remembers; the oldest go first.
 pub const JOB_HISTORY_MAX: usize = 1000;
 /// Idempotency keys a gate remembers.
@@ -96,8 +102,14 @@ pub const KEYS_MAX: usize = 100_000;
 pub const UPDATES_MAX: usize = 1024;
 /// Updates of all jobs kept; the oldest of the longest list goes first.
 pub const UPDATES_ALL_MAX: usize = 4096;
-/// Calls of a gate that are not answered yet.
-pub const CALLS_MAX: usize = 1024;
+/// Submissions of a gate that are not answered yet.
+pub const CALLS_DISPATCH_MAX: u32 = 1000;
+/// Questions about one job that are not answered yet.
+pub const CALLS_DATA_MAX: u32 = 600;
+/// Lists that are not answered yet.
+pub const CALLS_TELEMETRY_MAX: u32 = 400;
+/// Submissions to the log that are left to cancels when new jobs find no room any more.
+pub const SUBMISSIONS_RESERVED: usize = 256;
 /// Datacenters of a gate, and of a plan.
 pub const DATACENTERS_MAX: usize = 64;
 /// The weight of a datacenter in a plan.
@@ -129,4 +141,7 @@ const _: () = assert!(BATCH_BYTES_MAX * 2 <= FRAME_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX * 2 < RECORD_MAX);
 const _: () = assert!(VOTERS_MAX + LEARNERS_MAX < ORIGINS_MAX);
 const _: () = assert!(UPDATES_MAX <= UPDATES_ALL_MAX);
+const _: () = assert!(PLANS_LIVE_BYTES_MAX * 2 <= SNAPSHOT_MAX);
+const _: () = assert!(PLAN_BYTES_MAX <= PLANS_LIVE_BYTES_MAX);
+const _: () = assert!(SUBMISSIONS_RESERVED < SUBMISSIONS_MAX);
 const _: () = assert!(JOBS_LIVE_MAX + JOB_HISTORY_MAX < UPDATES_ALL_MAX);

@@ -131,6 +131,21 @@ stats! {
     /// Calls refused because no quorum answered in time.
     QuorumMissed = "quorum_missed",
 
+    /// Times the overload level changed.
+    OverloadChanged = "overload_changed",
+    /// Calls refused because the gate was overloaded.
+    CallShed = "call_shed",
+    /// Calls refused because their client asked too often.
+    CallLimited = "call_limited",
+    /// Jobs created that had to wait for their turn.
+    JobQueued = "job_queued",
+    /// Jobs that waited and got their turn.
+    JobAdmitted = "job_admitted",
+    /// Jobs overtaken because the datacenters they need were full.
+    JobOvertaken = "job_overtaken",
+    /// Datacenters kept free for a job that was overtaken for too long.
+    JobAged = "job_aged",
+
     /// Workflows started.
     WorkflowStarted = "workflow_started",
     /// Workflows ended.

@@ -48,7 +48,7 @@ impl Cluster {
         let cluster = ClusterId::new(local_cluster(&options.state_dir));
         let recording = |role: RoleName, node: NodeId| {
             let file = |dir: &PathBuf| dir.join(format!("{role}-{node}.jsonl"));
-            Options { record: options.record.as_ref().map(file) }
+            Options { record: options.record.as_ref().map(file), sampling: None }
         };
         let datacenter = DatacenterConfig { name: "local".to_owned(), managers: vec![MANAGER] };
         let seats = [GATE, MANAGER, WORKER].map(Seat::new);

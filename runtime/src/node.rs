@@ -21,7 +21,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::driver::{Driver, DriverError, End, EngineOrder, World};
+use crate::driver::{Driver, DriverError, End, EngineOrder, World, sampler};
 use crate::record::Recorder;
 use crate::store::{Disk, Expect, Journal, Owner, StoreError};
 use crate::transport::{Hello, Peers, RoleName};
@@ -87,6 +87,15 @@ impl Seat {
 pub struct Options {
     /// Record every input into this file.
     pub record: Option<PathBuf>,
+    /// Measure how the node copes. Only where the process is the node's alone.
+    pub sampling: Option<Sampling>,
+}
+
+/// What a node's measurements are compared with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sampling {
+    /// Bytes that the process may use; without it, what its control group or the machine has.
+    pub memory_max: Option<u64>,
 }
 
 /// A node that runs.
@@ -186,6 +195,9 @@ impl<'a> Start<'a> {
         let recorder = self.recorder(&config)?;
         let node = Node::<R>::recover(self.node, config, self.boot, disk.recovered)?;
         let Seat { inbox, peers, inputs } = seat;
+        if let Some(sampling) = self.options.sampling {
+            sampler::start(&inbox, peers.clone(), sampling.memory_max);
+        }
         let driver = Driver::new(node, world(peers.clone()), disk.journal, inputs);
         let task = tokio::spawn(driver.recording(recorder).run(R::is_drained));
         let hello = Hello {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use hyperscale_core::config::{
-    DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
+    AdmissionConfig, DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
 };
 use hyperscale_core::consensus::ConsensusConfig;
+use hyperscale_core::flow::WINDOW;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
@@ -121,7 +122,8 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (gate, manager) = configs(&mut top, lease);
+        let (mut gate, manager) = configs(&mut top, lease);
+        gate.admission = admission(streams);
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,
@@ -257,7 +259,7 @@ impl Case {
         let resend = manager.resend_after.max(self.gate.resend_after) * 16;
         let per_workflow =
             manager.prepare_timeout * 2 + manager.cores_wait + manager.replace_wait + wait * 3;
-        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace;
+        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace + WINDOW * 6;
         for job in &self.jobs {
             for workflow in job.plan.workflows.iter() {
                 bound += workflow.executor.planned_duration() + workflow.graceful_stop;
@@ -300,6 +302,18 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
     slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
     (gate, manager)
+}
+
+/// What gates take from clients.
+fn admission(streams: Streams) -> AdmissionConfig {
+    let mut cursor = streams.cursor(Stream::Flow, 1 << 32);
+    AdmissionConfig {
+        jobs_running_max: cursor.pick(&[1, 1, 1, 2, 64]),
+        submissions: cursor.pick(&[0, 1, 2, 50]),
+        questions: cursor.pick(&[0, 10, 30, 500]),
+        lists: cursor.pick(&[5, 100]),
+        queue_patience: Duration::from_millis(cursor.pick(&[500, 3_000, 30_000])),
+    }
 }
 
 /// A group whose members are far from each other takes longer timers.

@@ -3,9 +3,11 @@
 //! Every class draws from its own streams, keyed by node, so that switching one off moves no fault
 //! of another.
 
+mod overload;
 mod schedule;
 mod shapes;
 
+pub use overload::Slowness;
 pub use schedule::schedule;
 
 use crate::layout::{self, Group, Layout};
@@ -91,6 +93,8 @@ classes! {
     Depose = "depose", 400_000;
     /// A leader is cut off from one member, and then from the others while they start again.
     Amnesia = "amnesia", 400_000;
+    /// Gates do not cope, and are asked far more than they take.
+    Overload = "overload", 420_000;
 }
 
 impl Class {
@@ -237,6 +241,13 @@ pub enum Fault {
         host: u16,
         /// How long the process stays dead then.
         down: u64,
+    },
+    /// A gate does not cope at this moment.
+    Slow {
+        /// Which gate.
+        host: u16,
+        /// How badly.
+        slowness: Slowness,
     },
 }
 

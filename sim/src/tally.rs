@@ -42,6 +42,8 @@ pub struct Tally {
     pub slow_syncs: u64,
     /// Syncs that failed.
     pub failed_syncs: u64,
+    /// Measurements of gates that do not cope.
+    pub slowness: u64,
     /// Snapshots written.
     pub checkpoints: u64,
     /// Comparisons of folded and live state.

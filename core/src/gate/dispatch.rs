@@ -117,6 +117,8 @@ impl Dispatch {
                 self.stop_timers(id);
                 Events::none()
             }
+            // Its turn has not come.
+            Duty::Place if job.admitted.is_none() => Events::none(),
             // One at a time where the gate chooses: each rules out a datacenter for the next.
             Duty::Place if placing && is_movable(id, job) => Events::none(),
             Duty::Place => self.place_or_abort(committed, id, "no datacenter is left to run it"),

@@ -1,7 +1,8 @@
 //! A gate: takes jobs from clients and has datacenters run them.
 //!
 //! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
-//! modules: `calls` (answers in time), `registry` (admission, keys), `sessions` (who lives),
+//! modules: `flow` (which calls are taken), `calls` (answers in time), `registry` (keys), `queue`
+//! (whose turn it is), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
 //! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
 //! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
@@ -16,6 +17,7 @@
 //! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
 //! term. Does not do: routing by score.
 
+mod admission;
 mod calls;
 mod cancellation;
 mod claims;
@@ -28,6 +30,7 @@ mod ledger;
 mod merge;
 pub mod models;
 mod ownership;
+mod queue;
 mod registry;
 mod sessions;
 mod state;
@@ -41,6 +44,7 @@ use crate::config::GateConfig;
 use crate::consensus::{self, Event, Group};
 use crate::digest;
 use crate::ensure;
+use crate::flow::Flow;
 use crate::ids::{Boot, JobId, LogIndex, Lsn, PartId, PartIx, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
@@ -58,10 +62,11 @@ use health::Health;
 use leadership::Leadership;
 pub use ledger::{Applied, GateLedger, Key};
 pub use models::GateCommand;
-use models::{Next, PartEnd};
+use models::Next;
+use queue::Queue;
 use registry::Registry;
 use sessions::{Grants, Tenure};
-use state::{Committed, epoch};
+use state::Committed;
 use sync::Sync;
 use watch::Watch;
 
@@ -87,6 +92,8 @@ pub struct Gate {
     sync: Sync,
     health: Health,
     watch: Watch,
+    flow: Flow,
+    queue: Queue,
     led: bool,
     draining: bool,
     ledger_wanted: bool,
@@ -121,8 +128,7 @@ impl Gate {
         self.acting
     }
 
-    /// Whether this gate has a session, every job has ended, and nothing but history is kept about
-    /// any.
+    /// Whether this gate has a session, no job lives, and nothing but history is kept of any.
     pub fn is_idle(&self) -> bool {
         self.acting.is_some()
             && self.ledger.live_count() == 0
@@ -132,6 +138,7 @@ impl Gate {
             && self.cancellation.is_idle()
             && self.dispatch.is_idle()
             && self.sync.is_idle()
+            && self.queue.is_idle()
     }
 
     fn committed(&self) -> Committed<'_> {
@@ -205,6 +212,7 @@ impl Gate {
             self.tell_group(cx, consensus::Input::Ledger(Box::new(ledger)));
         }
         self.judge_tenure(cx);
+        self.on_turns_changed(cx);
     }
 
     fn on_committed(
@@ -242,6 +250,7 @@ impl Gate {
             }
             GateCommand::Begin { job, .. }
             | GateCommand::EndJob { job, .. }
+            | GateCommand::Admit { job }
             | GateCommand::Own { job, .. } => *job,
             GateCommand::Place { part, .. } => part.job,
             GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
@@ -249,6 +258,7 @@ impl Gate {
             }
         };
         self.touched.push(job);
+        self.queue.on_changed();
         if let Applied::Owned(job) = applied {
             self.on_owned(cx, job);
         } else if self.acts_for(job) {
@@ -273,8 +283,9 @@ impl Gate {
             | Applied::Owned(_) => {}
             Applied::Created(job) => {
                 self.watch.on_created(job, index);
-                self.publish(cx, job);
+                self.on_created(cx, job);
             }
+            Applied::Admitted(_) => cx.count(Stat::JobAdmitted),
             Applied::Placed(job) => {
                 cx.count(Stat::PartOffered);
                 self.publish(cx, job);
@@ -319,22 +330,6 @@ impl Gate {
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_stopped(committed, job, workflow);
         self.fulfil(cx, wishes);
-    }
-
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
-        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
-        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
-        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
-            let ack = crate::wire::PartAck { part: id };
-            cx.out.send_resting_on(self.group.committed_lsn(), to, ack);
-        }
-    }
-
-    fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        if let Some(job) = self.ledger.job(id) {
-            let view = stats::view(id, job, &merge::live(id, job, &self.sync));
-            self.watch.publish(cx, epoch(job), view);
-        }
     }
 
     fn pursue(&mut self, cx: &mut Cx<'_>, job: JobId) {
@@ -414,7 +409,8 @@ impl Machine for Gate {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
-            Input::Called { call, command } => self.on_called(cx, call, *command),
+            Input::Called { call, client, command } => self.on_called(cx, call, client, *command),
+            Input::Sampled(sample) => self.flow.on_sampled(cx, sample),
             Input::Engine(_) => cx.count(Stat::InputForeign),
             Input::Drain => self.draining = true,
         }
@@ -443,6 +439,8 @@ impl Machine for Gate {
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
         self.check_owned()?;
+        self.flow.check()?;
+        self.calls.credits().check()?;
         self.touched.iter().try_for_each(|job| self.ledger.check_job(*job))
     }
 }
@@ -470,6 +468,8 @@ impl Role for Gate {
             sync: Sync::default(),
             health: Health::new(&config.datacenters),
             watch: Watch::default(),
+            flow: Flow::new(admission::limits(&config.admission)),
+            queue: Queue::new(config.admission),
             led: false,
             draining: false,
             ledger_wanted: false,

@@ -15,7 +15,7 @@ use crate::report::{
 
 /// One line about a job.
 pub(super) fn summary(id: JobId, job: &Job) -> JobSummary {
-    JobSummary { job: id, name: job.name.clone(), status: job.status }
+    JobSummary { job: id, name: job.name.clone(), status: job.status, position: None }
 }
 
 /// A job as a client sees it: with its result's figures once it has ended, else with the newest
@@ -45,6 +45,7 @@ pub(super) fn view(id: JobId, job: &Job, live: &[WorkflowView]) -> JobView {
         reason,
         workflow_names,
         workflows,
+        position: None,
     }
 }
 

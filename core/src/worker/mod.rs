@@ -112,7 +112,9 @@ impl Machine for Worker {
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
             Input::Engine(event) => self.on_engine(cx, *event),
             Input::Drain => self.execute(cx, execution::Input::Drain),
-            Input::Durable(_) | Input::Called { .. } => cx.count(Stat::InputForeign),
+            Input::Durable(_) | Input::Called { .. } | Input::Sampled(_) => {
+                cx.count(Stat::InputForeign)
+            }
         }
         self.sync(cx, sync::Input::Wake);
         self.beat(cx);

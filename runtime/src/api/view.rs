@@ -1,12 +1,15 @@
 //! What the API shows of jobs and of the cluster, as JSON. Kept apart from the core's types, which
 //! may change.
 
+mod flow;
+
 use hyperscale_core::api;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::report::{self, JobStatus, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::summary::{Metric, workflow_metrics};
+pub use flow::{Flow, FlowClass};
 
 /// The answer to a submission.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -40,6 +43,9 @@ pub struct JobLine {
     pub name: String,
     /// See [`job_status`].
     pub status: String,
+    /// Its place among the jobs that wait for their turn, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
 }
 
 /// A job.
@@ -57,6 +63,9 @@ pub struct Job {
     pub reason: String,
     /// In the order of the plan; empty before the first report.
     pub workflows: Vec<Workflow>,
+    /// Its place among the jobs that wait for their turn, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
 }
 
 /// A workflow while it runs.
@@ -97,6 +106,8 @@ pub struct Cluster {
     pub sessions: Vec<Session>,
     /// In the order of the gate's configuration.
     pub datacenters: Vec<Datacenter>,
+    /// How the gate copes, and what it refused since it started.
+    pub flow: Flow,
 }
 
 /// A member of the gates' group.
@@ -148,7 +159,8 @@ pub struct Datacenter {
 impl From<&api::JobSummary> for JobLine {
     fn from(line: &api::JobSummary) -> Self {
         let status = job_status(line.status).to_owned();
-        Self { id: line.job.to_string(), name: line.name.clone(), status }
+        let (id, name) = (line.job.to_string(), line.name.clone());
+        Self { id, name, status, position: line.position }
     }
 }
 
@@ -162,6 +174,7 @@ impl From<&api::JobView> for Job {
             terminal: view.status.is_terminal(),
             reason: view.reason.clone(),
             workflows: workflows.collect(),
+            position: view.position,
         }
     }
 }
@@ -194,6 +207,7 @@ impl From<&api::ClusterView> for Cluster {
             members: members.collect(),
             sessions: sessions.collect(),
             datacenters: datacenters.collect(),
+            flow: Flow::from(&view.flow),
         }
     }
 }
@@ -215,6 +229,7 @@ fn workflow(names: &[String], view: &report::WorkflowView) -> Workflow {
 /// A job's status as it is shown.
 pub const fn job_status(status: JobStatus) -> &'static str {
     match status {
+        JobStatus::Queued => "queued",
         JobStatus::Submitted => "submitted",
         JobStatus::Dispatching => "dispatching",
         JobStatus::Running => "running",

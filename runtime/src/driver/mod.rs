@@ -10,6 +10,7 @@
 //! Does not do: decide anything.
 
 mod hold;
+pub(crate) mod sampler;
 mod world;
 
 use std::time::Duration;
@@ -121,6 +122,7 @@ impl<R: Role, W: World> Driver<R, W> {
 
     fn step(&mut self, input: Input) -> Result<(), DriverError> {
         let now = clock::now();
+        let input = sampler::arrived(now, input);
         if let Some(recorder) = &mut self.recorder {
             recorder.record(now, &input);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyperscale_core::flow::Class;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
 use hyperscale_core::wire::Message;
@@ -107,7 +108,7 @@ impl Link {
         let outbox = Outbox::default();
         let connection = peers.connect_wire(peer.node, direction, outbox.clone());
         let reason = tokio::select! {
-            reason = receive(read, frames, peer.node, inbox) => reason,
+            reason = receive(read, frames, (peer.node, peers), inbox) => reason,
             reason = transmit(write, &outbox) => reason,
         };
         peers.disconnect_wire(peer.node, direction, connection);
@@ -129,7 +130,7 @@ async fn fill(read: &mut OwnedReadHalf, frames: &mut FrameReader) -> std::io::Re
 async fn receive(
     mut read: OwnedReadHalf,
     mut frames: FrameReader,
-    from: NodeId,
+    (from, peers): (NodeId, &Peers),
     inbox: &mpsc::Sender<Input>,
 ) -> String {
     loop {
@@ -150,6 +151,12 @@ async fn receive(
                 Ok(None) => break,
                 Err(error) => return error.to_string(),
             };
+            if !takes(inbox, &msg) {
+                let mut dropped = [0; 4];
+                dropped[Class::of(&msg).index()] = 1;
+                peers.on_dropped(dropped);
+                continue;
+            }
             if inbox.send(Input::Received { from, msg: Box::new(msg) }).await.is_err() {
                 return "the node ended".to_owned();
             }
@@ -157,6 +164,17 @@ async fn receive(
         if let Err(error) = fill(&mut read, &mut frames).await {
             return error.to_string();
         }
+    }
+}
+
+/// Whether a node's queue has room for a message of this class: what may be dropped must not keep
+/// waiting what may not.
+fn takes(inbox: &mpsc::Sender<Input>, msg: &Message) -> bool {
+    let (room, all) = (inbox.capacity(), inbox.max_capacity());
+    match Class::of(msg) {
+        Class::Control | Class::Dispatch => true,
+        Class::Data => room > all / 4,
+        Class::Telemetry => room > all / 2,
     }
 }
 

@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyperscale_core::flow::Class;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
 use hyperscale_core::wire::Message;
 use tokio::sync::mpsc;
 
 use super::link;
-use super::outbox::Outbox;
+use super::outbox::{Dropped, Outbox};
 
 /// Who opened a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +44,7 @@ struct Routes {
 struct Book {
     routes: HashMap<NodeId, Routes>,
     connections: u64,
-    dropped: u64,
+    dropped: Dropped,
 }
 
 /// Clones share one book.
@@ -108,17 +109,34 @@ impl Peers {
     /// Sends a message, or drops it when the peer is not connected or does not keep up.
     pub fn send(&self, to: NodeId, msg: Box<Message>) {
         let routes = self.lock().routes.get(&to).cloned().unwrap_or_default();
-        let dropped = match (routes.inbox, routes.dialled.or(routes.accepted)) {
+        let class = Class::of(&msg);
+        let mut dropped = Dropped::default();
+        match (routes.inbox, routes.dialled.or(routes.accepted)) {
             (Some(inbox), _) => {
-                u64::from(inbox.try_send(Input::Received { from: self.me, msg }).is_err())
+                let sent = inbox.try_send(Input::Received { from: self.me, msg });
+                dropped[class.index()] = u64::from(sent.is_err());
             }
-            (None, Some(wire)) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
-            (None, None) => 1,
-        };
-        if dropped > 0 {
-            let mut book = self.lock();
-            book.dropped += dropped;
-            tracing::trace!(%to, dropped = book.dropped, "messages dropped");
+            (None, Some(wire)) => match link::encode(&msg) {
+                Some(frame) => dropped = wire.outbox.push(class, frame),
+                None => dropped[class.index()] = 1,
+            },
+            (None, None) => dropped[class.index()] = 1,
+        }
+        if dropped != Dropped::default() {
+            self.on_dropped(dropped);
+            tracing::trace!(%to, ?dropped, "messages dropped");
+        }
+    }
+
+    /// Messages dropped since the start, by class.
+    pub fn dropped(&self) -> [u64; 4] {
+        self.lock().dropped
+    }
+
+    pub(super) fn on_dropped(&self, dropped: Dropped) {
+        let mut book = self.lock();
+        for (sum, more) in book.dropped.iter_mut().zip(dropped) {
+            *sum += more;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::overload;
 use super::shapes::{self, MS};
 use super::{Class, Fault, Ground};
 use crate::layout::Group;
@@ -39,6 +40,7 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
             Class::Depose => depositions(streams, ground, &mut list),
             Class::Amnesia => amnesias(streams, ground, &mut list),
             Class::SlowSync | Class::FailSync => syncs(streams, *class, ground, &mut list),
+            Class::Overload => overload::spells(streams, ground, &mut list),
             Class::Loss
             | Class::Dup
             | Class::Reorder

@@ -5,6 +5,7 @@
 //! everything else holds there.
 
 mod accounts;
+mod admission;
 mod authority;
 mod ballots;
 mod cancel;
@@ -27,6 +28,7 @@ mod workflows;
 
 use std::fmt;
 
+use hyperscale_core::api::Command;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
 use hyperscale_core::ids::{CallId, LogIndex, Lsn};
@@ -159,6 +161,8 @@ pub enum Seen<'a> {
         host: u16,
         /// The question.
         call: CallId,
+        /// What it asks.
+        command: &'a Command,
     },
     /// Time passed.
     Looked,
@@ -286,6 +290,9 @@ impl Panel {
             Box::new(authority::LeaderLease::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
+            Box::new(admission::ControlNeverShed::default()),
+            Box::new(admission::RetryAfter::default()),
+            Box::new(admission::QueueFair::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));

@@ -147,7 +147,8 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
         }
         Fault::Replace { down, .. } => !touches(*at, *down),
         Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
-        Fault::Heal { .. } | Fault::Leave { .. } => true,
+        // An overloaded gate is nothing to a run.
+        Fault::Heal { .. } | Fault::Leave { .. } | Fault::Slow { .. } => true,
         // A slow or failing sync strikes at the next sync, whenever that is.
         Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => {
             !layout.is_manager(*host) || *at > until

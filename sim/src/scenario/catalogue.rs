@@ -59,7 +59,13 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
             "then the client sees a failed job with the reason",
         ),
     ),
-    (35, Later("admission and back-pressure of managers")),
+    (
+        35,
+        By(
+            &["turns", "queue-fair", "workflow_queued"],
+            "what finds no free core waits at the gates, not at a manager",
+        ),
+    ),
     (36, By(&["forward-once"], "no ring: every gate forwards to the one leader")),
     (
         40,
@@ -147,7 +153,13 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
             "the log decides",
         ),
     ),
-    (158, Later("classes of messages; the sizes of queues are capped")),
+    (
+        158,
+        By(
+            &["control-never-shed", "overload"],
+            "cancels are control: they wait behind nothing that may be shed",
+        ),
+    ),
     // State, durability, context.
     (
         200,

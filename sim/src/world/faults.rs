@@ -62,6 +62,7 @@ impl World {
             Fault::SlowSync { host, span } => {
                 self.hosts[usize::from(host)].slow_sync = Some(span);
             }
+            Fault::Slow { host, slowness } => self.on_slowness(host, slowness),
             Fault::FailSync { host, down } => {
                 self.hosts[usize::from(host)].fail_sync = Some(down);
             }

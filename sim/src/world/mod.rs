@@ -12,6 +12,7 @@ mod faults;
 mod formation;
 mod leaders;
 mod lives;
+mod overload;
 mod perform;
 mod script;
 #[cfg(test)]
@@ -218,8 +219,9 @@ impl World {
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));
-                    self.observe(Seen::Called { host: to, call });
-                    self.offer(to, Input::Called { call, command }, flight.digest);
+                    self.observe(Seen::Called { host: to, call, command: &command });
+                    let client = self.tenant(from, &command);
+                    self.offer(to, Input::Called { call, client, command }, flight.digest);
                 }
             }
             Cargo::Reply(number, reply) => self.on_reply(to, number, *reply),

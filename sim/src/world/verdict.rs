@@ -179,6 +179,7 @@ impl Verdict {
             Class::LostWrites => self.tally.lost_writes > 0,
             Class::SlowSync => self.tally.slow_syncs > 0,
             Class::FailSync => self.tally.failed_syncs > 0,
+            Class::Overload => self.tally.slowness > 0,
         }
     }
 

@@ -3,6 +3,7 @@
 //! it: any other sends the manager there. What is over is over at every gate alike.
 
 use crate::consensus::Input;
+use crate::gate::models::PartEnd;
 use crate::gate::state::Committed;
 use crate::gate::sync::Heard;
 use crate::gate::{Gate, merge};
@@ -46,6 +47,15 @@ impl Gate {
             | Message::Claim(_)
             | Message::NotOwner(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
+        }
+    }
+
+    /// The part's result is committed: its datacenter may forget it.
+    pub(in crate::gate) fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
+        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
+        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
+        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
+            cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part: id });
         }
     }
 

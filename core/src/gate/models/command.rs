@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, WorkflowIx};
 use crate::limits;
@@ -22,6 +23,10 @@ pub enum GateCommand {
         plan: Box<Plan>,
         /// The session of the gate that submits it, which owns it from the start.
         session: LogIndex,
+        /// Who submits it.
+        tenant: Tenant,
+        /// It is admitted at once if nobody waits and fewer than so many have been.
+        slots: u32,
     },
     /// A part is offered to a datacenter; the entry's index is the offer's fence.
     Place {
@@ -107,6 +112,11 @@ pub enum GateCommand {
         /// The new owner's session.
         session: LogIndex,
     },
+    /// It is the turn of a job that waits.
+    Admit {
+        /// The job.
+        job: JobId,
+    },
 }
 
 impl GateCommand {
@@ -125,7 +135,8 @@ impl GateCommand {
             | Self::Forget { .. }
             | Self::Enrol { .. }
             | Self::Expire { .. }
-            | Self::Own { .. } => None,
+            | Self::Own { .. }
+            | Self::Admit { .. } => None,
         }
     }
 }

@@ -25,11 +25,13 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{CancelCause, PartEnd};
 use super::part::{Duty, Part};
+use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{LogIndex, NodeId, PartIx, WorkflowIx};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, PartResult, WorkflowStatus};
+use crate::wire::codec;
 
 /// A job.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -58,6 +60,12 @@ pub struct Job {
     pub ended: Option<LogIndex>,
     /// Its result, once it has ended.
     pub result: Option<Box<JobResult>>,
+    /// Who submitted it.
+    pub tenant: Tenant,
+    /// The entry with which its turn came; `None` while it waits.
+    pub admitted: Option<LogIndex>,
+    /// Encoded bytes of its plan; 0 when it has ended.
+    pub plan_bytes: u32,
 }
 
 /// Who acts for a job.
@@ -106,7 +114,7 @@ pub enum Next {
 
 impl Job {
     /// A job as it is created.
-    pub fn new(key: String, plan: Box<Plan>, owner: Owner) -> Self {
+    pub fn new(key: String, plan: Box<Plan>, owner: Owner, tenant: Tenant) -> Self {
         let part = |ix| Part {
             datacenter: plan.datacenters.name(PartIx::new(ix)).unwrap_or_default().to_owned(),
             ..Part::default()
@@ -115,7 +123,7 @@ impl Job {
         Self {
             key,
             name: plan.name.clone(),
-            status: JobStatus::Submitted,
+            status: JobStatus::Queued,
             reason: String::new(),
             owner,
             cancel: None,
@@ -125,6 +133,9 @@ impl Job {
             tried: BoundedVec::new(),
             ended: None,
             result: None,
+            tenant,
+            admitted: None,
+            plan_bytes: u32::try_from(codec::length(&*plan)).unwrap_or(u32::MAX),
             plan: Some(plan),
         }
     }
@@ -272,6 +283,7 @@ impl Job {
 pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool {
     use JobStatus as S;
     match from {
+        S::Queued => matches!(to, S::Submitted | S::Cancelling),
         S::Submitted => matches!(to, S::Dispatching | S::Cancelling),
         S::Dispatching => matches!(to, S::Running | S::Cancelling | S::Failed),
         S::Running => {
@@ -287,7 +299,8 @@ mod tests {
     use super::*;
     use JobStatus as S;
 
-    const ALL: [S; 9] = [
+    const ALL: [S; 10] = [
+        S::Queued,
         S::Submitted,
         S::Dispatching,
         S::Running,
@@ -302,6 +315,8 @@ mod tests {
     #[test]
     fn the_table_is_exactly_this() {
         let legal = [
+            (S::Queued, S::Submitted),
+            (S::Queued, S::Cancelling),
             (S::Submitted, S::Dispatching),
             (S::Submitted, S::Cancelling),
             (S::Dispatching, S::Running),

@@ -9,5 +9,6 @@ mod owners;
 mod parts;
 mod random;
 mod restart;
+mod turns;
 mod watch;
 mod world;

@@ -265,7 +265,8 @@ fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
 }
 
 pub(super) fn called(call: u64, command: Command) -> Input {
-    Input::Called { call: CallId::new(call), command: Box::new(command) }
+    let client = hyperscale_core::api::Tenant::default();
+    Input::Called { call: CallId::new(call), client, command: Box::new(command) }
 }
 
 pub(super) fn received(from: NodeId, msg: impl Into<Message>) -> Input {
@@ -412,6 +413,7 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Enrol { gate, boot, .. }) => format!("enrol {gate} boot {boot}"),
         Some(GateCommand::Expire { session }) => format!("expire {session}"),
         Some(GateCommand::Own { job, session }) => format!("own {job} {session}"),
+        Some(GateCommand::Admit { job }) => format!("admit {job}"),
     };
     format!("{} {what}", entry.index)
 }
