@@ -112,6 +112,18 @@ pub const STATUSES_MAX: usize = 64;
 /// The highest value a histogram records, microseconds: one hour.
 pub const HISTOGRAM_MAX_US: u64 = 3_600_000_000;
 
+/// Open plan seconds of a workflow whose window is not closed; above, the oldest is closed early.
+pub const WINDOW_SLOTS_MAX: usize = 64;
+/// Windows of a workflow kept as they were cut.
+pub const WINDOWS_HOT_MAX: usize = 60;
+/// Older windows of a workflow kept per ten seconds: an hour.
+pub const WINDOWS_WARM_MAX: usize = 360;
+/// Still older windows of a workflow kept per minute: a day.
+pub const WINDOWS_COLD_MAX: usize = 1440;
+/// Buckets in the windows of all jobs, 16 bytes each; above, the oldest of the longest list are
+/// added up.
+pub const WINDOW_CELLS_MAX: usize = 4 << 20;
+
 /// Payload bytes of a frame on the wire.
 pub const FRAME_MAX: usize = 8 << 20;
 /// Payload bytes of a journal record.

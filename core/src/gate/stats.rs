@@ -59,6 +59,7 @@ pub(super) fn final_view(result: &WorkflowResult) -> WorkflowView {
         shards: result.shards,
         second: plan_time.second(),
         totals: result.totals.clone(),
+        shards_late: 0,
     }
 }
 

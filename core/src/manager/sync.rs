@@ -14,10 +14,12 @@ use std::time::Duration;
 
 use super::Manager;
 use super::models::{Part, WorkflowKey, WorkflowState};
+use super::windows::Cuts;
 use crate::bounded::BoundedVec;
 use crate::ids::{Fence, JobId, NodeId, PartId, ShardId, WorkflowIx};
 use crate::input::Progress;
 use crate::machine::{Cx, Wake};
+use crate::plan::PlanTime;
 use crate::report::{PartResult, WorkflowStatus, WorkflowView};
 use crate::stat::Stat;
 use crate::stats::Totals;
@@ -48,7 +50,9 @@ pub(super) struct Sync {
     counter: u64,
     /// The gate that spoke of a job under the highest fence in this life.
     gates: BTreeMap<JobId, (Fence, NodeId)>,
-    runs: BTreeMap<ShardId, Reported>,
+    pub(super) runs: BTreeMap<ShardId, Reported>,
+    /// What those add up to at whole plan seconds.
+    pub(super) cuts: Cuts,
     timers: Timers<JobId>,
     tries: BTreeMap<JobId, u32>,
 }
@@ -75,12 +79,22 @@ impl Sync {
             return;
         }
         let Report { seq, second, progress, totals, .. } = report;
+        match self.runs.get(&shard) {
+            Some(known) => self.cuts.credit(shard, second, &totals.since(&known.totals)),
+            None => self.cuts.credit(shard, second, &totals),
+        }
         self.runs.insert(shard, Reported { seq, second, progress, totals });
     }
 
     /// The newest report of a shard's open run.
     pub(super) fn reported(&self, shard: ShardId) -> Option<&Reported> {
         self.runs.get(&shard)
+    }
+
+    /// The end of a shard's run is committed, with what it measured.
+    pub(super) fn end_run(&mut self, shard: ShardId, until: PlanTime, totals: &Totals) {
+        let known = self.runs.get(&shard).map(|known| &*known.totals);
+        self.cuts.on_run_ended(shard, until, (totals, known));
     }
 
     /// The shard's run ended or another takes over.
@@ -109,6 +123,7 @@ impl Sync {
     pub(super) fn is_empty(&self) -> bool {
         self.gates.is_empty()
             && self.runs.is_empty()
+            && self.cuts.is_empty()
             && self.timers.is_empty()
             && self.tries.is_empty()
     }
@@ -117,6 +132,10 @@ impl Sync {
 impl Manager {
     /// Tells the gate where a part stands, and sets when it is told again.
     pub(super) fn report_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        let workflows = self.ledger.of_job(job).map_or(0, |part| part.workflows.len());
+        for workflow in (0u16..).map(WorkflowIx::new).take(workflows) {
+            self.cut(cx, WorkflowKey { job, workflow });
+        }
         let Some(part) = self.ledger.of_job(job) else { return };
         let mut to = self.sync.receiver(part);
         let may_speak = self.may_speak(cx);
@@ -189,23 +208,20 @@ impl Manager {
     ) -> WorkflowView {
         let key = WorkflowKey { job: part.id.job, workflow };
         let result = state.result.as_deref();
-        let mut totals =
-            result.map_or_else(|| state.totals.clone(), |result| result.totals.clone());
         let (mut vus, mut shards_live) = (0u32, 0u16);
-        let mut second = None;
         for lease in self.leases.of_workflow(key) {
             if self.leases.is_live(lease.run, now) {
                 vus = vus.saturating_add(lease.share.vus);
                 shards_live = shards_live.saturating_add(1);
             }
-            let reported = self.sync.runs.get(&lease.run.shard);
-            if let Some(reported) = reported {
-                totals.merge(&reported.totals);
-            }
-            let at = reported.map_or(0, |reported| reported.second);
-            second = Some(second.unwrap_or(at).min(at));
         }
-        let ended = result.map(|result| crate::plan::PlanTime::at(result.ran));
+        let cut = self.sync.cuts.newest(key).filter(|_| result.is_none());
+        let totals = match (result, cut) {
+            (Some(result), _) => result.totals.clone(),
+            (None, Some(cut)) => Box::new(cut.totals.clone()),
+            (None, None) => state.totals.clone(),
+        };
+        let ended = result.map(|result| PlanTime::at(result.ran));
         let plan_time = self.leases.plan_time(key, now).or(ended).unwrap_or_default();
         let shards = result.map_or_else(|| state.shards.len(), |r| usize::from(r.shards));
         WorkflowView {
@@ -215,8 +231,9 @@ impl Manager {
             vus,
             shards_live,
             shards: u16::try_from(shards).unwrap_or(u16::MAX),
-            second: second.unwrap_or(plan_time.second()),
+            second: result.map_or(cut.map_or(0, |cut| cut.second), |_| plan_time.second()),
             totals,
+            shards_late: cut.map_or(0, |cut| u16::try_from(cut.late).unwrap_or(u16::MAX)),
         }
     }
 }

@@ -144,6 +144,23 @@ impl Histogram {
             self.buckets = BoundedVec::try_from(merged).unwrap_or_default();
         }
     }
+
+    /// The samples that came since `before`, bucket by bucket; none where `before` has more.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut earlier = before.buckets.iter().peekable();
+        let left = self.buckets.iter().filter_map(|(bucket, count)| {
+            while earlier.next_if(|held| held.0 < *bucket).is_some() {}
+            let held = earlier.next_if(|held| held.0 == *bucket).map_or(0, |held| held.1);
+            let left = count.saturating_sub(held);
+            (left > 0).then_some((*bucket, left))
+        });
+        Self {
+            buckets: BoundedVec::try_from(left.collect::<Vec<_>>()).unwrap_or_default(),
+            sum_us: self.sum_us.saturating_sub(before.sum_us),
+            clipped: self.clipped.saturating_sub(before.clipped),
+        }
+    }
 }
 
 fn merged(left: &[(u64, u64)], right: &[(u64, u64)]) -> Vec<(u64, u64)> {

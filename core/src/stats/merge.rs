@@ -33,7 +33,7 @@ impl Totals {
 }
 
 impl StepTotals {
-    fn drop_histograms(&mut self) {
+    pub(super) fn drop_histograms(&mut self) {
         let all = [
             &mut self.duration,
             &mut self.latency,

@@ -4,8 +4,13 @@ mod bucket;
 mod histogram;
 mod merge;
 mod recorder;
+mod since;
+mod tier;
 mod totals;
+mod window;
 
 pub use histogram::{BadHistogram, Histogram};
 pub use recorder::Recorder;
+pub use tier::{COLD_SECS, Series, WARM_SECS};
 pub use totals::{Errors, StepTotals, Totals};
+pub use window::{Cutter, Window};

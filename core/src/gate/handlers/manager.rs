@@ -45,6 +45,7 @@ impl Gate {
             | Message::Managers(_)
             | Message::Claim(_)
             | Message::NotOwner(_)
+            | Message::Pressure(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
         }
     }

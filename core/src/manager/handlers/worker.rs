@@ -46,6 +46,9 @@ impl Manager {
                 verdicts.push(Verdict { run: run.run, kind });
             }
         }
+        if !beat.runs.is_empty() {
+            self.press(cx, from, beat.boot);
+        }
         if !verdicts.is_empty() {
             self.confirm(cx, from, (beat.boot, beat.seq), verdicts);
         }
@@ -149,11 +152,18 @@ impl Manager {
     }
 
     pub(in crate::manager) fn on_report(&mut self, cx: &mut Cx<'_>, from: NodeId, report: Report) {
-        if self.is_open((from, report.boot), report.run) {
-            self.sync.on_report(cx, report);
-        } else {
+        let shard = report.run.shard;
+        // What is about to be committed of a run stays as it was proposed.
+        let is_ending = self.pending.holds(&Intent::EndRun(shard));
+        if is_ending || !self.is_open((from, report.boot), report.run) {
             cx.count(Stat::ReportStale);
+            return;
         }
+        let key = WorkflowKey::of(shard);
+        self.pressure.on_report(cx);
+        self.cut(cx, key);
+        self.sync.on_report(cx, report);
+        self.cut(cx, key);
     }
 
     pub(in crate::manager) fn on_final(&mut self, cx: &mut Cx<'_>, from: NodeId, end: Final) {
