@@ -67,6 +67,7 @@ invariants! {
     SeedDeterminism = "seed-determinism",
     StreamIndependence = "stream-independence",
     NodeSettles = "node-settles",
+    WindowsSum = "windows-sum",
 }
 
 /// A broken invariant.

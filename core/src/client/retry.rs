@@ -57,6 +57,7 @@ pub fn is_retryable(reply: &Reply) -> bool {
         | Reply::Cancelling(_)
         | Reply::Result(_)
         | Reply::Watching { .. }
+        | Reply::Stats(_)
         | Reply::Cluster(_) => false,
     }
 }

@@ -4,7 +4,7 @@
 //! modules: `calls` (answers in time), `registry` (admission, keys), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
 //! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
-//! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
+//! (views, results, thresholds), `windows` (measurements over plan time), `watch` (updates), `leadership` (boot, snapshots).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
@@ -34,6 +34,7 @@ mod state;
 mod stats;
 mod sync;
 mod watch;
+mod windows;
 
 use std::collections::VecDeque;
 
@@ -64,6 +65,8 @@ use sessions::{Grants, Tenure};
 use state::{Committed, epoch};
 use sync::Sync;
 use watch::Watch;
+pub use windows::Line;
+use windows::Windows;
 
 /// A gate.
 #[derive(Debug)]
@@ -87,6 +90,7 @@ pub struct Gate {
     sync: Sync,
     health: Health,
     watch: Watch,
+    windows: Windows,
     led: bool,
     draining: bool,
     ledger_wanted: bool,
@@ -237,6 +241,7 @@ impl Gate {
             GateCommand::EndPart { part, .. } => {
                 if applied == Applied::PartEnded(part.job) && self.acts_for(part.job) {
                     self.acknowledge(cx, *part);
+                    self.on_parts_ended(cx, part.job);
                 }
                 part.job
             }
@@ -257,6 +262,7 @@ impl Gate {
         }
         if let Applied::JobEnded(_) = applied {
             self.watch.retain(|job| self.ledger.job(job).is_some());
+            self.windows.retain(|job| self.ledger.job(job).is_some());
         }
     }
 
@@ -295,6 +301,9 @@ impl Gate {
             }
             Applied::JobEnded(job) => {
                 cx.count(Stat::JobEnded);
+                if let Some(ended) = self.ledger.job(job) {
+                    self.windows.on_job_ended(cx, job, ended);
+                }
                 self.publish(cx, job);
                 self.sync.forget(job);
                 self.claims.forget(job);
@@ -332,8 +341,7 @@ impl Gate {
 
     fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
         if let Some(job) = self.ledger.job(id) {
-            let view = stats::view(id, job, &merge::live(id, job, &self.sync));
-            self.watch.publish(cx, epoch(job), view);
+            self.watch.publish(cx, epoch(job), self.view(id, job));
         }
     }
 
@@ -470,6 +478,7 @@ impl Role for Gate {
             sync: Sync::default(),
             health: Health::new(&config.datacenters),
             watch: Watch::default(),
+            windows: Windows::default(),
             led: false,
             draining: false,
             ledger_wanted: false,
@@ -483,6 +492,7 @@ impl Role for Gate {
         self.group.check()?;
         self.ledger.check_all()?;
         self.watch.check()?;
+        self.windows.check()?;
         self.dispatch.check_all(self.committed())
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Sync {
     pub(super) runs: BTreeMap<ShardId, Reported>,
     /// What those add up to at whole plan seconds.
     pub(super) cuts: Cuts,
+    /// When runs ended whose last word is being committed, by their workers' plan time.
+    ends: BTreeMap<ShardId, PlanTime>,
     timers: Timers<JobId>,
     tries: BTreeMap<JobId, u32>,
 }
@@ -91,8 +93,16 @@ impl Sync {
         self.runs.get(&shard)
     }
 
+    /// A run ended at a plan time; its last word is being committed.
+    pub(super) fn on_last_word(&mut self, shard: ShardId, at: Option<PlanTime>) {
+        if let Some(at) = at {
+            self.ends.insert(shard, at);
+        }
+    }
+
     /// The end of a shard's run is committed, with what it measured.
     pub(super) fn end_run(&mut self, shard: ShardId, until: PlanTime, totals: &Totals) {
+        let until = self.ends.remove(&shard).unwrap_or(until).max(until);
         let known = self.runs.get(&shard).map(|known| &*known.totals);
         self.cuts.on_run_ended(shard, until, (totals, known));
     }
@@ -100,6 +110,7 @@ impl Sync {
     /// The shard's run ended or another takes over.
     pub(super) fn close_run(&mut self, shard: ShardId) {
         self.runs.remove(&shard);
+        self.ends.remove(&shard);
     }
 
     /// The part is no longer of this ledger.
@@ -124,6 +135,7 @@ impl Sync {
         self.gates.is_empty()
             && self.runs.is_empty()
             && self.cuts.is_empty()
+            && self.ends.is_empty()
             && self.timers.is_empty()
             && self.tries.is_empty()
     }

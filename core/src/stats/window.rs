@@ -109,18 +109,20 @@ impl<K: Ord + Copy> Cutter<K> {
 
     /// A source's totals have reached a second, with this gain since it was last heard.
     pub fn credit(&mut self, key: K, second: u32, gain: &Totals) {
-        let shards = self.sources.get(&key).map_or(1, |source| source.shards);
+        let (shards, late) =
+            self.sources.get(&key).map_or((1, 0), |source| (source.shards, source.late));
         let before = self.sources.get(&key).map_or(self.closed, |source| source.second);
         if let Some(source) = self.sources.get_mut(&key) {
             source.second = source.second.max(second);
+        }
+        if gain.is_zero() {
+            return;
         }
         let until = second.max(self.closed.saturating_add(1));
         let since = before.min(until.saturating_sub(1)).max(self.closed);
         let slot = self.slots.entry(until).or_insert_with(|| Slot { since, ..Slot::default() });
         slot.since = slot.since.min(since);
-        if before < self.closed && !gain.is_zero() {
-            slot.late = slot.late.saturating_add(shards);
-        }
+        slot.late = slot.late.saturating_add(if before < self.closed { shards } else { late });
         slot.totals.merge(gain);
     }
 

@@ -22,6 +22,7 @@ mod replicas;
 mod resources;
 mod resume;
 mod shares;
+mod windows;
 mod workflows;
 
 use std::fmt;
@@ -284,6 +285,7 @@ impl Panel {
             Box::new(owners::LeaseExclusive::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
+            Box::new(windows::WindowsSum::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));

@@ -137,6 +137,7 @@ impl PersistFirst {
                 Ok(())
             }
             Message::Capacity(_)
+            | Message::Pressure(_)
             | Message::Probe(_)
             | Message::Gates(_)
             | Message::Managers(_)

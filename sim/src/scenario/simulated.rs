@@ -274,7 +274,7 @@ fn answer(reply: Reply) -> Answer {
         Reply::Refused(refusal) => {
             Answer::Refused { why: why(&refusal).to_owned(), reason: format!("{refusal:?}") }
         }
-        Reply::Watching { .. } | Reply::Cluster(_) => Answer::Silent,
+        Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => Answer::Silent,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::gate::cancellation::Wanted;
 use crate::gate::models::Job;
 use crate::gate::registry::{Admission, count};
 use crate::gate::state::{Committed, epoch};
-use crate::gate::{Gate, GateCommand, merge, stats};
+use crate::gate::{Gate, GateCommand, stats};
 use crate::ids::{CallId, GroupId, JobId, WorkflowIx};
 use crate::machine::Cx;
 use crate::plan::Plan;
@@ -43,7 +43,8 @@ impl Gate {
             | Command::Status(_)
             | Command::CancelWorkflow { .. }
             | Command::Result(_)
-            | Command::Watch { .. } => {
+            | Command::Watch { .. }
+            | Command::Stats { .. } => {
                 let ticket = self.calls.on_read(cx.now(), call, command);
                 self.tell_group(cx, Input::Read(ticket));
             }
@@ -64,13 +65,14 @@ impl Gate {
                 Reply::Jobs(jobs.map(|(id, job)| stats::summary(id, job)).collect())
             }
             Command::Status(id) => self.read(id, |job| {
-                Reply::Status(Box::new(stats::view(id, job, &merge::live(id, job, &self.sync))))
+                Reply::Status(Box::new(self.view(id, job)))
             }),
             Command::Result(id) => self.read(id, |job| match &job.result {
                 Some(result) => Reply::Result(result.clone()),
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
+            Command::Stats { job, width } => self.on_stats(cx, job, width),
             Command::Cluster => return,
         };
         cx.out.reply(call, reply);
@@ -174,8 +176,20 @@ impl Gate {
             cx.count(Stat::WatchRedirected);
             return Reply::Refused(Refusal::Elsewhere { gate });
         }
-        let view = stats::view(id, job, &merge::live(id, job, &self.sync));
+        let view = self.view(id, job);
         self.watch.backlog(epoch(job), after, view)
+    }
+
+    fn on_stats(&self, cx: &mut Cx<'_>, id: JobId, width: u32) -> Reply {
+        let Some(job) = self.ledger.job(id) else {
+            return Reply::Refused(Refusal::NoSuchJob(id));
+        };
+        if job.status.is_terminal() || self.acts_for(id) {
+            return self.pull(cx, id, job, width);
+        }
+        let Some(gate) = self.elsewhere(job) else { return Reply::Refused(Refusal::NotReady) };
+        cx.count(Stat::WatchRedirected);
+        Reply::Refused(Refusal::Elsewhere { gate })
     }
 
     fn read(&self, id: JobId, answer: impl FnOnce(&Job) -> Reply) -> Reply {

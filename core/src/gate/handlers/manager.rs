@@ -90,6 +90,7 @@ impl Gate {
         let id = part.job;
         let Some(job) = self.ledger.job(id) else { return };
         let untouched = self.sync.untouched(part, job);
+        self.on_views(cx, part);
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_alive(committed, cx.now(), part, untouched);
         self.publish(cx, id);

@@ -179,9 +179,11 @@ impl Manager {
         let state = self.ledger.workflow(WorkflowKey::of(run.shard));
         let wanted = state.is_some_and(|state| state.status != WorkflowStatus::Cancelling);
         let is_stopped = end.end == RunEnd::Stopped;
+        let ended_at = end.plan_time;
         let command = self.open_run(run.shard, |open| Some(open.finished(end, wanted)));
         let Some(command @ ManagerCommand::EndRun { ceiling, .. }) = command else { return };
         if self.propose(cx, command) {
+            self.sync.on_last_word(run.shard, ended_at);
             self.inherit(cx, run.shard, is_stopped.then_some(ceiling));
         }
     }
