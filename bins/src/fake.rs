@@ -43,6 +43,7 @@ pub(crate) fn view(status: JobStatus) -> JobView {
         reason: String::new(),
         workflow_names: Vec::new(),
         workflows: Vec::new(),
+        windows: Vec::new(),
     }
 }
 

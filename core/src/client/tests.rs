@@ -86,6 +86,7 @@ fn status(status: JobStatus) -> Reply {
         reason: String::new(),
         workflow_names: vec![],
         workflows: vec![],
+        windows: vec![],
     };
     Reply::Status(Box::new(view))
 }

@@ -321,7 +321,8 @@ impl Manager {
             }
             ManagerCommand::EndRun { run, outcome, until, totals, .. } => {
                 if applied == Applied::Changed {
-                    self.sync.end_run(run.shard, *until, totals);
+                    let now = self.leases.plan_time(WorkflowKey::of(run.shard), cx.now());
+                    self.sync.end_run(run.shard, now.unwrap_or(*until).max(*until), totals);
                 }
                 self.on_run_ended(cx, (*run, outcome), applied);
                 self.walk(cx, run.shard.job);

@@ -97,12 +97,14 @@ impl Sync {
     pub(super) fn on_last_word(&mut self, shard: ShardId, at: Option<PlanTime>) {
         if let Some(at) = at {
             self.ends.insert(shard, at);
+            self.cuts.on_last_word(shard, at);
         }
     }
 
-    /// The end of a shard's run is committed, with what it measured.
+    /// The end of a shard's run is committed, with what it measured before `until` if its worker
+    /// did not say when it ended.
     pub(super) fn end_run(&mut self, shard: ShardId, until: PlanTime, totals: &Totals) {
-        let until = self.ends.remove(&shard).unwrap_or(until).max(until);
+        let until = self.ends.remove(&shard).unwrap_or(until);
         let known = self.runs.get(&shard).map(|known| &*known.totals);
         self.cuts.on_run_ended(shard, until, (totals, known));
     }

@@ -23,11 +23,13 @@ const LATE_AFTER: u32 = 5;
 #[derive(Clone, Debug)]
 struct Cut {
     cutter: Cutter<ShardIx>,
-    /// Everything in closed windows, and what ended before this leadership.
+    /// Everything in closed windows.
     totals: Box<Totals>,
     late: u32,
     /// The plan second in which this leadership first looked.
     looked: u32,
+    /// The latest plan time at which a run ended, by its worker.
+    furthest: PlanTime,
 }
 
 /// The cuts of all running workflows.
@@ -75,6 +77,18 @@ impl Cuts {
         cut.cutter.close(shard.shard);
     }
 
+    /// A run ended at a plan time, by its worker.
+    pub(super) fn on_last_word(&mut self, shard: ShardId, at: PlanTime) {
+        if let Some(cut) = self.0.get_mut(&WorkflowKey::of(shard)) {
+            cut.furthest = cut.furthest.max(at);
+        }
+    }
+
+    /// The latest plan time at which a run of the workflow ended, by its worker.
+    pub(super) fn furthest(&self, key: WorkflowKey) -> PlanTime {
+        self.0.get(&key).map_or(PlanTime::ZERO, |cut| cut.furthest)
+    }
+
     /// The workflow has its result, or is of this ledger no more.
     pub(super) fn close(&mut self, key: WorkflowKey) {
         self.0.remove(&key);
@@ -87,6 +101,14 @@ impl Cuts {
 }
 
 impl Cut {
+    /// What ended before this leadership may have ended at any time until now, by the clock of a
+    /// worker that is ahead of this one.
+    fn new(ended: &Totals, now: PlanTime) -> Self {
+        let mut cutter = Cutter::default();
+        cutter.credit(ShardIx::new(0), now.seconds_begun().saturating_add(1), ended);
+        Self { cutter, totals: Box::default(), late: 0, looked: now.second(), furthest: PlanTime::ZERO }
+    }
+
     fn advance(&mut self, cx: &mut Cx<'_>, second: u32, patience: u32) {
         let patient = second < self.looked.saturating_add(patience);
         let overdue = if patient { 0 } else { second.saturating_sub(patience) };
@@ -110,12 +132,7 @@ impl Manager {
             return;
         }
         let second = now.second();
-        let cut = self.sync.cuts.0.entry(key).or_insert_with(|| Cut {
-            cutter: Cutter::default(),
-            totals: state.totals.clone(),
-            late: 0,
-            looked: second,
-        });
+        let cut = self.sync.cuts.0.entry(key).or_insert_with(|| Cut::new(&state.totals, now));
         for lease in self.leases.of_workflow(key).filter(|lease| lease.was_confirmed()) {
             let shard = lease.run.shard;
             if cut.cutter.has(shard.shard) {

@@ -66,22 +66,24 @@ impl Series {
 
     /// Keeps a window that follows the newest.
     pub fn push(&mut self, window: Window) {
+        self.cells = self.cells.saturating_add(window.totals.cells());
         self.hot.push_back(window);
         if self.hot.len() > WINDOWS_HOT_MAX
             && let Some(oldest) = self.hot.pop_front()
         {
             self.folded = self.folded.saturating_add(1);
-            fold(&mut self.warm, oldest, WARM_SECS);
+            let fewer = fold(&mut self.warm, oldest, WARM_SECS);
+            self.cells = self.cells.saturating_sub(fewer);
         }
         if self.warm.len() > WINDOWS_WARM_MAX
             && let Some(oldest) = self.warm.pop_front()
         {
-            fold(&mut self.cold, oldest, COLD_SECS);
+            let fewer = fold(&mut self.cold, oldest, COLD_SECS);
+            self.cells = self.cells.saturating_sub(fewer);
         }
         if self.cold.len() > WINDOWS_COLD_MAX {
             self.drop_oldest();
         }
-        self.cells = self.windows().map(|window| window.totals.cells()).sum();
     }
 
     /// Adds the oldest kept window to the sum before. Whether there was one.
@@ -105,11 +107,78 @@ impl Series {
     }
 }
 
-/// Adds a window to the newest of a tier if both end in the same stretch of `width`.
-fn fold(tier: &mut VecDeque<Window>, window: Window, width: u32) {
+/// Adds a window to the newest of a tier if both end in the same stretch of `width`. How many
+/// buckets fewer there are.
+fn fold(tier: &mut VecDeque<Window>, window: Window, width: u32) -> usize {
     let stretch = |window: &Window| window.until.saturating_sub(1).checked_div(width);
     match tier.back_mut().filter(|newest| stretch(newest) == stretch(&window)) {
-        Some(newest) => newest.extend(&window),
-        None => tier.push_back(window),
+        Some(newest) => {
+            let before = newest.totals.cells().saturating_add(window.totals.cells());
+            newest.extend(&window);
+            before.saturating_sub(newest.totals.cells())
+        }
+        None => {
+            tier.push_back(window);
+            0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(from: u32, until: u32, iterations: u64) -> Window {
+        let totals = Box::new(Totals { iterations, ..Totals::default() });
+        Window { from, until, shards: 2, of: 2, late: 0, totals }
+    }
+
+    fn sum(series: &Series) -> u64 {
+        let kept: u64 = series.windows().map(|window| window.totals.iterations).sum();
+        kept + series.before().iterations
+    }
+
+    #[test]
+    fn a_week_of_windows_takes_fixed_memory_and_loses_nothing() {
+        let mut series = Series::default();
+        let mut all = 0;
+        for second in 0..7 * 86_400u32 {
+            // Only what is counted matters here: the tiers are cheap to fill without their sum.
+            series.push(window(second, second + 1, u64::from(second % 5)));
+            all += u64::from(second % 5);
+        }
+        assert_eq!(sum(&series), all);
+        assert!(series.len() <= WINDOWS_HOT_MAX + WINDOWS_WARM_MAX + WINDOWS_COLD_MAX);
+        assert!(series.take_folded() > 0);
+        let spans = series.windows().map(|one| (one.from, one.until)).collect::<Vec<_>>();
+        assert!(spans.windows(2).all(|pair| pair[0].1 == pair[1].0));
+        let widths = |width| spans.iter().filter(|span| span.1 - span.0 == width).count();
+        assert!(widths(1) >= WINDOWS_HOT_MAX && widths(10) >= 350 && widths(60) >= 1_430);
+        assert!(spans.iter().all(|span| span.1 - span.0 == 1 || span.0 % 10 == 0));
+    }
+
+    #[test]
+    fn windows_are_added_up_by_the_stretch_they_end_in() {
+        let mut series = Series::default();
+        for (from, until) in [(0, 3), (3, 5), (5, 6), (6, 12), (12, 13)] {
+            series.push(window(from, until, 1));
+        }
+        let spans = |width| {
+            let all = series.regrouped(width);
+            all.iter().map(|one| (one.from, one.until, one.totals.iterations)).collect::<Vec<_>>()
+        };
+        assert_eq!(spans(5), [(0, 5, 2), (5, 6, 1), (6, 13, 2)]);
+        assert_eq!(spans(1).len(), 5);
+        assert_eq!(spans(60), [(0, 13, 5)]);
+    }
+
+    #[test]
+    fn the_oldest_goes_to_the_sum_before() {
+        let mut series = Series::default();
+        series.push(window(0, 1, 3));
+        series.push(window(1, 2, 4));
+        assert!(series.drop_oldest());
+        assert_eq!((series.len(), series.before().iterations, sum(&series)), (1, 3, 7));
+        assert!(series.drop_oldest() && !series.drop_oldest());
     }
 }

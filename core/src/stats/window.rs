@@ -195,3 +195,119 @@ impl<K: Ord + Copy> Cutter<K> {
         window
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn n(iterations: u64) -> Totals {
+        Totals { iterations, ..Totals::default() }
+    }
+
+    fn spans(cutter: &mut Cutter<u8>, overdue: u32) -> Vec<(u32, u32, u64, bool)> {
+        let next = || cutter.pop(overdue);
+        let window = |w: Window| (w.from, w.until, w.totals.iterations, w.is_complete());
+        std::iter::from_fn(next).map(window).collect()
+    }
+
+    fn two() -> Cutter<u8> {
+        let mut cutter = Cutter::default();
+        cutter.open(1, 0, (1, 0));
+        cutter.open(2, 0, (1, 0));
+        cutter
+    }
+
+    #[test]
+    fn a_window_waits_for_every_source() {
+        let mut cutter = two();
+        cutter.credit(1, 1, &n(5));
+        cutter.credit(1, 2, &n(5));
+        assert_eq!(spans(&mut cutter, 0), []);
+        cutter.credit(2, 1, &n(7));
+        assert_eq!(spans(&mut cutter, 0), [(0, 1, 12, true)]);
+        assert_eq!(cutter.rest(), n(5));
+    }
+
+    #[test]
+    fn skipped_seconds_make_windows_wider_and_not_wrong() {
+        let mut cutter = two();
+        for second in 1..=4 {
+            cutter.credit(1, second, &n(1));
+        }
+        cutter.credit(2, 2, &n(20));
+        cutter.credit(2, 4, &n(20));
+        assert_eq!(spans(&mut cutter, 0), [(0, 2, 22, true), (2, 4, 22, true)]);
+        assert!(cutter.rest().is_zero());
+    }
+
+    #[test]
+    fn a_late_source_is_in_a_later_window_that_says_so() {
+        let mut cutter = two();
+        for second in 1..=4 {
+            cutter.credit(1, second, &n(1));
+        }
+        assert_eq!(spans(&mut cutter, 2), [(0, 1, 1, false), (1, 2, 1, false)]);
+        cutter.credit(2, 3, &n(30));
+        let window = cutter.pop(0).unwrap();
+        assert_eq!((window.from, window.until, window.late), (2, 3, 1));
+        assert_eq!((window.totals.iterations, window.is_complete()), (31, false));
+        cutter.credit(2, 4, &n(10));
+        assert_eq!(spans(&mut cutter, 0), [(3, 4, 11, true)]);
+    }
+
+    #[test]
+    fn what_comes_for_a_closed_second_goes_to_the_next() {
+        let mut cutter = Cutter::default();
+        cutter.credit(9, 3, &n(1));
+        assert_eq!(spans(&mut cutter, 0), [(0, 3, 1, true)]);
+        cutter.credit(9, 2, &n(4));
+        assert_eq!((cutter.closed(), cutter.rest()), (3, n(4)));
+        assert_eq!(cutter.flush().map(|w| (w.from, w.until, w.totals.iterations)), Some((3, 4, 4)));
+        assert!(cutter.flush().is_none());
+    }
+
+    #[test]
+    fn open_seconds_are_bounded() {
+        let mut cutter = two();
+        let most = u32::try_from(WINDOW_SLOTS_MAX).unwrap();
+        let mut closed = 0;
+        for second in 1..=most + 20 {
+            cutter.credit(1, second, &n(1));
+            closed += spans(&mut cutter, 0).iter().map(|window| window.2).sum::<u64>();
+            assert!(cutter.slots.len() <= WINDOW_SLOTS_MAX);
+        }
+        assert_eq!(closed + cutter.rest().iterations, u64::from(most) + 20);
+    }
+
+    #[test]
+    fn whatever_comes_in_any_order_windows_and_rest_are_the_totals() {
+        let mut seed = 7u64;
+        let mut draw = |below: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (seed >> 33) % below
+        };
+        for _ in 0..300 {
+            let mut cutter = Cutter::default();
+            let (mut sum, mut closed, mut until) = (0, 0, 0);
+            for source in 0..4u8 {
+                cutter.open(source, 0, (1, 0));
+            }
+            let mut at = [0u32; 4];
+            for _ in 0..60 {
+                let source = usize::try_from(draw(4)).unwrap();
+                at[source] += u32::try_from(draw(4)).unwrap();
+                let gain = draw(9);
+                sum += gain;
+                cutter.credit(u8::try_from(source).unwrap(), at[source], &n(gain));
+                let overdue = at.iter().max().unwrap().saturating_sub(6);
+                for (from, end, found, _) in spans(&mut cutter, overdue) {
+                    assert_eq!(from, until);
+                    assert!(end > from);
+                    until = end;
+                    closed += found;
+                }
+                assert_eq!(closed + cutter.rest().iterations, sum);
+            }
+        }
+    }
+}

@@ -103,7 +103,9 @@ fn view(status: JobStatus) -> JobView {
             shards: 2,
             second: 1,
             totals: Box::default(),
+            shards_late: 0,
         }],
+        windows: Vec::new(),
     }
 }
 

@@ -139,7 +139,13 @@ fn on_complete(
     }
     let span = (window.from, window.until);
     let place = (host, job, workflow);
-    broken(Inv::WindowsSum, format!("{place:?}: {found} requests in {span:?}, {most} measured"))
+    let runs = view.truth.runs_of(job, workflow).map(|run| {
+        let last = run.cuts.last().map_or(0, |cut| cut.second);
+        (run.run.shard.shard, run.datacenter, within(run, window), last, run.end.is_some())
+    });
+    let runs = runs.collect::<Vec<_>>();
+    let what = format!("{place:?}: {found} requests in {span:?}, {most} measured {runs:?}");
+    broken(Inv::WindowsSum, what)
 }
 
 /// Requests that a run measured in a window.
