@@ -4,6 +4,8 @@
 pub const WORKFLOWS_MAX: usize = 64;
 /// Steps of a flow.
 pub const STEPS_MAX: usize = 64;
+/// Requests in all flows of a plan: what they measure must fit into one message.
+pub const STEPS_ALL_MAX: usize = 1024;
 /// Pieces of a template.
 pub const PIECES_MAX: usize = 256;
 /// Extra headers of a request.
@@ -107,6 +109,8 @@ pub const KEY_BYTES_MAX: usize = 128;
 
 /// Distinct buckets of a histogram: 3 digits from 1 us to 1 h need fewer.
 pub const BUCKETS_MAX: usize = 32 << 10;
+/// Buckets of all histograms in one message; above, they become coarser. At most 14 bytes each.
+pub const TOTALS_CELLS_MAX: usize = 256 << 10;
 /// Distinct status codes counted per step.
 pub const STATUSES_MAX: usize = 64;
 /// The highest value a histogram records, microseconds: one hour.
@@ -136,6 +140,8 @@ pub const INBOX_MAX: usize = 8192;
 pub const SETTLE_MAX: usize = 10_000;
 
 const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
+const _: () = assert!(TOTALS_CELLS_MAX * 14 < FRAME_MAX / 2);
+const _: () = assert!(BUCKETS_MAX <= TOTALS_CELLS_MAX);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < RECORD_MAX);
 const _: () = assert!(BATCH_BYTES_MAX * 2 <= FRAME_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX * 2 < RECORD_MAX);

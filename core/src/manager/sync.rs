@@ -22,7 +22,8 @@ use crate::machine::{Cx, Wake};
 use crate::plan::PlanTime;
 use crate::report::{PartResult, WorkflowStatus, WorkflowView};
 use crate::stat::Stat;
-use crate::stats::Totals;
+use crate::limits;
+use crate::stats::{self, Totals};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::wire::{PartPhase, PartReport, Report};
@@ -162,6 +163,8 @@ impl Manager {
                         break;
                     }
                 }
+                let mut all = workflows.iter_mut().map(|one: &mut WorkflowView| &mut *one.totals);
+                stats::fit(&mut all.by_ref().collect::<Vec<_>>(), limits::TOTALS_CELLS_MAX);
                 self.sync.timers.set(job, cx.now().after(LIVE_EVERY));
                 if may_speak {
                     cx.out.send_volatile(to, self.registry.capacity());

@@ -145,6 +145,19 @@ impl Histogram {
         }
     }
 
+    /// Joins buckets (`fit`); the samples and their sum stay.
+    pub(super) fn coarsen(&mut self, coarse: u8) {
+        let mut joined = Vec::<(u64, u64)>::new();
+        for (bucket, count) in &self.buckets {
+            let name = super::fit::joined(*bucket, coarse);
+            match joined.last_mut().filter(|last| last.0 == name) {
+                Some(last) => last.1 = last.1.saturating_add(*count),
+                None => joined.push((name, *count)),
+            }
+        }
+        self.buckets = BoundedVec::try_from(joined).unwrap_or_default();
+    }
+
     /// The samples that came since `before`, bucket by bucket; none where `before` has more.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {

@@ -1,6 +1,7 @@
 //! What is measured, and how it merges exactly.
 
 mod bucket;
+mod fit;
 mod histogram;
 mod merge;
 mod recorder;
@@ -9,6 +10,7 @@ mod tier;
 mod totals;
 mod window;
 
+pub use fit::fit;
 pub use histogram::{BadHistogram, Histogram};
 pub use recorder::Recorder;
 pub use tier::{COLD_SECS, Series, WARM_SECS};

@@ -9,6 +9,12 @@ impl Totals {
     /// `before` is higher.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
+        if self.coarse != before.coarse {
+            let (mut one, mut other) = (self.clone(), before.clone());
+            one.coarsen(other.coarse);
+            other.coarsen(one.coarse);
+            return one.since(&other);
+        }
         let mut steps = self.steps.clone();
         for (step, before) in steps.iter_mut().zip(before.steps.iter()) {
             *step = step.since(before);
@@ -20,6 +26,7 @@ impl Totals {
             iteration_duration: self.iteration_duration.since(&before.iteration_duration),
             start_lag: self.start_lag.since(&before.start_lag),
             steps,
+            coarse: self.coarse,
         }
     }
 
@@ -33,18 +40,17 @@ impl Totals {
             step.duration = duration;
         }
         let (iteration_duration, start_lag) = (Histogram::default(), Histogram::default());
-        let Self { iterations, interrupted, dropped, .. } = *self;
-        Self { iterations, interrupted, dropped, iteration_duration, start_lag, steps }
+        let Self { iterations, interrupted, dropped, coarse, .. } = *self;
+        Self { iterations, interrupted, dropped, iteration_duration, start_lag, steps, coarse }
     }
 
     /// Whether nothing is counted.
     #[must_use]
     pub fn is_zero(&self) -> bool {
-        let Self { iterations, interrupted, dropped, iteration_duration, start_lag, steps } = self;
-        [*iterations, *interrupted, *dropped] == [0; 3]
-            && iteration_duration.is_empty()
-            && start_lag.is_empty()
-            && steps.iter().all(StepTotals::is_zero)
+        [self.iterations, self.interrupted, self.dropped] == [0; 3]
+            && self.iteration_duration.is_empty()
+            && self.start_lag.is_empty()
+            && self.steps.iter().all(StepTotals::is_zero)
     }
 
     /// How many buckets its histograms list: what its size is in proportion to.

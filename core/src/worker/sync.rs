@@ -105,13 +105,15 @@ impl Sync {
             cx.count(Stat::ReportSkipped);
             return Events::none();
         }
+        report.totals.fit();
         *told = Told { seq: told.seq.saturating_add(1), second: report.second };
         report.seq = told.seq;
         Events::one(Event::Tell(Box::new(report.into())))
     }
 
-    fn on_finished(&mut self, cx: &mut Cx<'_>, last_word: Final) -> Events<Event> {
+    fn on_finished(&mut self, cx: &mut Cx<'_>, mut last_word: Final) -> Events<Event> {
         let run = last_word.run;
+        last_word.totals.fit();
         if self.finals.contains_key(&run) {
             cx.count(Stat::ReportStale);
             return Events::none();
