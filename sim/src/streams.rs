@@ -42,6 +42,8 @@ pub enum Stream {
     Swarm,
     /// Which steps are checked in full.
     Check,
+    /// How many reports managers take.
+    Pressure,
 }
 
 /// The streams of one seed.

@@ -10,4 +10,5 @@ mod parts;
 mod random;
 mod restart;
 mod watch;
+mod windows;
 mod world;
