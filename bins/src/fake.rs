@@ -44,6 +44,7 @@ pub(crate) fn view(status: JobStatus) -> JobView {
         workflow_names: Vec::new(),
         workflows: Vec::new(),
         position: None,
+        windows: Vec::new(),
     }
 }
 

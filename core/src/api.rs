@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedString;
-use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term};
+use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term, WorkflowIx};
 use crate::limits::TENANT_BYTES_MAX;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, WorkflowView};
+use crate::stats::Errors;
 
 /// The name under which a client submits, and whose rate and turn it uses up.
 pub type Tenant = BoundedString<TENANT_BYTES_MAX>;
@@ -49,6 +50,13 @@ pub enum Command {
     },
     /// What the gate knows of its cluster.
     Cluster,
+    /// What a job's workflows measured over plan time.
+    Stats {
+        /// The job.
+        job: JobId,
+        /// Windows are added up to so many plan seconds.
+        width: u32,
+    },
 }
 
 /// What a client hears.
@@ -80,6 +88,8 @@ pub enum Reply {
     Cluster(Box<ClusterView>),
     /// Not done.
     Refused(Refusal),
+    /// What was measured over plan time.
+    Stats(Box<JobStats>),
 }
 
 /// Why a command was not done. The state is unchanged unless the variant says otherwise.
@@ -155,6 +165,74 @@ pub struct JobView {
     pub workflows: Vec<WorkflowView>,
     /// Its place among the jobs that wait, from 1.
     pub position: Option<u32>,
+    /// The newest closed window of every workflow that has one.
+    pub windows: Vec<WindowView>,
+}
+
+/// What a workflow measured between two whole plan seconds, over all datacenters.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct WindowView {
+    /// The workflow's place in the plan.
+    pub workflow: WorkflowIx,
+    /// The plan second at which it begins.
+    pub from: u32,
+    /// The plan second before which it ends.
+    pub until: u32,
+    /// Shards whose measurements are in it.
+    pub shards: u32,
+    /// Shards that ran.
+    pub of: u32,
+    /// Shards that were late, whose earlier measurements are in it too.
+    pub late: u32,
+    /// Iterations that ended.
+    pub iterations: u64,
+    /// Arrivals that were planned and not issued.
+    pub dropped: u64,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Of those, failed.
+    pub failed: u64,
+    /// By class.
+    pub errors: Errors,
+    /// Median duration, microseconds; absent without samples.
+    pub p50_us: Option<u64>,
+    /// The 95th percentile.
+    pub p95_us: Option<u64>,
+    /// The 99th percentile.
+    pub p99_us: Option<u64>,
+    /// The longest.
+    pub max_us: Option<u64>,
+}
+
+/// What a job's workflows measured over plan time, as far as the answering gate keeps it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct JobStats {
+    /// The job.
+    pub job: JobId,
+    /// The plan's name.
+    pub name: String,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Workflow names in the order of the plan.
+    pub workflow_names: Vec<String>,
+    /// Of every workflow that has been heard of.
+    pub workflows: Vec<WorkflowStats>,
+}
+
+/// A workflow over plan time. Requests before, in all windows and open are those of its totals and
+/// those written off.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct WorkflowStats {
+    /// Its place in the plan.
+    pub workflow: WorkflowIx,
+    /// Requests before the oldest window.
+    pub before: u64,
+    /// Windows, oldest first; old ones are wider.
+    pub windows: Vec<WindowView>,
+    /// Requests in no closed window yet.
+    pub open: u64,
+    /// Requests that were reported and whose totals were lost with their run.
+    pub written_off: u64,
 }
 
 /// News about a job, ordered by `seq` within the job; a later owner of the job continues above.

@@ -150,6 +150,8 @@ pub struct ManagerConfig {
     pub assigns_max: u32,
     /// An arrival that cannot start within this is dropped.
     pub late_max: Duration,
+    /// Reports of runs that this node takes; above, workers are asked for fewer.
+    pub reports_per_second: u32,
     /// Entries between snapshots.
     pub checkpoint_entries: u64,
     /// The datacenter's group.
@@ -202,6 +204,7 @@ impl ManagerConfig {
             resend_after: Duration::from_millis(500),
             assigns_max: 16,
             late_max: Duration::from_millis(100),
+            reports_per_second: 5_000,
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
         }

@@ -70,6 +70,7 @@ invariants! {
     ControlNeverShed = "control-never-shed",
     RetryAfter = "retry-after",
     QueueFair = "queue-fair",
+    WindowsSum = "windows-sum",
 }
 
 /// A broken invariant.

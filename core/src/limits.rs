@@ -4,6 +4,8 @@
 pub const WORKFLOWS_MAX: usize = 64;
 /// Steps of a flow.
 pub const STEPS_MAX: usize = 64;
+/// Requests in all flows of a plan: what they measure must fit into one message.
+pub const STEPS_ALL_MAX: usize = 1024;
 /// Pieces of a template.
 pub const PIECES_MAX: usize = 256;
 /// Extra headers of a request.
@@ -119,10 +121,24 @@ pub const KEY_BYTES_MAX: usize = 128;
 
 /// Distinct buckets of a histogram: 3 digits from 1 us to 1 h need fewer.
 pub const BUCKETS_MAX: usize = 32 << 10;
+/// Buckets of all histograms in one message; above, they become coarser. At most 14 bytes each.
+pub const TOTALS_CELLS_MAX: usize = 256 << 10;
 /// Distinct status codes counted per step.
 pub const STATUSES_MAX: usize = 64;
 /// The highest value a histogram records, microseconds: one hour.
 pub const HISTOGRAM_MAX_US: u64 = 3_600_000_000;
+
+/// Open plan seconds of a workflow whose window is not closed; above, the oldest is closed early.
+pub const WINDOW_SLOTS_MAX: usize = 64;
+/// Windows of a workflow kept as they were cut.
+pub const WINDOWS_HOT_MAX: usize = 60;
+/// Older windows of a workflow kept per ten seconds: an hour.
+pub const WINDOWS_WARM_MAX: usize = 360;
+/// Still older windows of a workflow kept per minute: a day.
+pub const WINDOWS_COLD_MAX: usize = 1440;
+/// Buckets in the windows of all jobs, 16 bytes each; above, the oldest of the longest list are
+/// added up.
+pub const WINDOW_CELLS_MAX: usize = 4 << 20;
 
 /// Payload bytes of a frame on the wire.
 pub const FRAME_MAX: usize = 8 << 20;
@@ -136,6 +152,8 @@ pub const INBOX_MAX: usize = 8192;
 pub const SETTLE_MAX: usize = 10_000;
 
 const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
+const _: () = assert!(TOTALS_CELLS_MAX * 14 < FRAME_MAX / 2);
+const _: () = assert!(BUCKETS_MAX <= TOTALS_CELLS_MAX);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < RECORD_MAX);
 const _: () = assert!(BATCH_BYTES_MAX * 2 <= FRAME_MAX);
 const _: () = assert!(CHUNK_BYTES_MAX * 2 < RECORD_MAX);

@@ -116,10 +116,13 @@ pub struct WorkflowView {
     pub shards_live: u16,
     /// Shards in all.
     pub shards: u16,
-    /// Every shard's totals are at least up to this plan second.
+    /// Everything that ended before this plan second is in the totals, and nothing later; of late
+    /// shards less.
     pub second: u32,
-    /// Sum of the last known totals of all its runs.
+    /// Sum over all its runs.
     pub totals: Box<Totals>,
+    /// Shards that run and have not reported up to `second`.
+    pub shards_late: u16,
 }
 
 /// The result of a workflow in one datacenter, committed.

@@ -189,6 +189,29 @@ stats! {
     RunEnded = "run_ended",
     /// Plan time moved by a confirmation.
     PlanTimeSlewed = "plan_time_slewed",
+
+    /// Windows of plan time closed.
+    WindowClosed = "window_closed",
+    /// Of those, closed without a shard that was late.
+    WindowIncomplete = "window_incomplete",
+    /// Windows added to an older one to keep memory fixed.
+    WindowFolded = "window_folded",
+    /// Windows added up early because all windows together had too many buckets.
+    WindowEvicted = "window_evicted",
+    /// Live totals that fell because what a run had reported is lost with it.
+    TotalsRestated = "totals_restated",
+    /// Live views that were older than what is known.
+    ViewStale = "view_stale",
+    /// Windows asked for by clients.
+    WindowsPulled = "windows_pulled",
+    /// Times workers were to report less often.
+    PressureRaised = "pressure_raised",
+    /// Times workers could report more often again.
+    PressureLowered = "pressure_lowered",
+    /// Workers told to report less often.
+    PressureTold = "pressure_told",
+    /// Reports that a worker left out because its manager wanted fewer.
+    ReportSkipped = "report_skipped",
 }
 
 /// The counters of one boot of a node.

@@ -122,8 +122,10 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (mut gate, manager) = configs(&mut top, lease);
+        let (mut gate, mut manager) = configs(&mut top, lease);
         gate.admission = admission(streams);
+        manager.reports_per_second =
+            streams.cursor(Stream::Pressure, 0).pick(&[5_000, 5_000, 5_000, 1, 2, 4, 8]);
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,

@@ -147,6 +147,7 @@ impl Patron {
             | Reply::Status(_)
             | Reply::Jobs(_)
             | Reply::Watching { .. }
+            | Reply::Stats(_)
             | Reply::Cluster(_) => {}
         }
         self.take(now, Input::Reply { attempt, reply: Box::new(reply) })

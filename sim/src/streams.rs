@@ -44,6 +44,8 @@ pub enum Stream {
     Check,
     /// What gates take, and when they do not cope.
     Flow,
+    /// How many reports managers take.
+    Pressure,
 }
 
 /// The streams of one seed.

@@ -185,7 +185,7 @@ impl Client {
             }
             Reply::Status(_) | Reply::Refused(Refusal::NotEnded(_)) => self.poll(cx),
             Reply::Refused(refusal) => self.finish(Outcome::Refused(refusal)),
-            Reply::Jobs(_) | Reply::Watching { .. } | Reply::Cluster(_) => {
+            Reply::Jobs(_) | Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => {
                 self.again(cx, step, None)
             }
         }

@@ -53,6 +53,7 @@ pub fn retry_after(reply: &Reply) -> Option<Duration> {
         | Reply::Cancelling(_)
         | Reply::Result(_)
         | Reply::Watching { .. }
+        | Reply::Stats(_)
         | Reply::Cluster(_) => None,
     }
 }
@@ -82,6 +83,7 @@ pub fn is_retryable(reply: &Reply) -> bool {
         | Reply::Cancelling(_)
         | Reply::Result(_)
         | Reply::Watching { .. }
+        | Reply::Stats(_)
         | Reply::Cluster(_) => false,
     }
 }

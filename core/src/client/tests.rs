@@ -87,6 +87,7 @@ fn status(status: JobStatus) -> Reply {
         workflow_names: vec![],
         workflows: vec![],
         position: None,
+        windows: vec![],
     };
     Reply::Status(Box::new(view))
 }

@@ -46,6 +46,7 @@ impl Class {
             | Message::NotLeader(_)
             | Message::Claim(_)
             | Message::NotOwner(_)
+            | Message::Pressure(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_) => Class::Control,
             Message::Offer(_) | Message::Begin(_) | Message::Prepare(_) | Message::Final(_) => {
@@ -71,7 +72,7 @@ impl Class {
             }
             Command::Submit { .. } => Class::Dispatch,
             Command::Status(_) | Command::Result(_) | Command::Watch { .. } => Class::Data,
-            Command::List => Class::Telemetry,
+            Command::List | Command::Stats { .. } => Class::Telemetry,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Gate;
 use super::models::Job;
 use super::queue::order;
 use super::state::epoch;
-use super::{Gate, merge, stats};
 use crate::api::{FlowView, JobView};
 use crate::config::AdmissionConfig;
 use crate::flow::{Level, Limits};
@@ -29,7 +29,7 @@ impl Gate {
 
     /// What a client sees of a job.
     pub(super) fn view(&self, id: JobId, job: &Job) -> JobView {
-        let view = stats::view(id, job, &merge::live(id, job, &self.sync));
+        let view = self.view_live(id, job);
         let position = (job.status == JobStatus::Queued).then(|| self.positions().remove(&id));
         JobView { position: position.flatten(), ..view }
     }
@@ -43,7 +43,7 @@ impl Gate {
 
     fn publish_at(&mut self, cx: &mut Cx<'_>, id: JobId, position: Option<u32>) {
         let Some(job) = self.ledger.job(id) else { return };
-        let view = stats::view(id, job, &merge::live(id, job, &self.sync));
+        let view = self.view_live(id, job);
         self.watch.publish(cx, epoch(job), JobView { position, ..view });
         match position {
             Some(position) => drop(self.queue.shown.insert(id, position)),

@@ -5,7 +5,7 @@
 //! (whose turn it is), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
 //! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
-//! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
+//! (views, results, thresholds), `windows` (measurements over plan time), `watch` (updates), `leadership` (boot, snapshots).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
@@ -37,6 +37,7 @@ mod state;
 mod stats;
 mod sync;
 mod watch;
+mod windows;
 
 use std::collections::VecDeque;
 
@@ -69,6 +70,8 @@ use sessions::{Grants, Tenure};
 use state::Committed;
 use sync::Sync;
 use watch::Watch;
+pub use windows::Line;
+use windows::Windows;
 
 /// A gate.
 #[derive(Debug)]
@@ -94,6 +97,7 @@ pub struct Gate {
     watch: Watch,
     flow: Flow,
     queue: Queue,
+    windows: Windows,
     led: bool,
     draining: bool,
     ledger_wanted: bool,
@@ -245,6 +249,7 @@ impl Gate {
             GateCommand::EndPart { part, .. } => {
                 if applied == Applied::PartEnded(part.job) && self.acts_for(part.job) {
                     self.acknowledge(cx, *part);
+                    self.on_parts_ended(cx, part.job);
                 }
                 part.job
             }
@@ -267,6 +272,7 @@ impl Gate {
         }
         if let Applied::JobEnded(_) = applied {
             self.watch.retain(|job| self.ledger.job(job).is_some());
+            self.windows.retain(|job| self.ledger.job(job).is_some());
         }
     }
 
@@ -306,6 +312,9 @@ impl Gate {
             }
             Applied::JobEnded(job) => {
                 cx.count(Stat::JobEnded);
+                if let Some(ended) = self.ledger.job(job) {
+                    self.windows.on_job_ended(cx, job, ended);
+                }
                 self.publish(cx, job);
                 self.sync.forget(job);
                 self.claims.forget(job);
@@ -470,6 +479,7 @@ impl Role for Gate {
             watch: Watch::default(),
             flow: Flow::new(admission::limits(&config.admission)),
             queue: Queue::new(config.admission),
+            windows: Windows::default(),
             led: false,
             draining: false,
             ledger_wanted: false,
@@ -483,6 +493,7 @@ impl Role for Gate {
         self.group.check()?;
         self.ledger.check_all()?;
         self.watch.check()?;
+        self.windows.check()?;
         self.dispatch.check_all(self.committed())
     }
 

@@ -90,6 +90,7 @@ impl Gate {
             due.extend(self.claims.on_taken(cx, committed, part_id, &part.datacenter));
         }
         self.send_claims(cx, due);
+        self.on_parts_ended(cx, id);
         self.pursue(cx, id);
     }
 
@@ -97,8 +98,9 @@ impl Gate {
         self.dispatch.forget(id);
         self.claims.forget(id);
         self.sync.forget(id);
+        self.windows.forget(id);
         if let Some(job) = self.ledger.job(id) {
-            self.watch.on_moved(cx, stats::view(id, job, &[]));
+            self.watch.on_moved(cx, stats::view(id, job, &[], Vec::new()));
         }
     }
 
@@ -162,6 +164,7 @@ impl Gate {
         self.applied = index;
         self.leadership.on_installed();
         self.watch.retain(|job| self.ledger.job(job).is_some());
+        self.windows.retain(|job| self.ledger.job(job).is_some());
         let mut answers = self.registry.on_installed(&self.ledger);
         answers.extend(self.cancellation.on_installed());
         self.answer(cx, answers);

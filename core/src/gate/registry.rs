@@ -208,6 +208,7 @@ pub(super) fn count(cx: &mut Cx<'_>, reply: &Reply) {
         | Reply::Cancelling(_)
         | Reply::Result(_)
         | Reply::Watching { .. }
+        | Reply::Stats(_)
         | Reply::Cluster(_) => {}
     }
 }

@@ -140,6 +140,7 @@ impl Manager {
             pending: &self.pending,
             leases: &self.leases,
             given_up: &self.dispatch.given_up,
+            cuts: &self.sync.cuts,
             assigns_max: self.config.assigns_max,
         };
         for decision in decide(part, view) {

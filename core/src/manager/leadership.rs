@@ -26,6 +26,7 @@ use super::expiry::Expiry;
 use super::gate_loss::GateLoss;
 use super::leases::Leases;
 use super::models::{ManagerCommand, WorkflowKey};
+use super::pressure::Pressure;
 use super::registry::Registry;
 use super::sync::Sync;
 use crate::consensus::Input as GroupInput;
@@ -198,6 +199,7 @@ impl Manager {
         self.dispatch = Dispatch::default();
         self.leases = Leases::new(self.config.lease);
         self.sync = Sync::default();
+        self.pressure = Pressure::new(self.config.reports_per_second);
         self.gate_loss = GateLoss::new();
         self.expiry = Expiry::default();
         self.pending = Pending::default();

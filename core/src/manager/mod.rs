@@ -17,7 +17,8 @@
 //! | `registry` | who lives |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
-//! | `sync` | what gates are told |
+//! | `sync`, `windows` | what gates are told |
+//! | `pressure` | how often workers report |
 //! | `cancellation` | ending runs |
 //! | `expiry`, `gate_loss` | giving up what no gate begins, stopping what no gate watches |
 //! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
@@ -37,10 +38,12 @@ mod leadership;
 mod leases;
 mod ledger;
 pub mod models;
+mod pressure;
 mod progress;
 mod registry;
 mod stats;
 mod sync;
+mod windows;
 mod workflow_lifecycle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -73,6 +76,7 @@ use gate_loss::GateLoss;
 use leadership::Pending;
 use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
+use pressure::Pressure;
 use registry::Registry;
 use sync::Sync;
 
@@ -86,6 +90,7 @@ pub struct Manager {
     dispatch: Dispatch,
     leases: Leases,
     sync: Sync,
+    pressure: Pressure,
     gate_loss: GateLoss,
     expiry: Expiry,
     pending: Pending,
@@ -227,6 +232,7 @@ impl Manager {
             | Message::NotLeader(_)
             | Message::NotOwner(_)
             | Message::SessionBeat(_)
+            | Message::Pressure(_)
             | Message::SessionAck(_) => cx.count(Stat::MessageStale),
         }
     }
@@ -254,6 +260,7 @@ impl Manager {
             | Message::NotLeader(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
+            | Message::Pressure(_)
             | Message::Confirm(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -314,7 +321,11 @@ impl Manager {
             ManagerCommand::Advanced { part, workflow, plan_time, .. } => {
                 self.on_advanced(cx, key(part, workflow), *plan_time);
             }
-            ManagerCommand::EndRun { run, outcome, .. } => {
+            ManagerCommand::EndRun { run, outcome, until, totals, .. } => {
+                if applied == Applied::Changed {
+                    let now = self.leases.plan_time(WorkflowKey::of(run.shard), cx.now());
+                    self.sync.end_run(run.shard, now.unwrap_or(*until).max(*until), totals);
+                }
                 self.on_run_ended(cx, (*run, outcome), applied);
                 self.walk(cx, run.shard.job);
             }
@@ -323,6 +334,7 @@ impl Manager {
                     cx.count(Stat::WorkflowEnded);
                     self.leases.close_workflow(key(part, workflow));
                     self.dispatch.close_workflow(key(part, workflow));
+                    self.sync.cuts.close(key(part, workflow));
                     self.report_part(cx, part.job);
                 }
                 self.walk(cx, part.job);
@@ -362,6 +374,7 @@ impl Role for Manager {
             dispatch: Dispatch::default(),
             leases: Leases::new(config.lease),
             sync: Sync::default(),
+            pressure: Pressure::new(config.reports_per_second),
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
             pending: Pending::default(),

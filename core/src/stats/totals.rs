@@ -22,6 +22,8 @@ pub struct Totals {
     pub start_lag: Histogram,
     /// Per request step of the flow, in the order of the flow (think steps have none).
     pub steps: BoundedVec<StepTotals, { limits::STEPS_MAX }>,
+    /// Histograms know a value to `2^coarse / 1024` of itself; 0 unless they had too many buckets.
+    pub coarse: u8,
 }
 
 /// What one step has measured. A request counts when it ended: response, error or timeout.

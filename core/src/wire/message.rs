@@ -16,6 +16,7 @@
 //! | NotOwner | gate -> manager | the committed ownership | - |
 //! | SessionBeat | gate -> leader of the gates | nothing | SessionAck |
 //! | SessionAck | leader of the gates -> gate | the committed session | - |
+//! | Pressure | manager -> worker | nothing | - |
 
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ messages! {
     SessionBeat(SessionBeat),
     /// The gate's session goes on.
     SessionAck(SessionAck),
+    /// Report less often.
+    Pressure(Pressure),
 }
 
 /// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher
@@ -402,7 +405,44 @@ pub struct SessionAck {
     pub ttl: Duration,
 }
 
+/// Manager -> worker, with every heartbeat while the level lasts: how often runs are to report.
+/// Held for a few seconds, then forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pressure {
+    /// The worker's life this is for; another life ignores it.
+    pub boot: BootId,
+    /// How much.
+    pub level: PressureLevel,
+}
+
+/// How often runs report, from always to rarely.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub enum PressureLevel {
+    /// Every plan second.
+    #[default]
+    None,
+    /// Every second one.
+    Throttle,
+    /// Every fifth.
+    Batch,
+    /// Every tenth.
+    Skip,
+}
+
+impl PressureLevel {
+    /// Plan seconds between two reports of a run.
+    pub const fn report_every(self) -> u32 {
+        match self {
+            Self::None => 1,
+            Self::Throttle => 2,
+            Self::Batch => 5,
+            Self::Skip => 10,
+        }
+    }
+}
+
 impl Volatile for NotLeader {}
+impl Volatile for Pressure {}
 impl Volatile for SessionBeat {}
 impl Volatile for Heartbeat {}
 impl Volatile for Report {}

@@ -13,6 +13,7 @@
 //! `sync` (last words) and `registry` (a heartbeat is due); what `sync` wants told goes through
 //! `registry`, which knows the managers.
 
+mod backpressure;
 mod cancellation;
 mod execution;
 mod handlers;
@@ -35,6 +36,7 @@ use crate::invariant::{Inv, Violation};
 use crate::journal::{RecoverError, Recovered};
 use crate::machine::{Cx, Events, Machine, Role, Wake};
 use crate::stat::Stat;
+use backpressure::Backpressure;
 use execution::Execution;
 use registry::{Beat, Registry};
 use sync::Sync;
@@ -45,6 +47,7 @@ pub struct Worker {
     registry: Registry,
     execution: Execution,
     sync: Sync,
+    backpressure: Backpressure,
 }
 
 impl Worker {
@@ -149,6 +152,7 @@ impl Role for Worker {
             registry: Registry::new(&config, boot.id),
             execution: Execution::new(&config, boot.id),
             sync: Sync::new(&config, boot.id),
+            backpressure: Backpressure::default(),
         })
     }
 

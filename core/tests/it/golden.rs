@@ -28,8 +28,8 @@ use hyperscale_core::stats::{Recorder, StepTotals, Totals};
 use hyperscale_core::wire::frame::{FRAME_MAX, encode_frame};
 use hyperscale_core::wire::{
     Begin, CancelPart, Capacity, Claim, Confirm, Final, Heartbeat, Message, NotLeader, NotOwner,
-    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Probe, Report, RunBeat, RunEnd,
-    RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
+    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe, Report,
+    RunBeat, RunEnd, RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
 };
 use proptest::prelude::*;
 
@@ -139,6 +139,7 @@ fn part_report(phase: PartPhase) -> PartReport {
         shards: 4,
         second: 1,
         totals: totals(),
+        shards_late: 2,
     };
     PartReport { part: part(), fence: fence(5), seq: (2, 8), phase, workflows: list(vec![view]) }
 }
@@ -211,6 +212,7 @@ fn replicated() -> Vec<(&'static str, Message)> {
         ("not-owner", NotOwner { part: part(), owner, fence: fence(11) }.into()),
         ("session-beat", SessionBeat { disk, boot: 3, seq: 8, draining: false }.into()),
         ("session-ack", SessionAck { boot: 3, seq: 8, session, ttl }.into()),
+        ("pressure", Pressure { boot: BootId::new(77), level: PressureLevel::Batch }.into()),
     ]
 }
 
@@ -297,6 +299,7 @@ fn sampled(message: &Message) {
         | Message::NotOwner(_)
         | Message::SessionBeat(_)
         | Message::SessionAck(_)
+        | Message::Pressure(_)
         | Message::Probe(_) => {}
     }
 }

@@ -62,6 +62,7 @@ fn totals() -> impl Strategy<Value = Totals> {
             dropped,
             iteration_duration: recorded(&duration),
             start_lag: recorded(&lag),
+            coarse: 0,
             steps: BoundedVec::try_from(steps).unwrap(),
         }
     })

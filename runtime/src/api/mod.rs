@@ -12,6 +12,7 @@ mod caller;
 mod jobs;
 mod plan;
 mod problem;
+pub mod stats;
 mod updates;
 pub mod view;
 
@@ -134,6 +135,7 @@ fn routes() -> Vec<Route> {
         ("/v1/jobs/{id}/cancel", &["post"], post(jobs::cancel)),
         ("/v1/jobs/{id}/workflows/{workflow}/cancel", &["post"], post(jobs::cancel_workflow)),
         ("/v1/jobs/{id}/result", &["get"], get(jobs::result)),
+        ("/v1/jobs/{id}/stats", &["get"], get(stats::stats)),
         ("/v1/jobs/{id}/updates", &["get"], get(updates::follow)),
         ("/v1/cluster", &["get"], get(cluster)),
         ("/v1/drain", &["post"], post(drain)),

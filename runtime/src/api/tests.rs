@@ -103,8 +103,10 @@ fn view(status: JobStatus) -> JobView {
             shards: 2,
             second: 1,
             totals: Box::default(),
+            shards_late: 0,
         }],
         position: None,
+        windows: Vec::new(),
     }
 }
 

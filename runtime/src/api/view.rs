@@ -8,6 +8,7 @@ use hyperscale_core::ids::NodeId;
 use hyperscale_core::report::{self, JobStatus, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
+use super::stats::Window;
 use crate::summary::{Metric, workflow_metrics};
 pub use flow::{Flow, FlowClass};
 
@@ -83,8 +84,12 @@ pub struct Workflow {
     pub shards_live: u16,
     /// Shards in all.
     pub shards: u16,
-    /// Every shard's totals reach at least this plan second; `metrics` are cumulative.
+    /// `metrics` have what ended before this plan second, and nothing later.
     pub second: u32,
+    /// Shards whose measurements up to `second` have not come.
+    pub shards_late: u16,
+    /// The newest closed window; absent before the first.
+    pub window: Option<Window>,
     /// Since the start, with k6's names.
     pub metrics: Vec<Metric>,
 }
@@ -166,7 +171,11 @@ impl From<&api::JobSummary> for JobLine {
 
 impl From<&api::JobView> for Job {
     fn from(view: &api::JobView) -> Self {
-        let workflows = view.workflows.iter().map(|one| workflow(&view.workflow_names, one));
+        let workflows = view.workflows.iter().map(|one| {
+            let window = view.windows.iter().find(|window| window.workflow == one.workflow);
+            let window = window.map(Window::from);
+            Workflow { window, ..workflow(&view.workflow_names, one) }
+        });
         Self {
             id: view.job.to_string(),
             name: view.name.clone(),
@@ -222,6 +231,8 @@ fn workflow(names: &[String], view: &report::WorkflowView) -> Workflow {
         shards_live: view.shards_live,
         shards: view.shards,
         second: view.second,
+        shards_late: view.shards_late,
+        window: None,
         metrics: workflow_metrics(&view.totals, f64::from(view.second)),
     }
 }

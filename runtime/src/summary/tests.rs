@@ -76,6 +76,7 @@ fn result() -> JobResult {
             iteration_duration: histogram(&[(800, 59_990)]),
             start_lag: histogram(&[(20, 59_000), (90, 990)]),
             steps: vec![step(60_000, 12), step(59_990, 0)].try_into().expect("two steps"),
+            coarse: 0,
         },
     );
     login.totals.steps[0].latency = histogram(&[(400, 60_000)]);

@@ -100,6 +100,7 @@ impl Meter {
             dropped: self.dropped,
             iteration_duration: self.iteration_duration.snapshot(),
             start_lag: self.start_lag.snapshot(),
+            coarse: 0,
             steps: BoundedVec::try_from(steps).unwrap_or_default(),
         }
     }

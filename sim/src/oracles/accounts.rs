@@ -69,7 +69,7 @@ impl Sum {
     }
 
     /// The first difference, in words; `more` items were dropped without a run to report them.
-    fn differs(&self, reported: &Sum, more: u64) -> Option<String> {
+    pub(super) fn differs(&self, reported: &Sum, more: u64) -> Option<String> {
         let dropped = (0, "dropped", u64::MAX);
         let read = |sum: &Sum, key| sum.0.get(key).copied().unwrap_or(0);
         self.0

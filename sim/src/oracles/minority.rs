@@ -92,7 +92,7 @@ impl MinorityRefuses {
             | Reply::Status(_)
             | Reply::Jobs(_)
             | Reply::Result(_) => called.saturating_sub(lease_ns(view)),
-            Reply::Refused(_) | Reply::Watching { .. } | Reply::Cluster(_) => {
+            Reply::Refused(_) | Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => {
                 self.judged += 1;
                 return Ok(());
             }

@@ -24,6 +24,7 @@ mod replicas;
 mod resources;
 mod resume;
 mod shares;
+mod windows;
 mod workflows;
 
 use std::fmt;
@@ -293,6 +294,7 @@ impl Panel {
             Box::new(admission::ControlNeverShed::default()),
             Box::new(admission::RetryAfter::default()),
             Box::new(admission::QueueFair::default()),
+            Box::new(windows::WindowsSum::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));

@@ -286,7 +286,7 @@ fn answer(reply: Reply) -> Answer {
             let reason = format!("{refusal:?}");
             Answer::Refused { why: why(&refusal).to_owned(), reason, again_in }
         }
-        Reply::Watching { .. } | Reply::Cluster(_) => Answer::Silent,
+        Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => Answer::Silent,
     }
 }
 

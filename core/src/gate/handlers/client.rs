@@ -60,7 +60,8 @@ impl Gate {
             | Command::Status(_)
             | Command::CancelWorkflow { .. }
             | Command::Result(_)
-            | Command::Watch { .. } => {
+            | Command::Watch { .. }
+            | Command::Stats { .. } => {
                 let ticket = self.calls.on_read(cx.now(), call, client, command);
                 self.tell_group(cx, Input::Read(ticket));
             }
@@ -90,6 +91,7 @@ impl Gate {
                 None => Reply::Refused(Refusal::NotEnded(job.status)),
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
+            Command::Stats { job, width } => self.on_stats(cx, job, width),
             Command::Cluster => return,
         };
         cx.out.reply(call, reply);
@@ -221,6 +223,18 @@ impl Gate {
         }
         let view = self.view(id, job);
         self.watch.backlog(epoch(job), after, view)
+    }
+
+    fn on_stats(&self, cx: &mut Cx<'_>, id: JobId, width: u32) -> Reply {
+        let Some(job) = self.ledger.job(id) else {
+            return Reply::Refused(Refusal::NoSuchJob(id));
+        };
+        if job.status.is_terminal() || self.acts_for(id) {
+            return self.pull(cx, id, job, width);
+        }
+        let Some(gate) = self.elsewhere(job) else { return Reply::Refused(Refusal::NotReady) };
+        cx.count(Stat::WatchRedirected);
+        Reply::Refused(Refusal::Elsewhere { gate })
     }
 
     fn read(&self, id: JobId, answer: impl FnOnce(&Job) -> Reply) -> Reply {

@@ -46,6 +46,7 @@ impl Gate {
             | Message::Managers(_)
             | Message::Claim(_)
             | Message::NotOwner(_)
+            | Message::Pressure(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -99,6 +100,7 @@ impl Gate {
         let id = part.job;
         let Some(job) = self.ledger.job(id) else { return };
         let untouched = self.sync.untouched(part, job);
+        self.on_views(cx, part);
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_alive(committed, cx.now(), part, untouched);
         self.publish(cx, id);

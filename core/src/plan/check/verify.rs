@@ -37,6 +37,14 @@ impl Plan {
             span(workflow.graceful_stop, &at.key("graceful_stop"))?;
             flow(workflow, &self.data, &at.key("flow"))?;
         }
+        let requests = |workflow: &Workflow| {
+            workflow.flow.iter().filter(|step| matches!(step, Step::Request(_))).count()
+        };
+        let steps: usize = self.workflows.iter().map(requests).sum();
+        workflows_at.ensure(
+            steps <= limits::STEPS_ALL_MAX,
+            format_args!("{steps} requests in all flows, at most {}", limits::STEPS_ALL_MAX),
+        )?;
         order::verify(&self.workflows, &workflows_at)?;
         threshold::verify(self, &at.key("thresholds"))?;
         if let OnGateLoss::StopAfter(after) = self.on_gate_loss {

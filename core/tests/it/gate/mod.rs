@@ -11,4 +11,5 @@ mod random;
 mod restart;
 mod turns;
 mod watch;
+mod windows;
 mod world;

@@ -353,6 +353,7 @@ pub(super) fn live(second: u64, totals: Totals) -> WorkflowView {
         shards: 1,
         second: u32::try_from(second).unwrap(),
         totals: Box::new(totals),
+        shards_late: 0,
     }
 }
 
