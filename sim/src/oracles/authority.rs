@@ -1,5 +1,5 @@
-//! lease-exclusive among leaders: while one member of a group has a leader's lease by its own clock,
-//! no other has, whether it stands still or not.
+//! lease-exclusive among leaders: while one member of a group has a leader's lease by its own
+//! clock, no other has, whether it stands still or not.
 
 use hyperscale_core::invariant::{Inv, Violation};
 
