@@ -76,6 +76,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Say why a job's parts run where they do
+    Explain(Explain),
+    /// Ask about one job
+    Job {
+        #[command(subcommand)]
+        about: About,
+    },
     /// Show the cluster as a gate sees it; or found, join and inspect a node's state
     #[command(args_conflicts_with_subcommands = true)]
     Cluster {
@@ -87,6 +94,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+}
+
+/// What is asked about one job.
+#[derive(Subcommand, Debug)]
+pub(crate) enum About {
+    /// Say why its parts run where they do
+    Explain(Explain),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Explain {
+    /// The job, j17 or 17
+    pub(crate) job: String,
+    /// Print the API's JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 /// What is done to the state of a gate or manager that does not run.

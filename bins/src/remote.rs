@@ -198,15 +198,31 @@ fn cluster_lines(cluster: &view::Cluster) -> Vec<String> {
         lines.push(format!("  {:<16} {votes:<12} {session}, disk {disk}", format!("gate n{node}")));
     }
     for datacenter in &cluster.datacenters {
-        let view::Datacenter { name, reachable, workers, cores, free, leader } = datacenter;
-        let reachable = if *reachable { "reachable" } else { "unreachable" };
-        let leader = leader.map_or(String::new(), |leader| format!(", led by n{leader}"));
-        lines.push(format!(
-            "  {name:<16} {reachable:<12} {workers} workers, {free}/{cores} free{leader}"
-        ));
+        lines.extend(datacenter_lines(datacenter));
     }
     lines.extend(flow_lines(&cluster.flow));
     lines
+}
+
+/// What it has, and how it stands with the gate.
+fn datacenter_lines(datacenter: &view::Datacenter) -> [String; 2] {
+    let view::Datacenter { name, class, why, registration, reachability, circuit, .. } = datacenter;
+    let view::Datacenter { workers, cores, free, leader, .. } = datacenter;
+    let leader = leader.map_or(String::new(), |leader| format!(", led by n{leader}"));
+    let rtt = datacenter.rtt_p50_ms.zip(datacenter.rtt_p99_ms);
+    let rtt = rtt.map_or("no round trip yet".to_owned(), |(half, most)| {
+        format!("round trip {half} ms, p99 {most} ms")
+    });
+    let wait = datacenter.wait_ms.filter(|wait| *wait > 0);
+    let wait = wait.map_or(String::new(), |ms| format!(", a core in {} s", ms.div_ceil(1_000)));
+    let draining = if datacenter.draining { ", draining" } else { "" };
+    [
+        format!("  {name:<16} {class:<12} {workers} workers, {free}/{cores} free{wait}{leader}"),
+        format!(
+            "  {:<16} {reachability}, {registration}{draining}, {rtt}, circuit {circuit}: {why}",
+            ""
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -228,10 +244,18 @@ mod tests {
             datacenters: vec![view::Datacenter {
                 name: "dc1".to_owned(),
                 reachable: true,
+                class: "healthy".to_owned(),
+                why: "free cores".to_owned(),
+                registration: "ready".to_owned(),
+                reachability: "reachable".to_owned(),
+                circuit: "closed".to_owned(),
+                rtt_p50_ms: Some(12),
+                rtt_p99_ms: Some(30),
                 workers: 3,
                 cores: 6,
                 free: 5,
                 leader: Some(11),
+                ..view::Datacenter::default()
             }],
             flow: view::Flow {
                 level: "busy".to_owned(),
@@ -254,7 +278,9 @@ mod tests {
             "gate n1 ready, leader n2, term 7",
             "  gate n1          voter        session 9, 2 jobs, disk d5",
             "  gate n3          learner      no session, disk d6",
-            "  dc1              reachable    3 workers, 5/6 free, led by n11",
+            "  dc1              healthy      3 workers, 5/6 free, led by n11",
+            "                   reachable, ready, round trip 12 ms, p99 30 ms, circuit closed: free \
+             cores",
             "  jobs             64/64 running, 3 waiting",
             "  load             busy, 12 inputs waiting, 230 ms late, 72 % cpu, 4 % memory, \
              450 calls rate-limited",

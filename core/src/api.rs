@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedString;
+use crate::gate::models::{Decided, Standing};
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term, WorkflowIx};
 use crate::limits::TENANT_BYTES_MAX;
 use crate::plan::Plan;
@@ -57,6 +58,8 @@ pub enum Command {
         /// Windows are added up to so many plan seconds.
         width: u32,
     },
+    /// Why a job's parts were placed where they were.
+    Explain(JobId),
 }
 
 /// What a client hears.
@@ -90,6 +93,8 @@ pub enum Reply {
     Refused(Refusal),
     /// What was measured over plan time.
     Stats(Box<JobStats>),
+    /// The placings of a job.
+    Explained(Box<Explanation>),
 }
 
 /// Why a command was not done. The state is unchanged unless the variant says otherwise.
@@ -262,7 +267,7 @@ pub struct ClusterView {
     /// The gates' sessions, as far as this gate has applied the log.
     pub sessions: Vec<SessionView>,
     /// Datacenters in the order of the configuration.
-    pub datacenters: Vec<DatacenterView>,
+    pub datacenters: Vec<Standing>,
     /// How this gate copes, and what it refused.
     pub flow: FlowView,
 }
@@ -329,19 +334,17 @@ pub struct SessionView {
     pub jobs: u32,
 }
 
-/// One datacenter by its last report.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct DatacenterView {
-    /// Its name.
+/// Why a job's parts were placed where they were.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Its id.
+    pub job: JobId,
+    /// The plan's name.
     pub name: String,
-    /// A manager of it was heard within three report intervals.
-    pub reachable: bool,
-    /// Workers alive.
-    pub workers: u32,
-    /// Their cores.
-    pub cores: u32,
-    /// Of those, free.
-    pub free: u32,
-    /// The manager that leads it, as far as the gate knows.
-    pub leader: Option<NodeId>,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Why it stands there, if there is more to say.
+    pub reason: String,
+    /// Every choice that is kept, the newest last. Empty while no datacenter was found.
+    pub decisions: Vec<Decided>,
 }

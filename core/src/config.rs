@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::consensus::ConsensusConfig;
+use crate::health::HealthConfig;
 use crate::ids::NodeId;
 
 /// How the clocks of the cluster are trusted, and how long a confirmation lasts.
@@ -85,6 +86,8 @@ pub struct GateConfig {
     pub consensus: ConsensusConfig,
     /// How long a gate's session lasts on its own clock.
     pub session_ttl: Duration,
+    /// How patiently datacenters are judged.
+    pub health: HealthConfig,
     /// What it takes from clients.
     pub admission: AdmissionConfig,
 }
@@ -184,6 +187,7 @@ impl GateConfig {
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
             session_ttl: Duration::from_secs(2),
+            health: HealthConfig::default(),
             admission: AdmissionConfig::default(),
         }
     }

@@ -116,6 +116,12 @@ pub const SUBMISSIONS_RESERVED: usize = 256;
 pub const DATACENTERS_MAX: usize = 64;
 /// The weight of a datacenter in a plan.
 pub const WEIGHT_MAX: u32 = 1000;
+/// Spans at whose ends a manager says that cores become free; what is beyond counts to the last.
+pub const RELEASES_MAX: usize = 16;
+/// Decisions about where its parts go that a job keeps; the oldest go first.
+pub const DECISIONS_MAX: usize = 8;
+/// Datacenters that such a decision explains; the ones that scored worst are left out.
+pub const CANDIDATES_MAX: usize = 16;
 /// Bytes of an idempotency key.
 pub const KEY_BYTES_MAX: usize = 128;
 

@@ -145,6 +145,42 @@ stats! {
     JobOvertaken = "job_overtaken",
     /// Datacenters kept free for a job that was overtaken for too long.
     JobAged = "job_aged",
+    /// Probes that a datacenter's leader answered.
+    ProbeAnswered = "probe_answered",
+    /// Datacenters whose registration changed.
+    RegistrationMoved = "registration_moved",
+    /// Datacenters that answer, after they did not.
+    DatacenterReached = "datacenter_reached",
+    /// Datacenters that missed the last few probes.
+    DatacenterSuspected = "datacenter_suspected",
+    /// Datacenters that answered no probe for long.
+    DatacenterUnreachable = "datacenter_unreachable",
+    /// Datacenters that became degraded or unhealthy.
+    DatacenterFailed = "datacenter_failed",
+    /// Datacenters that became healthy.
+    DatacenterWell = "datacenter_well",
+    /// Datacenters that became full, or took a step of their recovery.
+    DatacenterMoved = "datacenter_moved",
+    /// Datacenters that began to flap and are held back.
+    DatacenterFlaps = "datacenter_flaps",
+    /// Times that several datacenters fell silent together.
+    NetworkBlamed = "network_blamed",
+    /// Circuits that opened.
+    CircuitOpened = "circuit_opened",
+    /// Circuits that closed.
+    CircuitClosed = "circuit_closed",
+    /// Datacenters chosen by their score.
+    RouteChosen = "route_chosen",
+    /// Datacenters chosen because they were the last time.
+    RouteKept = "route_kept",
+    /// Times that another datacenter became the first choice.
+    RouteSwitched = "route_switched",
+    /// Datacenters chosen because one that comes before them is full.
+    RouteSpilled = "route_spilled",
+    /// Parts that found no datacenter and wait for one.
+    RouteNone = "route_none",
+    /// Datacenters that did not take a part.
+    RouteFailed = "route_failed",
 
     /// Workflows started.
     WorkflowStarted = "workflow_started",

@@ -7,6 +7,7 @@ use hyperscale_core::config::{
 };
 use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::flow::WINDOW;
+use hyperscale_core::health::HealthConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
@@ -123,6 +124,7 @@ impl Case {
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
         let (mut gate, mut manager) = configs(&mut top, lease);
+        gate.health = health(streams);
         gate.admission = admission(streams);
         manager.reports_per_second =
             streams.cursor(Stream::Pressure, 0).pick(&[5_000, 5_000, 5_000, 1, 2, 4, 8]);
@@ -261,7 +263,9 @@ impl Case {
         let resend = manager.resend_after.max(self.gate.resend_after) * 16;
         let per_workflow =
             manager.prepare_timeout * 2 + manager.cores_wait + manager.replace_wait + wait * 3;
-        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace + WINDOW * 6;
+        // A part may find no datacenter for as long as an offer may go unanswered.
+        let placing = self.gate.accept_within * 2;
+        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace + placing + WINDOW * 6;
         for job in &self.jobs {
             for workflow in job.plan.workflows.iter() {
                 bound += workflow.executor.planned_duration() + workflow.graceful_stop;
@@ -315,6 +319,25 @@ fn admission(streams: Streams) -> AdmissionConfig {
         questions: cursor.pick(&[0, 10, 30, 500]),
         lists: cursor.pick(&[5, 100]),
         queue_patience: Duration::from_millis(cursor.pick(&[500, 3_000, 30_000])),
+    }
+}
+
+/// How patiently gates judge datacenters: as in production, or faster, so that short cases see it.
+fn health(streams: Streams) -> HealthConfig {
+    let mut cursor = streams.cursor(Stream::Topology, 3);
+    let mut ms = |of: &[u64]| Duration::from_millis(cursor.pick(of));
+    HealthConfig {
+        probe_every: ms(&[500, 1_000]),
+        suspect_after: ms(&[2_000, 3_000]),
+        unreachable_after: ms(&[4_000, 4_000, 10_000]),
+        failure_lasts: ms(&[1_000, 5_000]),
+        recovery_step: ms(&[1_000, 10_000]),
+        flap_hold: ms(&[5_000, 60_000]),
+        correlated_hold: ms(&[10_000, 60_000]),
+        circuit_open: ms(&[2_000, 10_000]),
+        route_hold: ms(&[1_000, 30_000]),
+        spill_wait: ms(&[1_000, 60_000]),
+        ..HealthConfig::default()
     }
 }
 

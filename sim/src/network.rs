@@ -304,7 +304,8 @@ mod tests {
         let mut network = Network::new(streams, 2, weather);
         let mut queue = Queue::new(streams);
         for n in 0..count {
-            let msg = Box::new(Message::from(Capacity { workers: n as u32, cores: 0, free: 0 }));
+            let msg =
+                Box::new(Message::from(Capacity { workers: n as u32, ..Capacity::default() }));
             let flight = Flight { from: 0, to: 1, cargo: Cargo::Message(msg), digest: n };
             network.send(n * 1_000, flight, &mut queue).unwrap();
         }
@@ -351,7 +352,7 @@ mod tests {
         let mut queue = Queue::new(streams);
         let mut network = Network::new(streams, 2, Weather::default());
         let flight = |from, to| {
-            let msg = Message::from(Capacity { workers: 0, cores: 0, free: 0 });
+            let msg = Message::from(Capacity::default());
             Flight { from, to, cargo: Cargo::Message(Box::new(msg)), digest: 0 }
         };
         network.cut(0, 1);

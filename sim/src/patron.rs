@@ -148,6 +148,7 @@ impl Patron {
             | Reply::Jobs(_)
             | Reply::Watching { .. }
             | Reply::Stats(_)
+            | Reply::Explained(_)
             | Reply::Cluster(_) => {}
         }
         self.take(now, Input::Reply { attempt, reply: Box::new(reply) })

@@ -185,9 +185,11 @@ impl Client {
             }
             Reply::Status(_) | Reply::Refused(Refusal::NotEnded(_)) => self.poll(cx),
             Reply::Refused(refusal) => self.finish(Outcome::Refused(refusal)),
-            Reply::Jobs(_) | Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => {
-                self.again(cx, step, None)
-            }
+            Reply::Jobs(_)
+            | Reply::Watching { .. }
+            | Reply::Explained(_)
+            | Reply::Cluster(_)
+            | Reply::Stats(_) => self.again(cx, step, None),
         }
     }
 

@@ -54,6 +54,7 @@ pub fn retry_after(reply: &Reply) -> Option<Duration> {
         | Reply::Result(_)
         | Reply::Watching { .. }
         | Reply::Stats(_)
+        | Reply::Explained(_)
         | Reply::Cluster(_) => None,
     }
 }
@@ -84,6 +85,7 @@ pub fn is_retryable(reply: &Reply) -> bool {
         | Reply::Result(_)
         | Reply::Watching { .. }
         | Reply::Stats(_)
+        | Reply::Explained(_)
         | Reply::Cluster(_) => false,
     }
 }

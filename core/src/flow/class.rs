@@ -72,7 +72,7 @@ impl Class {
             }
             Command::Submit { .. } => Class::Dispatch,
             Command::Status(_) | Command::Result(_) | Command::Watch { .. } => Class::Data,
-            Command::List | Command::Stats { .. } => Class::Telemetry,
+            Command::List | Command::Stats { .. } | Command::Explain(_) => Class::Telemetry,
         }
     }
 

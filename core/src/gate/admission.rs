@@ -58,7 +58,7 @@ impl Gate {
 
     /// How many jobs the entry that creates this one may find admitted without having to wait.
     pub(super) fn slots(&self, now: Instant, plan: &Plan) -> u32 {
-        let (coming, sites) = (self.registry.coming(), self.health.view(now));
+        let (coming, sites) = (self.registry.coming(), self.health.standings(now));
         self.queue.slots(now, &self.ledger, (plan, coming), &sites)
     }
 
@@ -69,7 +69,7 @@ impl Gate {
         }
         self.queue.look(cx.now(), &self.ledger);
         if self.leads() && self.ledger.waiting().next().is_some() {
-            let sites = self.health.view(cx.now());
+            let sites = self.health.standings(cx.now());
             for command in self.queue.turns(cx, &self.ledger, &sites) {
                 if !self.propose(cx, command) {
                     self.queue.on_leader_changed();

@@ -21,15 +21,17 @@
 //! Inputs: committed entries, what managers were heard to say, wakes. Outputs: [`Wish`]es.
 //! Does not do: choose a datacenter (`health`), judge reports (`sync`).
 
+mod offers;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::errand::{Errand, PartErrand, Wish};
-use super::models::{CancelCause, Duty, GateCommand, Job, Next, PartEnd};
+use super::models::{CancelCause, Decision, Duty, GateCommand, Job, Next, PartEnd};
 use super::state::Committed;
 use super::stats::planned_end;
 use crate::config::GateConfig;
-use crate::ids::{JobId, PartId, PartIx, WorkflowIx};
+use crate::ids::{JobId, NodeId, PartId, PartIx, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::machine::{Cx, Events, Wake};
 use crate::report::PartResult;
@@ -51,6 +53,7 @@ enum Timer {
 /// The live jobs and what is being done for them.
 #[derive(Debug)]
 pub(super) struct Dispatch {
+    gate: NodeId,
     errands: BTreeMap<JobId, Errand>,
     timers: Timers<Timer>,
     resend_after: Duration,
@@ -62,6 +65,7 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(config: &GateConfig) -> Self {
         Self {
+            gate: config.node,
             errands: BTreeMap::new(),
             timers: Timers::new(),
             resend_after: config.resend_after,
@@ -392,7 +396,8 @@ impl Dispatch {
         let datacenter = part.datacenter.clone();
         if part.offer.is_none() {
             let owner = job.owner.fence;
-            let command = GateCommand::Place { part: id, datacenter, owner };
+            let decision = Decision::named(self.gate);
+            let command = GateCommand::Place { part: id, datacenter, owner, decision };
             return propose(id.job, Some(id.part), command);
         }
         if self.errands.get(&id.job).is_none_or(|errand| errand.is_busy()) {

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::models::job::may_follow;
 use super::models::{
-    Cancel, CancelCause, GateCommand, Job, Next, Owner, Part, PartEnd, Session, Stopped,
+    Cancel, CancelCause, Decided, Decision, GateCommand, Job, Next, Owner, Part, PartEnd, Session,
+    Stopped,
 };
 use super::stats;
 use crate::api::Tenant;
@@ -166,7 +167,9 @@ impl GateLedger {
                 }
                 created
             }
-            GateCommand::Place { part, datacenter, .. } => self.place(index, *part, datacenter),
+            GateCommand::Place { part, datacenter, decision, .. } => {
+                self.place(index, *part, (datacenter, decision))
+            }
             GateCommand::Begin { job, offers, .. } => self.begin(index, *job, offers),
             GateCommand::Cancel { job, cause, workflow: None, .. } => {
                 self.cancel(index, *job, cause)
@@ -221,7 +224,12 @@ impl GateLedger {
         Applied::Admitted(id)
     }
 
-    fn place(&mut self, index: LogIndex, id: PartId, datacenter: &str) -> Applied {
+    fn place(
+        &mut self,
+        index: LogIndex,
+        id: PartId,
+        (datacenter, decision): (&str, &Decision),
+    ) -> Applied {
         let Some(job) = self.live_mut(id.job) else { return Applied::Overtaken };
         let Some(part) = job.part(id.part) else { return Applied::Overtaken };
         let named = job.plan.as_deref().and_then(|plan| plan.datacenters.name(id.part));
@@ -244,6 +252,7 @@ impl GateLedger {
             datacenter.clone_into(&mut part.datacenter);
             part.offer = Some(index);
         }
+        job.note(Decided { part: id.part, at: index, decision: decision.clone() });
         Applied::Placed(id.job)
     }
 

@@ -4,8 +4,9 @@
 //! modules: `flow` (which calls are taken), `calls` (answers in time), `registry` (keys), `queue`
 //! (whose turn it is), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
-//! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
-//! (views, results, thresholds), `windows` (measurements over plan time), `watch` (updates), `leadership` (boot, snapshots).
+//! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `routing`
+//! and `placing` (which of them), `stats` (views, results, thresholds), `windows` (measurements over
+//! plan time), `watch` (updates), `leadership` (boot, snapshots).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
@@ -15,7 +16,7 @@
 //! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
 //! while its session lasts, and submitted to the log under the fence that gave it the job
 //! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
-//! term. Does not do: routing by score.
+//! term.
 
 mod admission;
 mod calls;
@@ -30,8 +31,10 @@ mod ledger;
 mod merge;
 pub mod models;
 mod ownership;
+mod placing;
 mod queue;
 mod registry;
+mod routing;
 mod sessions;
 mod state;
 mod stats;
@@ -46,7 +49,7 @@ use crate::consensus::{self, Event, Group};
 use crate::digest;
 use crate::ensure;
 use crate::flow::Flow;
-use crate::ids::{Boot, JobId, LogIndex, Lsn, PartId, PartIx, WorkflowIx};
+use crate::ids::{Boot, JobId, LogIndex, Lsn, PartIx, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
@@ -66,6 +69,8 @@ pub use models::GateCommand;
 use models::Next;
 use queue::Queue;
 use registry::Registry;
+pub use routing::Routed;
+use routing::Routing;
 use sessions::{Grants, Tenure};
 use state::Committed;
 use sync::Sync;
@@ -94,6 +99,7 @@ pub struct Gate {
     dispatch: Dispatch,
     sync: Sync,
     health: Health,
+    routing: Routing,
     watch: Watch,
     flow: Flow,
     queue: Queue,
@@ -354,36 +360,10 @@ impl Gate {
                 Wish::Propose { job, part, command } => self.submit_for(cx, (job, part), command),
                 Wish::End(job) => self.end(cx, job),
                 Wish::Deliver { datacenter, attempt, msg } => {
-                    if let Some(to) = self.health.manager(&datacenter, attempt) {
-                        cx.out.send_resting_on(self.group.committed_lsn(), to, *msg);
-                    }
+                    self.deliver(cx, (&datacenter, attempt), *msg);
                 }
             }
         }
-    }
-
-    fn place(&mut self, cx: &mut Cx<'_>, id: PartId, otherwise: GateCommand) {
-        let Some(job) = self.ledger.job(id.job) else { return };
-        let tried = job.tried.iter().chain(job.parts.iter().map(|part| &part.datacenter));
-        let tried: Vec<_> = tried.map(String::as_str).collect();
-        let command = match self.health.choose(cx.now(), &tried) {
-            Some(found) => {
-                let (datacenter, owner) = (found.to_owned(), job.owner.fence);
-                GateCommand::Place { part: id, datacenter, owner }
-            }
-            None => otherwise,
-        };
-        let whole = matches!(command, GateCommand::Cancel { .. });
-        self.submit_for(cx, (id.job, (!whole).then_some(id.part)), command);
-    }
-
-    fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let Some(job) = self.ledger.job(id) else { return };
-        let Some((status, reason)) = job.verdict() else { return };
-        let thresholds = merge::outcomes(job);
-        let owner = job.owner.fence;
-        let command = GateCommand::EndJob { job: id, status, reason, thresholds, owner };
-        self.submit_for(cx, (id, None), command);
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {
@@ -409,6 +389,7 @@ impl Machine for Gate {
 
     fn handle(&mut self, cx: &mut Cx<'_>, input: Input) -> Events<Self::Event> {
         self.touched.clear();
+        self.routing.begin();
         if self.leadership.begin() {
             self.tell_group(cx, consensus::Input::Start);
             self.booted = cx.out.appended();
@@ -475,7 +456,8 @@ impl Role for Gate {
             cancellation: Cancellation::default(),
             dispatch: Dispatch::new(&config),
             sync: Sync::default(),
-            health: Health::new(&config.datacenters),
+            health: Health::new(&config.datacenters, config.health, boot.id),
+            routing: Routing::new(config.node, config.health),
             watch: Watch::default(),
             flow: Flow::new(admission::limits(&config.admission)),
             queue: Queue::new(config.admission),

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use super::ledger::GateLedger;
 use super::models::{GateCommand, Job};
-use crate::api::{DatacenterView, Tenant};
+use super::models::{Reachability, Standing};
+use crate::api::Tenant;
 use crate::config::AdmissionConfig;
 use crate::ids::{JobId, LogIndex, PartIx};
 use crate::machine::Cx;
@@ -56,7 +57,7 @@ enum Room {
 /// What is left of a datacenter while turns are given.
 #[derive(Clone, Debug)]
 struct Site<'a> {
-    view: &'a DatacenterView,
+    view: &'a Standing,
     spoken_for: u32,
     kept: bool,
 }
@@ -102,7 +103,7 @@ impl Queue {
         now: Instant,
         ledger: &GateLedger,
         (plan, coming): (&Plan, usize),
-        datacenters: &[DatacenterView],
+        datacenters: &[Standing],
     ) -> u32 {
         let mut sites = self.sites(now, ledger, datacenters);
         let coming = u32::try_from(coming).unwrap_or(u32::MAX);
@@ -118,7 +119,7 @@ impl Queue {
         &mut self,
         cx: &mut Cx<'_>,
         ledger: &GateLedger,
-        datacenters: &[DatacenterView],
+        datacenters: &[Standing],
     ) -> Vec<GateCommand> {
         let now = cx.now();
         let most = usize::try_from(self.config.jobs_running_max).unwrap_or(usize::MAX);
@@ -182,7 +183,7 @@ impl Queue {
         &self,
         now: Instant,
         ledger: &GateLedger,
-        datacenters: &'a [DatacenterView],
+        datacenters: &'a [Standing],
     ) -> Vec<Site<'a>> {
         let fresh = |view| Site { view, spoken_for: 0, kept: false };
         let mut sites: Vec<_> = datacenters.iter().map(fresh).collect();
@@ -210,16 +211,20 @@ impl Site<'_> {
         }
     }
 
+    fn is_reachable(&self) -> bool {
+        self.view.reachability != Reachability::Unreachable
+    }
+
     /// Whether it has cores that will be free some time, and none for this plan now.
     fn is_full(&self, plan: &Plan) -> bool {
-        self.view.reachable && self.view.cores > 0 && !self.has_room(plan)
+        self.is_reachable() && self.view.cores > 0 && !self.has_room(plan)
     }
 
     fn has_room(&self, plan: &Plan) -> bool {
-        let DatacenterView { reachable, free, .. } = *self.view;
+        let free = self.view.free;
         let alone = self.spoken_for == 0 && free > 0;
         let beside = self.spoken_for.saturating_add(self.wanted(plan)) <= free;
-        reachable && !self.kept && (alone || beside)
+        self.is_reachable() && !self.kept && (alone || beside)
     }
 
     /// A job takes what it wants, where its parts are or wherever they may go.

@@ -209,6 +209,7 @@ pub(super) fn count(cx: &mut Cx<'_>, reply: &Reply) {
         | Reply::Result(_)
         | Reply::Watching { .. }
         | Reply::Stats(_)
+        | Reply::Explained(_)
         | Reply::Cluster(_) => {}
     }
 }

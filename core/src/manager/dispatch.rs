@@ -103,6 +103,11 @@ impl Dispatch {
         !self.ready.is_empty() || !self.vacant.is_empty()
     }
 
+    /// Workflows that wait for their first core.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len()
+    }
+
     /// The next deadline that has passed.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Key> {
         self.timers.pop_due(now)

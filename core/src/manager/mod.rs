@@ -26,6 +26,7 @@
 //! Does not do: elections and replication (`consensus`), discovery and health beyond silence.
 
 mod cancellation;
+mod capacity;
 mod ceilings;
 mod dispatch;
 mod early;
@@ -242,7 +243,7 @@ impl Manager {
             Message::Offer(offer) => self.on_offer(cx, from, offer),
             Message::Begin(begin) => self.on_begin(cx, from, begin),
             Message::CancelPart(cancel) => self.on_cancel(cx, from, cancel),
-            Message::Probe(_) => self.on_probe(cx, from),
+            Message::Probe(probe) => self.on_probe(cx, from, probe),
             Message::PartAck(ack) => self.on_part_ack(cx, ack),
             Message::Claim(claim) => self.on_claim(cx, claim.part, from, claim.fence),
             Message::NotOwner(NotOwner { part, owner: Some(owner), fence }) => {

@@ -28,8 +28,9 @@ use hyperscale_core::stats::{Recorder, StepTotals, Totals};
 use hyperscale_core::wire::frame::{FRAME_MAX, encode_frame};
 use hyperscale_core::wire::{
     Begin, CancelPart, Capacity, Claim, Confirm, Final, Heartbeat, Message, NotLeader, NotOwner,
-    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe, Report,
-    RunBeat, RunEnd, RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
+    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe,
+    Release, Report, RunBeat, RunEnd, RunState, SessionAck, SessionBeat, Verdict, VerdictKind,
+    codec,
 };
 use proptest::prelude::*;
 
@@ -82,6 +83,21 @@ fn totals() -> Box<Totals> {
         steps: list(vec![step]),
         ..Default::default()
     })
+}
+
+fn capacity() -> Capacity {
+    let release = |secs, cores| Release { after: Duration::from_secs(secs), cores };
+    Capacity {
+        probe: 77,
+        term: Term::new(4),
+        workers: 3,
+        leaving: 1,
+        cores: 12,
+        free: 5,
+        waiting: 2,
+        draining: false,
+        releases: list(vec![release(3, 2), release(60, 5)]),
+    }
 }
 
 fn progress() -> Progress {
@@ -187,13 +203,13 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("part-report-running", part_report(PartPhase::Running).into()),
         ("part-report-cancelling", part_report(PartPhase::Cancelling).into()),
         ("part-report-ended", part_report(PartPhase::Ended(Box::new(result()))).into()),
-        ("capacity", Capacity { workers: 3, cores: 12, free: 5 }.into()),
+        ("capacity", capacity().into()),
         ("prepare", Prepare { boot, run, slice: slice() }.into()),
         ("confirm", Confirm { boot, seq: 5, verdicts }.into()),
         ("heartbeat", heartbeat.into()),
         ("report", report.into()),
         ("final", end.into()),
-        ("probe", Probe {}.into()),
+        ("probe", Probe { number: 77 }.into()),
     ]
     .into_iter()
     .chain(grouped())

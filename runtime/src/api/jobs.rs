@@ -79,6 +79,13 @@ pub(super) async fn result(api: Api, Path(id): Path<String>) -> Answer<Json<Summ
     Ok(Json(Summary::of(&result, SystemTime::now())))
 }
 
+pub(super) async fn explain(api: Api, Path(id): Path<String>) -> Answer<Json<view::Explanation>> {
+    let Reply::Explained(told) = api.ask(Command::Explain(job_id(&id)?)).await? else {
+        return Err(Box::new(Problem::unexpected()));
+    };
+    Ok(Json(view::Explanation::from(&*told)))
+}
+
 /// `j17` or `17`.
 pub(super) fn job_id(text: &str) -> Answer<JobId> {
     let digits = text.strip_prefix('j').unwrap_or(text);

@@ -136,6 +136,7 @@ fn routes() -> Vec<Route> {
         ("/v1/jobs/{id}/workflows/{workflow}/cancel", &["post"], post(jobs::cancel_workflow)),
         ("/v1/jobs/{id}/result", &["get"], get(jobs::result)),
         ("/v1/jobs/{id}/stats", &["get"], get(stats::stats)),
+        ("/v1/jobs/{id}/explain", &["get"], get(jobs::explain)),
         ("/v1/jobs/{id}/updates", &["get"], get(updates::follow)),
         ("/v1/cluster", &["get"], get(cluster)),
         ("/v1/drain", &["post"], post(drain)),

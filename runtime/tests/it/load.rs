@@ -66,6 +66,7 @@ fn plan(base_url: String) -> Plan {
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

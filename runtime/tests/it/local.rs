@@ -39,6 +39,7 @@ fn plan() -> Plan {
         data: Default::default(),
         thresholds: Default::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

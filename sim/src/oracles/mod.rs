@@ -23,6 +23,7 @@ mod promises;
 mod replicas;
 mod resources;
 mod resume;
+mod routes;
 mod shares;
 mod windows;
 mod workflows;
@@ -286,6 +287,9 @@ impl Panel {
             Box::new(replicas::ForwardOnce::default()),
             Box::new(replicas::Converge::default()),
             Box::new(parts::PartPlacedOnce::default()),
+            Box::new(routes::RouteSane::default()),
+            Box::new(routes::RouteSteady::default()),
+            Box::new(routes::NetworkHeld::default()),
             Box::new(owners::OwnerSingle::default()),
             Box::new(owners::LeaseExclusive::default()),
             Box::new(authority::LeaderLease::default()),

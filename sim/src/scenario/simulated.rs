@@ -286,7 +286,9 @@ fn answer(reply: Reply) -> Answer {
             let reason = format!("{refusal:?}");
             Answer::Refused { why: why(&refusal).to_owned(), reason, again_in }
         }
-        Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => Answer::Silent,
+        Reply::Watching { .. } | Reply::Explained(_) | Reply::Cluster(_) | Reply::Stats(_) => {
+            Answer::Silent
+        }
     }
 }
 

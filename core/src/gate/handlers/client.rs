@@ -60,6 +60,7 @@ impl Gate {
             | Command::Status(_)
             | Command::CancelWorkflow { .. }
             | Command::Result(_)
+            | Command::Explain(_)
             | Command::Watch { .. }
             | Command::Stats { .. } => {
                 let ticket = self.calls.on_read(cx.now(), call, client, command);
@@ -92,6 +93,7 @@ impl Gate {
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
             Command::Stats { job, width } => self.on_stats(cx, job, width),
+            Command::Explain(id) => self.explain(id),
             Command::Cluster => return,
         };
         cx.out.reply(call, reply);
@@ -120,7 +122,7 @@ impl Gate {
             term: self.group.term(),
             members: members.collect(),
             sessions: sessions.collect(),
-            datacenters: self.health.view(cx.now()),
+            datacenters: self.health.standings(cx.now()),
             flow: self.view_flow(cx.now()),
         }
     }
@@ -144,10 +146,12 @@ impl Gate {
         plan: Box<Plan>,
     ) {
         let known = self.ledger.key(&key).is_some();
-        let elsewhere = self.health.unknown(&plan.datacenters).filter(|_| !known);
+        let elsewhere = self.health.unknown(&plan).filter(|_| !known);
         let admission = if self.draining && !known {
             Admission::Reply(Reply::Refused(Refusal::Draining))
         } else if self.health.is_empty() {
+            Admission::Reply(Reply::Refused(Refusal::NotReady))
+        } else if !known && self.is_too_early(cx, &plan) {
             Admission::Reply(Reply::Refused(Refusal::NotReady))
         } else if let Some(refusal) = elsewhere {
             Admission::Reply(Reply::Refused(refusal))

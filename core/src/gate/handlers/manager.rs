@@ -15,16 +15,8 @@ use crate::wire::{CancelPart, Message, NotOwner, PartAck, PartReport};
 impl Gate {
     pub(in crate::gate) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
         match msg {
-            Message::Capacity(capacity) => {
-                if !self.health.on_capacity(cx.now(), from, capacity) {
-                    cx.count(Stat::MessageForeign);
-                }
-            }
-            Message::NotLeader(said) => {
-                if !self.health.on_not_leader(from, said) {
-                    cx.count(Stat::MessageForeign);
-                }
-            }
+            Message::Capacity(capacity) => self.health.on_capacity(cx, from, capacity),
+            Message::NotLeader(said) => self.health.on_not_leader(cx, from, said),
             Message::PartReport(report) => self.on_part_report(cx, from, report),
             Message::Gates(msg) => {
                 self.tell_group(cx, Input::Received { from, msg: Box::new(msg) });
@@ -64,6 +56,8 @@ impl Gate {
         let Some(datacenter) = self.health.home(from) else {
             return cx.count(Stat::MessageForeign);
         };
+        let datacenter = datacenter.to_owned();
+        self.health.on_answer(cx, from);
         let id = report.part;
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let live = self.ledger.job(id.job).filter(|job| !job.status.is_terminal());
@@ -78,12 +72,12 @@ impl Gate {
             };
         }
         self.claims.on_heard(report.part);
-        let wishes = match self.sync.on_report(cx, committed, datacenter, report) {
+        let wishes = match self.sync.on_report(cx, committed, &datacenter, report) {
             Heard::Nothing => return,
             Heard::Settled => return self.settle_part(cx, from, id),
             Heard::Orphaned => return self.end_orphan(cx, from, id),
             Heard::Alive => return self.on_alive(cx, id),
-            Heard::Accepted => self.dispatch.on_accepted(committed, id),
+            Heard::Accepted => return self.on_accepted(cx, from, id),
             Heard::Refused(reason) => self.dispatch.on_refused(committed, id, reason),
             Heard::Ended(result) => self.dispatch.on_ended(committed, id, result),
         };
@@ -112,6 +106,13 @@ impl Gate {
         if let Some(seq) = command.and_then(|command| self.submit(cx, command)) {
             self.cancellation.on_submitted((id, None), seq, None);
         }
+    }
+
+    fn on_accepted(&mut self, cx: &mut Cx<'_>, from: NodeId, id: PartId) {
+        self.note_accepted(cx, from, id);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let wishes = self.dispatch.on_accepted(committed, id);
+        self.fulfil(cx, wishes);
     }
 
     fn settle_part(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId) {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::decision::Decision;
 use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, WorkflowIx};
@@ -36,6 +37,8 @@ pub enum GateCommand {
         datacenter: String,
         /// The entry that gave the job to the gate that decides this.
         owner: LogIndex,
+        /// Why there.
+        decision: Decision,
     },
     /// Every part of a job is begun where it was accepted; the entry's index is their fence. None
     /// of them moves again.

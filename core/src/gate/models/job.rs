@@ -24,6 +24,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{CancelCause, PartEnd};
+use super::decision::Decided;
 use super::part::{Duty, Part};
 use crate::api::Tenant;
 use crate::bounded::BoundedVec;
@@ -56,6 +57,8 @@ pub struct Job {
     pub parts: BoundedVec<Part, { limits::DATACENTERS_MAX }>,
     /// Datacenters that did not take a part that any may take.
     pub tried: BoundedVec<String, { limits::DATACENTERS_MAX }>,
+    /// Why its parts went where they went, the newest last.
+    pub decisions: BoundedVec<Decided, { limits::DECISIONS_MAX }>,
     /// The entry that ended it.
     pub ended: Option<LogIndex>,
     /// Its result, once it has ended.
@@ -131,6 +134,7 @@ impl Job {
             // A checked plan has no more datacenters than a job may have parts.
             parts: parts.map(part).collect::<Vec<_>>().try_into().unwrap_or_default(),
             tried: BoundedVec::new(),
+            decisions: BoundedVec::new(),
             ended: None,
             result: None,
             tenant,
@@ -176,6 +180,16 @@ impl Job {
             Some(reason) => Next::Abort(reason),
             None if duties().all(|duty| matches!(duty, Duty::Offer(_))) => Next::Begin,
             None => Next::Wait,
+        }
+    }
+
+    /// Keeps why a part went where it went.
+    pub(in crate::gate) fn note(&mut self, decided: Decided) {
+        if let Err(decided) = self.decisions.push(decided) {
+            let mut kept = std::mem::take(&mut self.decisions).into_vec();
+            kept.remove(0);
+            kept.push(decided);
+            self.decisions = kept.try_into().unwrap_or_default();
         }
     }
 

@@ -33,7 +33,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn capacity(workers: u32) -> Box<Message> {
-    Box::new(Message::Capacity(Capacity { workers, cores: 1, free: 1 }))
+    Box::new(Message::Capacity(Capacity { workers, ..Capacity::default() }))
 }
 
 /// Sends again until it arrives: a peer that is not connected loses messages.
