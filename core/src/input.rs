@@ -1,6 +1,8 @@
 //! Everything that can happen to a node, whatever its role. A role counts and drops what is not for
 //! it. Inputs are plain data so that a node's life can be recorded and replayed.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::api::Command;
@@ -33,6 +35,26 @@ pub enum Input {
     Engine(Box<EngineEvent>),
     /// An operator or SIGTERM asks this node to leave: finish or hand back, take nothing new.
     Drain,
+    /// A message arrived of a kind or with a content that a newer minor brought.
+    Unknown {
+        /// Who sent it.
+        from: NodeId,
+    },
+    /// How busy the process is, every second or so.
+    Sampled(Sample),
+}
+
+/// How busy a process is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sample {
+    /// Inputs that wait for the node.
+    pub queue: u32,
+    /// How long the newest of them waited.
+    pub delay: Duration,
+    /// Share of its cores that the process uses, thousandths.
+    pub cpu_permille: u16,
+    /// Share of its memory limit that is in use, thousandths.
+    pub memory_permille: u16,
 }
 
 /// What the load engine tells its node.

@@ -415,7 +415,8 @@ impl Machine for Gate {
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
             Input::Called { call, command } => self.on_called(cx, call, *command),
-            Input::Engine(_) => cx.count(Stat::InputForeign),
+            Input::Engine(_) | Input::Sampled(_) => cx.count(Stat::InputForeign),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
             Input::Drain => self.draining = true,
         }
         self.settle(cx);

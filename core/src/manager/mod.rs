@@ -121,7 +121,10 @@ impl Machine for Manager {
             Input::Durable(lsn) => self.on_group(cx, GroupInput::Durable(lsn)),
             Input::Received { from, msg } => self.on_received(cx, from, *msg),
             Input::Drain => self.on_drain(cx),
-            Input::Called { .. } | Input::Engine(_) => cx.count(Stat::InputForeign),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
+            Input::Called { .. } | Input::Engine(_) | Input::Sampled(_) => {
+                cx.count(Stat::InputForeign);
+            }
         }
         self.settle(cx);
         if self.leads() && self.dispatch.is_waiting() {

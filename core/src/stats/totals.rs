@@ -22,6 +22,9 @@ pub struct Totals {
     pub start_lag: Histogram,
     /// Per request step of the flow, in the order of the flow (think steps have none).
     pub steps: BoundedVec<StepTotals, { limits::STEPS_MAX }>,
+    /// Plan seconds in which the load generator was at its limit, so that what was measured in them
+    /// tells of it rather than of the target.
+    pub saturated: u64,
 }
 
 /// What one step has measured. A request counts when it ended: response, error or timeout.
