@@ -8,6 +8,8 @@ mod shapes;
 
 pub use schedule::schedule;
 
+use hyperscale_core::input::Sample;
+
 use crate::layout::{self, Group, Layout};
 use crate::streams::{Stream, Streams};
 
@@ -87,6 +89,10 @@ classes! {
     SlowSync = "slow-sync", 400_000;
     /// A sync fails, which ends the process.
     FailSync = "fail-sync", 420_000;
+    /// Processes run as an older or a newer minor, and come back as another.
+    Skew = "skew", 300_000;
+    /// The machines of workers run out of processor or memory.
+    Strain = "strain", 300_000;
 }
 
 impl Class {
@@ -201,6 +207,13 @@ pub enum Fault {
         host: u16,
         /// How long.
         span: u64,
+    },
+    /// A worker's process learns how busy its machine is.
+    Strain {
+        /// Which node.
+        host: u16,
+        /// How busy.
+        sample: Sample,
     },
     /// The next sync of a disk fails.
     FailSync {

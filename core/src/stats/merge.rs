@@ -18,6 +18,7 @@ impl Totals {
         add(&mut self.iterations, other.iterations);
         add(&mut self.interrupted, other.interrupted);
         add(&mut self.dropped, other.dropped);
+        add(&mut self.watched, other.watched);
         add(&mut self.saturated, other.saturated);
         self.iteration_duration.merge(&other.iteration_duration);
         self.start_lag.merge(&other.start_lag);

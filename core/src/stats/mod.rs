@@ -4,8 +4,10 @@ mod bucket;
 mod histogram;
 mod merge;
 mod recorder;
+mod saturation;
 mod totals;
 
 pub use histogram::{BadHistogram, Histogram};
 pub use recorder::Recorder;
+pub use saturation::Window;
 pub use totals::{Errors, StepTotals, Totals};

@@ -22,8 +22,11 @@ pub struct Totals {
     pub start_lag: Histogram,
     /// Per request step of the flow, in the order of the flow (think steps have none).
     pub steps: BoundedVec<StepTotals, { limits::STEPS_MAX }>,
-    /// Plan seconds in which the load generator was at its limit, so that what was measured in them
-    /// tells of it rather than of the target.
+    /// Plan seconds in which the load generator watched itself; one each per run, so that sums are
+    /// core-seconds. Seconds before this count, or of an older worker, are not known.
+    pub watched: u64,
+    /// Of those, the ones in which it was at its limit, so that what was measured in them tells of
+    /// it rather than of the target.
     pub saturated: u64,
 }
 

@@ -92,7 +92,7 @@ frozen! {
         same iteration_duration: Histogram,
         same start_lag: Histogram,
         same steps: BoundedVec<StepTotals, { limits::STEPS_MAX }>,
-    } later { saturated: 0, }
+    } later { watched: 0, saturated: 0, }
 
     Capacity of wire::Capacity {
         same workers: u32,

@@ -140,6 +140,8 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
         Fault::Behead { group, down, .. } => group.datacenter().is_none() || !touches(*at, *down),
         Fault::Replace { down, .. } => !touches(*at, *down),
+        // A worker at its limits has no core to spare, until its samples are old.
+        Fault::Strain { .. } => !touches(*at, 12_000_000_000),
         Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
         Fault::Heal { .. } | Fault::Leave { .. } => true,
         // A slow or failing sync strikes at the next sync, whenever that is.

@@ -98,6 +98,7 @@ impl World {
         judged.push((Inv::RecoverEqual, self.tally.recovery_checks));
         judged.push((Inv::LogMatching, self.annals.compared));
         judged.push((Inv::QuorumConfigured, self.annals.counted));
+        judged.push((Inv::CompatibleOnly, self.tally.unknown));
         let jobs = self.patrons.iter().filter_map(|patron| patron.terminal.last().copied());
         let parked = (count(Stat::RunParked), count(Stat::RunResumed));
         let lives: u32 = self.hosts.iter().map(|host| host.life.saturating_sub(1)).sum();
@@ -175,6 +176,8 @@ impl Verdict {
             Class::LostWrites => self.tally.lost_writes > 0,
             Class::SlowSync => self.tally.slow_syncs > 0,
             Class::FailSync => self.tally.failed_syncs > 0,
+            Class::Skew => self.tally.older_frames + self.tally.unknown > 0 || crashed(Class::Skew),
+            Class::Strain => self.tally.strains > 0,
         }
     }
 
