@@ -102,6 +102,8 @@ pub const CALLS_MAX: usize = 1024;
 pub const DATACENTERS_MAX: usize = 64;
 /// The weight of a datacenter in a plan.
 pub const WEIGHT_MAX: u32 = 1000;
+/// Addresses of one name that are remembered.
+pub const CANDIDATES_MAX: usize = 64;
 /// Bytes of an idempotency key.
 pub const KEY_BYTES_MAX: usize = 128;
 

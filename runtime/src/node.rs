@@ -16,16 +16,19 @@ use hyperscale_core::machine::Role;
 use hyperscale_core::manager::Manager;
 use hyperscale_core::node::Node;
 use hyperscale_core::wire::Message;
+use hyperscale_core::wire::version::{Features, VERSION};
 use hyperscale_core::worker::Worker;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::driver::{Driver, DriverError, End, EngineOrder, World};
+use crate::events::EventLog;
+use crate::host::Host;
 use crate::record::Recorder;
 use crate::store::{Disk, Expect, Journal, Owner, StoreError};
 use crate::transport::{Hello, Peers, RoleName};
-use crate::{boot, calls};
+use crate::{boot, calls, sampler};
 
 /// Why a node did not start or did not go on.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +90,14 @@ impl Seat {
 pub struct Options {
     /// Record every input into this file.
     pub record: Option<PathBuf>,
+    /// The environment it belongs to; `default` if none is named.
+    pub environment: Option<String>,
+    /// Write what happens here.
+    pub event_log: Option<EventLog>,
 }
+
+/// The environment of a node that names none.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// A node that runs.
 #[derive(Debug)]
@@ -187,7 +197,10 @@ impl<'a> Start<'a> {
         let node = Node::<R>::recover(self.node, config, self.boot, disk.recovered)?;
         let Seat { inbox, peers, inputs } = seat;
         let driver = Driver::new(node, world(peers.clone()), disk.journal, inputs);
-        let task = tokio::spawn(driver.recording(recorder).run(R::is_drained));
+        let events = self.options.event_log.as_ref().map(|log| log.of(self.node));
+        let driver = driver.recording(recorder).observed(events);
+        let task = tokio::spawn(driver.run(R::is_drained));
+        let environment = self.options.environment.clone();
         let hello = Hello {
             cluster: self.cluster,
             role: self.role,
@@ -196,6 +209,8 @@ impl<'a> Start<'a> {
             disk: self.boot.disk,
             boot: self.boot.id,
             build: env!("CARGO_PKG_VERSION").to_owned(),
+            environment: environment.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned()),
+            features: Features::of_minor(VERSION.minor),
         };
         Ok(Running { inbox, peers, hello, task })
     }
@@ -254,6 +269,8 @@ pub fn start_worker(
         Disk { id: DiskId::new(0), recovered: Recovered::default(), journal: Journal::none() };
     let engine = engine(seat.inbox.clone())
         .map_err(|error| NodeError::Io { what: "the load engine", error })?;
+    // The task ends with the node's queue.
+    drop(sampler::start(Host::default(), seat.inbox.clone()));
     let world = |peers| Outside { peers, gate: None, engine: Some(engine) };
     start.run::<Worker, _>(config, disk, seat, world)
 }

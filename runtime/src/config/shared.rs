@@ -8,6 +8,7 @@ use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::ids::NodeId;
 use serde::Deserialize;
 
+use crate::node::DEFAULT_ENVIRONMENT;
 use crate::transport::Dial;
 
 /// Plan time is slewed by 5 % at most: a fast and a slow clock, each off by more than this, would
@@ -131,6 +132,10 @@ pub(super) fn others(
 
 pub(super) fn empty(field: &'static str) -> ConfigError {
     ConfigError { field, value: "empty".to_owned(), range: "at least one" }
+}
+
+pub(super) fn environment() -> String {
+    DEFAULT_ENVIRONMENT.to_owned()
 }
 
 pub(super) fn accept_within_ms() -> u64 {

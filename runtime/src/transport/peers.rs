@@ -28,6 +28,8 @@ pub(super) enum Direction {
 #[derive(Clone, Debug)]
 struct Wire {
     number: u64,
+    /// In the form of this minor the peer is talked to.
+    minor: u16,
     outbox: Outbox,
 }
 
@@ -78,12 +80,17 @@ impl Peers {
     }
 
     /// Reaches `peer` through a connection from here on; gives the connection's number.
-    pub(super) fn connect_wire(&self, peer: NodeId, direction: Direction, outbox: Outbox) -> u64 {
+    pub(super) fn connect_wire(
+        &self,
+        peer: NodeId,
+        direction: Direction,
+        (minor, outbox): (u16, Outbox),
+    ) -> u64 {
         let mut book = self.lock();
         book.connections += 1;
         let number = book.connections;
         let routes = book.routes.entry(peer).or_default();
-        let older = routes.wire(direction).replace(Wire { number, outbox });
+        let older = routes.wire(direction).replace(Wire { number, minor, outbox });
         if let Some(older) = older {
             older.outbox.close();
         }
@@ -112,7 +119,9 @@ impl Peers {
             (Some(inbox), _) => {
                 u64::from(inbox.try_send(Input::Received { from: self.me, msg }).is_err())
             }
-            (None, Some(wire)) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
+            (None, Some(wire)) => {
+                link::encode(&msg, wire.minor).map_or(1, |frame| wire.outbox.push(frame))
+            }
             (None, None) => 1,
         };
         if dropped > 0 {

@@ -86,7 +86,8 @@ async fn serve(
     match Link::greet(stream, &me, None).await {
         Ok(link) => {
             let (node, role) = (link.peer.node, link.peer.role);
-            tracing::info!(%node, %role, %addr, "connected");
+            let (minor, features) = (link.minor, link.features());
+            tracing::info!(%node, %role, %addr, minor, %features, "connected");
             let reason = link.run(Direction::Accepted, &peers, &inbox).await;
             tracing::info!(%node, %role, %addr, reason, "disconnected");
         }

@@ -86,6 +86,10 @@ impl World {
     /// A frame arrives at a process.
     pub(super) fn on_frame(&mut self, (from, to): (u16, u16), frame: (u16, &[u8]), digest: u64) {
         let mine = self.hosts[usize::from(to)].minor;
+        if frame.0 == NEXT && mine == NEXT {
+            // It came back as one that knows what this is, whatever it is.
+            return;
+        }
         let from_node = node_id(from);
         match hear(frame.1, frame.0, mine) {
             Ok(Heard::Message(msg)) => {
