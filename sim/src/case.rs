@@ -90,7 +90,11 @@ impl Case {
         };
         let workers = top.pick(workers).max(least);
         let layout = match layout::REPLICATED {
-            true => Layout::drawn(streams, workers),
+            true => match Layout::drawn(streams, workers) {
+                // The worker that dies must have had something to do.
+                several if Class::is_sparse(streams) => several.first_datacenter(),
+                layout => layout,
+            },
             false => Layout::new(1, &[(1, workers)]),
         };
         Self::of_layout(seed, without, layout)
@@ -106,7 +110,7 @@ impl Case {
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
         let calm_from = top.within(9_000, 20_000) * MS;
-        let mut jobs = jobs(streams, calm_from);
+        let mut jobs = jobs(streams, layout, calm_from);
         if Class::is_sparse(streams) {
             jobs.truncate(1);
             jobs[0].plan = plans::steady(top.within(20, 300), top.within(8, 12));
@@ -371,7 +375,7 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
 
 /// What clients submit. A job may have an echo: another client with the same key, and the same plan
 /// or another.
-fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
+fn jobs(streams: Streams, layout: Layout, calm_from: u64) -> Vec<JobSpec> {
     let mut cursor = streams.cursor(Stream::Client, 0);
     let count = cursor.pick(&[1_u64, 2, 2, 3]);
     let mut specs = Vec::new();
@@ -383,7 +387,7 @@ fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
         let (echoed, other) = (cursor.chance(250_000), cursor.chance(300_000));
         let echo_at = at + cursor.within(0, 3_000) * MS;
         let key = format!("key-{n}");
-        let plan = plans::drawn(streams, n);
+        let plan = plans::spread(plans::drawn(streams, n), streams, n, layout);
         let cancel_at = cancelled.then_some(cancel_at);
         specs.push(JobSpec { at, key: key.clone(), plan: plan.clone(), cancel_at });
         if echoed {
