@@ -6,6 +6,7 @@ pub mod calls;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod discovery;
 pub mod driver;
 pub mod events;
 pub mod formation;

@@ -68,7 +68,8 @@ pub struct GateFile {
 pub struct GatePeerFile {
     /// Its number.
     pub node: u64,
-    /// `host:port` where it listens for gates.
+    /// Where it listens for gates: `host:port`, `dns://host:port` or `srv://_service._proto.name`.
+    #[serde(deserialize_with = "shared::addr")]
     pub addr: String,
     /// `host:port` of its HTTP API as clients reach it; without it they are not sent there.
     pub api: Option<String>,

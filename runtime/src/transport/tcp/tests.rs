@@ -5,6 +5,7 @@ use hyperscale_core::wire::{Capacity, Message, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::discovery::fake::Server;
 use crate::transport::RoleName;
 
 fn hello(cluster: u64, role: RoleName, node: u64) -> Hello {
@@ -98,12 +99,61 @@ async fn compatible_only() {
     let listener =
         listen("127.0.0.1:0", me, manager.peers.clone(), manager.inbox.clone()).await.unwrap();
     let to = Dial { node: NodeId::new(10), addr: listener.addr().to_string() };
-    let refused = connect(&to, &hello(2, RoleName::Worker, 20)).await.unwrap_err();
+    let refused = connect(&to.addr, to.node, &hello(2, RoleName::Worker, 20)).await.unwrap_err();
     assert!(refused.contains("c1") && refused.contains("c2"), "{refused}");
     let prod = Hello { environment: "prod".to_owned(), ..hello(1, RoleName::Worker, 20) };
-    let refused = connect(&to, &prod).await.unwrap_err();
+    let refused = connect(&to.addr, to.node, &prod).await.unwrap_err();
     assert!(refused.contains("default") && refused.contains("prod"), "{refused}");
     assert!(manager.inputs.try_recv().is_err());
+}
+
+/// Listens as a manager at an address, on a port that is the same for all.
+async fn manager_at(address: &str, node: u64, end: &End) -> Listener {
+    let me = hello(1, RoleName::Manager, node);
+    listen(address, me, end.peers.clone(), end.inbox.clone()).await.unwrap()
+}
+
+#[tokio::test]
+async fn peers_behind_one_name_are_found_by_their_numbers_wherever_they_move() {
+    let dns = Server::start(60).await;
+    let mut managers = [end(10), end(11)];
+    let mut worker = end(20);
+    let first = manager_at("127.0.0.1:0", 10, &managers[0]).await;
+    let port = first.addr().port();
+    let second = manager_at(&format!("127.0.0.2:{port}"), 11, &managers[1]).await;
+    dns.set_a("managers.test", &[1, 2]);
+    let addr = format!("dns://managers.test.:{port}");
+    let tasks = [10, 11].map(|node| {
+        let to = Dial { node: NodeId::new(node), addr: addr.clone() };
+        let search = Search::new(to, NodeId::new(20), Names::asking(dns.addr));
+        let me = hello(1, RoleName::Worker, 20);
+        tokio::spawn(keep(search, me, worker.peers.clone(), worker.inbox.clone()))
+    });
+    for (place, node) in [10, 11].into_iter().enumerate() {
+        let up = delivered(&worker.peers, NodeId::new(node), capacity(1), &mut managers[place]);
+        assert!(matches!(up.await, Input::Received { from, .. } if from == NodeId::new(20)));
+    }
+    // Everything goes down and comes back at other addresses.
+    drop((first, second));
+    let _first = manager_at(&format!("127.0.0.3:{port}"), 11, &managers[1]).await;
+    let _second = manager_at(&format!("127.0.0.4:{port}"), 10, &managers[0]).await;
+    dns.set_a("managers.test", &[3, 4]);
+    for (place, node) in [10, 11].into_iter().enumerate() {
+        let up = delivered(&worker.peers, NodeId::new(node), capacity(7), &mut managers[place]);
+        assert!(matches!(up.await, Input::Received { msg, .. } if msg == capacity(7)));
+        let to = NodeId::new(20);
+        let down = delivered(&managers[place].peers, to, capacity(8), &mut worker).await;
+        assert!(matches!(down, Input::Received { from, .. } if from == NodeId::new(node)));
+    }
+    tasks.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_target_that_is_none_says_so() {
+    let to = Dial { node: NodeId::new(10), addr: "http://gate".to_owned() };
+    let mut search = Search::new(to, NodeId::new(20), Names::system());
+    let failure = search.connect(&hello(1, RoleName::Worker, 20)).await.unwrap_err();
+    assert!(failure.contains("srv://"), "{failure}");
 }
 
 /// A peer whose bytes the test writes itself, as a node of another minor; the other's greeting is
