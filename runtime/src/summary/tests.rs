@@ -237,7 +237,7 @@ fn several_datacenters_have_a_row_each_and_the_missing_one_its_loss() {
 
 #[test]
 fn a_saturated_generator_says_so() {
-    let summary = Summary::of(&result(), SystemTime::UNIX_EPOCH);
+    let summary = Summary::of(&result(), std::time::UNIX_EPOCH);
     let generator = summary.cluster.generator;
     assert_eq!((generator.saturated_seconds, generator.watched_seconds), (12, 240));
     let text = summary.text(false);
@@ -247,5 +247,5 @@ fn a_saturated_generator_says_so() {
     for workflow in &mut fine.result.workflows {
         workflow.totals.saturated = 0;
     }
-    assert!(!Summary::of(&fine, SystemTime::UNIX_EPOCH).text(false).contains("SATURATED"));
+    assert!(!Summary::of(&fine, std::time::UNIX_EPOCH).text(false).contains("SATURATED"));
 }
