@@ -4,12 +4,12 @@
 //! clock. Out: an order. Who tries, with what socket, and how names resolve is the runtime's.
 //!
 //! - Sticky: the address that worked last comes first while it works.
-//! - Spread: of the others, a nearer tier first; within a tier by rendezvous hash of the chooser and
-//!   the address, so that choosers differ among each other, each is stable in itself, and an address
-//!   that comes or goes moves nobody else. Of the first two the one that failed less goes first
-//!   (power of two choices).
-//! - Evicted: `FAILURES_MAX` failures in a row put an address behind all others for `EVICTED`; it is
-//!   never left out, since it may be the only one that is left.
+//! - Spread: of the others, a nearer tier first; within a tier by rendezvous hash of the chooser
+//!   and the address, so that choosers differ among each other, each is stable in itself, and an
+//!   address that comes or goes moves nobody else. Of the first two the one that failed less goes
+//!   first (power of two choices).
+//! - Evicted: `FAILURES_MAX` failures in a row put an address behind all others for `EVICTED`; it
+//!   is never left out, since it may be the only one that is left.
 //!
 //! Invariant: every candidate is in the order exactly once (`bounded`: at most `CANDIDATES_MAX`).
 

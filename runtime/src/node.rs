@@ -315,7 +315,9 @@ impl Drop for Outside {
 }
 
 /// Runs a started node until `stop` resolves, then drains it: until it has ended, but no longer
-/// than `patience`, or until `stop` resolves again.
+/// than `patience`, or until `stop` resolves again. The stages are the node's: nothing new is
+/// taken, runs end or are handed over, what was reported is acknowledged, what waits for the
+/// journal has left. Its event log is closed after all of that.
 ///
 /// # Errors
 /// When the node failed.

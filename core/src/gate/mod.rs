@@ -424,8 +424,7 @@ impl Machine for Gate {
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let mut wake = self.group.next_wake();
-        let leads = self.led;
+        let (mut wake, leads) = (self.group.next_wake(), self.led);
         for other in [
             self.leadership.next_wake(),
             self.health.next_wake(),

@@ -13,9 +13,9 @@
 //!
 //! A higher level is entered when its threshold was exceeded for `GRACE`, at once when memory is at
 //! `MEMORY_LAST`; a lower one when every sample of `CALM` was `SLACK` below the threshold of the
-//! present level. A busy processor never ends a run: what it costs is flagged in the totals. A guard that hears no
-//! samples for `STALE` knows nothing and is back to normal: a lost sampler must not take a worker
-//! out of service. Every transition is counted and logged once.
+//! present level. A busy processor never ends a run: what it costs is flagged in the totals. A
+//! guard that hears no samples for `STALE` knows nothing and is back to normal: a lost sampler must
+//! not take a worker out of service. Every transition is counted and logged once.
 //!
 //! Does not do: ending runs. `execution` does, in good order, and the managers declare what was not
 //! issued.

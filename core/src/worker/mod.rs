@@ -9,8 +9,8 @@
 //! counted from the send of the heartbeat that was answered. Draining, it takes no new run and goes
 //! on with those it has; it is drained when none is left and every last word was acknowledged.
 //!
-//! A worker whose machine is at its limits takes no new run, and ends the newest when memory is about
-//! to run out (`guard`).
+//! A worker whose machine is at its limits takes no new run, and ends the newest when memory is
+//! about to run out (`guard`).
 //!
 //! Who hears what: the handlers check what came and give it to `execution`; its events go to
 //! `sync` (last words) and `registry` (a heartbeat is due); what `sync` wants told goes through

@@ -19,7 +19,8 @@ fn frozen() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
 fn what_the_frozen_minor_wrote_is_read_and_written_again_byte_for_byte() {
     let mut kinds = std::collections::BTreeSet::new();
     for (name, bytes) in frozen() {
-        let heard = hear(&bytes, 0, VERSION.minor).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let heard =
+            hear(&bytes, 0, VERSION.minor).unwrap_or_else(|error| panic!("{name}: {error}"));
         let Heard::Message(msg) = heard else { panic!("{name} is unknown") };
         let said = say(&msg, 0, FRAME_MAX).unwrap();
         assert_eq!((said.minor, &said.payload), (0, &bytes), "{name}");

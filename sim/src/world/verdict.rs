@@ -56,6 +56,9 @@ pub struct Verdict {
     pub parked: (u64, u64),
     /// Boots beyond the first.
     pub recoveries: u64,
+    /// Workers that took no run because their machine was at its limits, and runs that ended for
+    /// want of memory.
+    pub guarded: (u64, u64),
     /// Whether clocks were off.
     pub clocks: (bool, bool),
 }
@@ -118,6 +121,10 @@ impl World {
             reassigned: count(Stat::ShardReassigned),
             parked,
             recoveries: u64::from(lives),
+            guarded: (
+                count(Stat::GuardThrottled) + count(Stat::GuardStopping),
+                count(Stat::RunSacrificed),
+            ),
             clocks: self.clocks(),
         }
     }
