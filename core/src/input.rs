@@ -39,6 +39,11 @@ pub enum Input {
     Drain,
     /// The driver measured how the node copes, a few times a second.
     Sampled(Sample),
+    /// A message arrived of a kind or with a content that a newer minor brought.
+    Unknown {
+        /// Who sent it.
+        from: NodeId,
+    },
 }
 
 /// How a node copes, as its driver measures it.

@@ -22,6 +22,7 @@ pub mod config;
 pub mod consensus;
 pub mod crc;
 pub mod digest;
+pub mod discovery;
 pub mod effect;
 mod fixed;
 pub mod flow;

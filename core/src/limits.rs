@@ -122,6 +122,8 @@ pub const RELEASES_MAX: usize = 16;
 pub const DECISIONS_MAX: usize = 8;
 /// Datacenters that such a decision explains; the ones that scored worst are left out.
 pub const CANDIDATES_MAX: usize = 16;
+/// Addresses of one name that are remembered.
+pub const ADDRESSES_MAX: usize = 64;
 /// Bytes of an idempotency key.
 pub const KEY_BYTES_MAX: usize = 128;
 

@@ -24,6 +24,8 @@ stats! {
     InputForeign = "input_foreign",
     /// A message of a kind this role does not take.
     MessageForeign = "message_foreign",
+    /// A message that only a newer minor understands.
+    MessageUnknown = "message_unknown",
     /// A message about something unknown or older than what is known.
     MessageStale = "message_stale",
     /// A reply of an earlier boot.
@@ -248,6 +250,16 @@ stats! {
     PressureTold = "pressure_told",
     /// Reports that a worker left out because its manager wanted fewer.
     ReportSkipped = "report_skipped",
+    /// Times a worker's machine came near its limits.
+    GuardWarned = "guard_warned",
+    /// Times a worker took no new runs because its machine was at its limits.
+    GuardThrottled = "guard_throttled",
+    /// Times a worker's memory was about to run out.
+    GuardStopping = "guard_stopping",
+    /// Times a worker's machine was far from its limits again.
+    GuardRelaxed = "guard_relaxed",
+    /// Runs ended by their worker because memory was about to run out.
+    RunSacrificed = "run_sacrificed",
 }
 
 /// The counters of one boot of a node.

@@ -10,6 +10,8 @@ mod shapes;
 pub use overload::Slowness;
 pub use schedule::schedule;
 
+use hyperscale_core::input::Sample;
+
 use crate::layout::{self, Group, Layout};
 use crate::streams::{Stream, Streams};
 
@@ -95,6 +97,10 @@ classes! {
     Amnesia = "amnesia", 400_000;
     /// Gates do not cope, and are asked far more than they take.
     Overload = "overload", 420_000;
+    /// Processes run as an older or a newer minor, and come back as another.
+    Skew = "skew", 300_000;
+    /// The machines of workers run out of processor or memory.
+    Strain = "strain", 300_000;
 }
 
 impl Class {
@@ -234,6 +240,13 @@ pub enum Fault {
         host: u16,
         /// How long.
         span: u64,
+    },
+    /// A worker's process learns how busy its machine is.
+    Strain {
+        /// Which node.
+        host: u16,
+        /// How busy.
+        sample: Sample,
     },
     /// The next sync of a disk fails.
     FailSync {

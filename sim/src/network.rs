@@ -21,6 +21,8 @@ const ECHO_NS: u64 = 800_000_000;
 pub enum Cargo {
     /// Between nodes.
     Message(Box<Message>),
+    /// Between nodes of different minors: the minor in whose form it is, and its bytes.
+    Frame(u16, Vec<u8>),
     /// A client asks; the number is the client's own.
     Call(u64, Box<Command>),
     /// A gate answers the client's call of this number.
@@ -260,7 +262,7 @@ impl Network {
         let damaged = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 1);
         let damaged = damaged.chance(self.weather.damage_ppm);
         let Cargo::Message(msg) = &flight.cargo else {
-            // The connection of a call whose bytes do not read breaks.
+            // What does not read is lost, as the connection breaks.
             self.fired.damages += u64::from(damaged);
             return Ok((!damaged).then_some(flight));
         };

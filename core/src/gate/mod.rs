@@ -402,6 +402,7 @@ impl Machine for Gate {
             Input::Called { call, client, command } => self.on_called(cx, call, client, *command),
             Input::Sampled(sample) => self.flow.on_sampled(cx, sample),
             Input::Engine(_) => cx.count(Stat::InputForeign),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
             Input::Drain => self.draining = true,
         }
         self.settle(cx);
@@ -409,8 +410,7 @@ impl Machine for Gate {
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let mut wake = self.group.next_wake();
-        let leads = self.led;
+        let (mut wake, leads) = (self.group.next_wake(), self.led);
         for other in [
             self.leadership.next_wake(),
             self.health.next_wake(),

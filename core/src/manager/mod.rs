@@ -127,8 +127,9 @@ impl Machine for Manager {
             Input::Durable(lsn) => self.on_group(cx, GroupInput::Durable(lsn)),
             Input::Received { from, msg } => self.on_received(cx, from, *msg),
             Input::Drain => self.on_drain(cx),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
             Input::Called { .. } | Input::Engine(_) | Input::Sampled(_) => {
-                cx.count(Stat::InputForeign)
+                cx.count(Stat::InputForeign);
             }
         }
         self.settle(cx);

@@ -41,6 +41,11 @@ macro_rules! messages {
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
         pub enum Message { $($(#[$doc])* $name($inner),)* }
 
+        impl Message {
+            /// How many kinds there are.
+            pub const KINDS: u32 = [$(stringify!($name),)*].len() as u32;
+        }
+
         $(impl From<$inner> for Message {
             fn from(inner: $inner) -> Self { Self::$name(inner) }
         })*

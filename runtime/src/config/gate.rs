@@ -55,6 +55,11 @@ pub struct GateFile {
     pub drain_timeout_ms: u64,
     /// Record every input into this file.
     pub record: Option<PathBuf>,
+    /// The environment; nodes of another do not talk to it.
+    #[serde(default = "shared::environment")]
+    pub environment: String,
+    /// Write what happens into this file, one JSON object a line.
+    pub event_log: Option<PathBuf>,
     /// What the gate takes from clients; the same for every gate.
     #[serde(default)]
     pub admission: AdmissionFile,
@@ -117,7 +122,8 @@ impl AdmissionFile {
 pub struct GatePeerFile {
     /// Its number.
     pub node: u64,
-    /// `host:port` where it listens for gates.
+    /// Where it listens for gates: `host:port`, `dns://host:port` or `srv://_service._proto.name`.
+    #[serde(deserialize_with = "shared::addr")]
     pub addr: String,
     /// `host:port` of its HTTP API as clients reach it; without it they are not sent there.
     pub api: Option<String>,

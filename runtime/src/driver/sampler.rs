@@ -13,28 +13,32 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::host::Host;
 use crate::transport::Peers;
 
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Measures until the node has ended. `memory_max` is in bytes; without it, what the control group
-/// or the machine has.
+/// Measures until the node has ended. `memory_max` bounds the process, in bytes; without it, what
+/// the control group or the machine has is shared with whoever else is there.
 pub(crate) fn start(inbox: &mpsc::Sender<Input>, peers: Peers, memory_max: Option<u64>) {
     let inbox = inbox.downgrade();
-    let memory_max = memory_max.or_else(memory_limit).unwrap_or(u64::MAX).max(1);
     tokio::spawn(async move {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+        let host = Host::default();
+        let cores = host.allowance().cores;
         let mut last = (clock::now(), cpu_time());
         loop {
             tokio::time::sleep(EVERY).await;
             let Some(inbox) = inbox.upgrade() else { return };
             let (now, used) = (clock::now(), cpu_time());
-            let span = now.since(last.0).saturating_mul(cores as u32);
+            let span = now.since(last.0).saturating_mul(u32::from(cores));
             let sample = Sample {
                 queued: (inbox.max_capacity() - inbox.capacity()) as u32,
                 delay: Duration::from_nanos(now.as_nanos()),
                 cpu: per_mille(used.saturating_sub(last.1).as_nanos(), span.as_nanos()),
-                memory: per_mille(resident().into(), memory_max.into()),
+                memory: match memory_max {
+                    Some(max) => per_mille(resident().into(), max.max(1).into()),
+                    None => host.memory_permille(),
+                },
                 dropped: peers.dropped(),
             };
             last = (now, used);
@@ -69,15 +73,6 @@ fn resident() -> u64 {
     fs::read_to_string("/proc/self/status").map_or(0, |text| kib(&text, "VmRSS:").unwrap_or(0))
 }
 
-fn memory_limit() -> Option<u64> {
-    let total = kib(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
-    let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let path = group.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
-    let limit = fs::read_to_string(format!("/sys/fs/cgroup{path}/memory.max"));
-    let limit = limit.ok().and_then(|text| text.trim().parse().ok());
-    Some(limit.map_or(total, |limit: u64| limit.min(total)))
-}
-
 /// The bytes that a line of a `/proc` file names.
 fn kib(text: &str, field: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
@@ -94,7 +89,7 @@ mod tests {
         let text = "Name:\tgate\nVmRSS:\t    2048 kB\nThreads:\t3\n";
         assert_eq!(kib(text, "VmRSS:"), Some(2 << 20));
         assert_eq!(kib(text, "VmSwap:"), None);
-        assert!(resident() > 1 << 20 && memory_limit() > Some(1 << 26));
+        assert!(resident() > 1 << 20);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) enum Direction {
 #[derive(Clone, Debug)]
 struct Wire {
     number: u64,
+    /// In the form of this minor the peer is talked to.
+    minor: u16,
     outbox: Outbox,
 }
 
@@ -79,12 +81,17 @@ impl Peers {
     }
 
     /// Reaches `peer` through a connection from here on; gives the connection's number.
-    pub(super) fn connect_wire(&self, peer: NodeId, direction: Direction, outbox: Outbox) -> u64 {
+    pub(super) fn connect_wire(
+        &self,
+        peer: NodeId,
+        direction: Direction,
+        (minor, outbox): (u16, Outbox),
+    ) -> u64 {
         let mut book = self.lock();
         book.connections += 1;
         let number = book.connections;
         let routes = book.routes.entry(peer).or_default();
-        let older = routes.wire(direction).replace(Wire { number, outbox });
+        let older = routes.wire(direction).replace(Wire { number, minor, outbox });
         if let Some(older) = older {
             older.outbox.close();
         }
@@ -116,7 +123,7 @@ impl Peers {
                 let sent = inbox.try_send(Input::Received { from: self.me, msg });
                 dropped[class.index()] = u64::from(sent.is_err());
             }
-            (None, Some(wire)) => match link::encode(&msg) {
+            (None, Some(wire)) => match link::encode(&msg, wire.minor) {
                 Some(frame) => dropped = wire.outbox.push(class, frame),
                 None => dropped[class.index()] = 1,
             },

@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use super::overload;
+use hyperscale_core::input::Sample;
+
 use super::shapes::{self, MS};
 use super::{Class, Fault, Ground};
 use crate::layout::Group;
@@ -41,6 +43,8 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
             Class::Amnesia => amnesias(streams, ground, &mut list),
             Class::SlowSync | Class::FailSync => syncs(streams, *class, ground, &mut list),
             Class::Overload => overload::spells(streams, ground, &mut list),
+            Class::Skew => upgrades(streams, ground, &mut list),
+            Class::Strain => strains(streams, ground, &mut list),
             Class::Loss
             | Class::Dup
             | Class::Reorder
@@ -224,6 +228,46 @@ fn syncs(streams: Streams, class: Class, ground: Ground, list: &mut Vec<(u64, Fa
                 Class::SlowSync => (at, Fault::SlowSync { host, span }),
                 _ => (at, Fault::FailSync { host, down: span }),
             });
+        }
+    }
+}
+
+/// Some nodes, one after the other, end and come back as another minor.
+fn upgrades(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    let mut order = streams.cursor(Stream::Crash, 1 << 38);
+    let (first, step) = (order.within(1_000 * MS, 4_000 * MS), order.within(200 * MS, 1_500 * MS));
+    let share = order.pick(&[150_000, 300_000, 600_000]);
+    let mut at = first;
+    for host in 0..ground.layout.hosts() {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 38 | 1 + u64::from(host));
+        if !cursor.chance(share) || at > ground.until {
+            continue;
+        }
+        let down = cursor.within(20 * MS, ground.ttl / 2);
+        let (between, class) = (cursor.chance(300_000), Class::Skew);
+        list.push((at, Fault::Crash { host, between, down: Some(down), class }));
+        at += step;
+    }
+}
+
+/// The machines of some workers come to their limits, and get away from them.
+fn strains(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    const EVERY: u64 = 500 * MS;
+    let all = ground.layout.all_workers();
+    let first = all.start;
+    for host in all {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 39 | u64::from(host));
+        if host != first && !cursor.chance(300_000) {
+            continue;
+        }
+        let memory = cursor.pick(&[300_u16, 800, 900, 965, 990]);
+        let cpu = cursor.pick(&[200_u16, 900, 1_000]);
+        let (from, strained) = (cursor.within(1_000 * MS, ground.until), cursor.within(3, 14));
+        let samples = strained + cursor.within(0, 24);
+        for n in 0..samples {
+            let (cpu, memory) = if n < strained { (cpu, memory) } else { (200, 300) };
+            let sample = Sample { cpu, memory, ..Sample::default() };
+            list.push((from + n * EVERY, Fault::Strain { host, sample }));
         }
     }
 }

@@ -146,6 +146,8 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
             group.datacenter().is_none() || !touches(*at, after + span + down)
         }
         Fault::Replace { down, .. } => !touches(*at, *down),
+        // A worker at its limits has no core to spare, until its samples are old.
+        Fault::Strain { .. } => !touches(*at, 12_000_000_000),
         Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
         // An overloaded gate is nothing to a run.
         Fault::Heal { .. } | Fault::Leave { .. } | Fault::Slow { .. } => true,

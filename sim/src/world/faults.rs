@@ -1,9 +1,11 @@
 //! Faults begin and end.
 
 use hyperscale_core::consensus::Member;
+use hyperscale_core::digest;
 use hyperscale_core::ids::DiskId;
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::wire::version::VERSION;
 
 use super::World;
 use crate::case::host_of;
@@ -63,6 +65,10 @@ impl World {
                 self.hosts[usize::from(host)].slow_sync = Some(span);
             }
             Fault::Slow { host, slowness } => self.on_slowness(host, slowness),
+            Fault::Strain { host, sample } => {
+                self.tally.strains += u64::from(self.hosts[usize::from(host)].is_awake());
+                self.offer(host, Input::Sampled(sample), digest::of(&sample));
+            }
             Fault::FailSync { host, down } => {
                 self.hosts[usize::from(host)].fail_sync = Some(down);
             }
@@ -160,10 +166,12 @@ impl World {
         self.reach.on_links(self.now, &self.network);
         let Weather { delay_min, delay_max, wire_ppm, .. } = self.network.weather;
         self.network.weather = Weather { delay_min, delay_max, wire_ppm, ..Weather::default() };
+        let upgrades = self.upgrades();
         for host in 0..self.case.hosts() {
             let place = &mut self.hosts[usize::from(host)];
             (place.armed, place.slow_sync, place.fail_sync) = (None, None, None);
-            if place.is_leaving {
+            let is_other = place.node.is_some() && place.minor != VERSION.minor;
+            if place.is_leaving || is_other && upgrades {
                 self.crash(host, Some(0));
                 continue;
             }

@@ -20,6 +20,7 @@ mod tests;
 mod trace;
 mod traffic;
 mod verdict;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -211,6 +212,9 @@ impl World {
             Cargo::Message(msg) => {
                 let input = Input::Received { from: crate::case::node_id(from), msg };
                 self.offer(to, input, flight.digest ^ u64::from(from));
+            }
+            Cargo::Frame(minor, payload) => {
+                self.on_frame((from, to), (minor, &payload), flight.digest);
             }
             Cargo::Call(number, command) => {
                 let host = &self.hosts[usize::from(to)];

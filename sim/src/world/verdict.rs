@@ -56,6 +56,9 @@ pub struct Verdict {
     pub parked: (u64, u64),
     /// Boots beyond the first.
     pub recoveries: u64,
+    /// Workers that took no run because their machine was at its limits, and runs that ended for
+    /// want of memory.
+    pub guarded: (u64, u64),
     /// Whether clocks were off.
     pub clocks: (bool, bool),
 }
@@ -98,6 +101,7 @@ impl World {
         judged.push((Inv::RecoverEqual, self.tally.recovery_checks));
         judged.push((Inv::LogMatching, self.annals.compared));
         judged.push((Inv::QuorumConfigured, self.annals.counted));
+        judged.push((Inv::CompatibleOnly, self.tally.unknown));
         let jobs = self.patrons.iter().filter_map(|patron| patron.terminal.last().copied());
         let parked = (count(Stat::RunParked), count(Stat::RunResumed));
         let lives: u32 = self.hosts.iter().map(|host| host.life.saturating_sub(1)).sum();
@@ -117,6 +121,10 @@ impl World {
             reassigned: count(Stat::ShardReassigned),
             parked,
             recoveries: u64::from(lives),
+            guarded: (
+                count(Stat::GuardThrottled) + count(Stat::GuardStopping),
+                count(Stat::RunSacrificed),
+            ),
             clocks: self.clocks(),
         }
     }
@@ -180,6 +188,8 @@ impl Verdict {
             Class::SlowSync => self.tally.slow_syncs > 0,
             Class::FailSync => self.tally.failed_syncs > 0,
             Class::Overload => self.tally.slowness > 0,
+            Class::Skew => self.tally.older_frames + self.tally.unknown > 0 || crashed(Class::Skew),
+            Class::Strain => self.tally.strains > 0,
         }
     }
 

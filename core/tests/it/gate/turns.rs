@@ -118,7 +118,7 @@ fn who_waits_keeps_its_place_over_a_restart() {
 #[test]
 fn a_full_datacenter_is_waited_for_and_one_without_cores_is_not() {
     let mut world = world(64);
-    let capacity = |free, cores| Capacity { workers: 1, cores, free };
+    let capacity = |free, cores| Capacity { workers: 1, cores, free, ..Capacity::default() };
     world.run(received(EAST, capacity(0, 2)));
     let waits = submit_as(&mut world, "a", "waits");
     assert_eq!(stands(&mut world, waits), (JobStatus::Queued, Some(1)));
