@@ -101,6 +101,7 @@ macro_rules! options {
         event_log($file.event_log.as_ref(), $file.node).map(|event_log| Options {
             record: $file.record.clone(),
             environment: Some($file.environment.clone()),
+            sampling: None,
             event_log,
         })
     };

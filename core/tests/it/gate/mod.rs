@@ -9,6 +9,7 @@ mod owners;
 mod parts;
 mod random;
 mod restart;
+mod routing;
 mod turns;
 mod watch;
 mod windows;
