@@ -35,6 +35,19 @@ pub const RATE_PER_SECOND_MAX: u64 = 10_000_000;
 /// The longest duration in a plan, seconds.
 pub const DURATION_MAX_SECS: u64 = 7 * 24 * 3600;
 
+/// Retries that a plan may allow a job in each datacenter.
+pub const JOB_RETRIES_MAX: u8 = 50;
+/// Retries of a job in each datacenter where the plan says nothing.
+pub const JOB_RETRIES: u8 = 10;
+/// Retries that a plan may allow a workflow in each datacenter.
+pub const WORKFLOW_RETRIES_MAX: u8 = 5;
+/// Retries of a workflow in each datacenter where the plan says nothing.
+pub const WORKFLOW_RETRIES: u8 = 3;
+/// A job may lose so many times as many workers as it has retries before its load shrinks.
+pub const LOSSES_PER_RETRY: u32 = 5;
+/// The fewest workers a job may lose before its load shrinks.
+pub const LOSSES_LEAST: u32 = 10;
+
 /// Shards of a workflow.
 pub const SHARDS_MAX: usize = 1024;
 /// Runs that one worker holds, live or waiting for their final acknowledgement.

@@ -38,6 +38,8 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         on_gate_loss,
         seed,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -56,6 +58,8 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         graceful_stop: Duration::from_secs(5),
         flow: bounded(vec![request(0)]),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         name: "steady".to_owned(),
@@ -68,6 +72,8 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -97,6 +103,8 @@ fn workflow(cursor: &mut Cursor, ix: u16) -> Workflow {
         graceful_stop: Duration::from_millis(cursor.within(0, 2_000)),
         flow: bounded(flow),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 

@@ -47,6 +47,8 @@ fn workflow(name: &str, after: Vec<WorkflowIx>) -> Workflow {
         graceful_stop: Duration::ZERO,
         flow: flow.try_into().unwrap(),
         captures: 1,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -80,6 +82,8 @@ fn good() -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 0,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 

@@ -297,6 +297,8 @@ pub(super) fn plan(name: &str) -> Plan {
         graceful_stop: 5 * S,
         flow: vec![Step::Request(Box::new(step))].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         name: name.into(),
@@ -309,6 +311,8 @@ pub(super) fn plan(name: &str) -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
