@@ -45,6 +45,8 @@ pub const WORKFLOW_RETRIES_MAX: u8 = 5;
 pub const WORKFLOW_RETRIES: u8 = 3;
 /// A job may lose so many times as many workers as it has retries before its load shrinks.
 pub const LOSSES_PER_RETRY: u32 = 5;
+/// Failures of workers that a budget of retries tells apart.
+pub const INCIDENTS_MAX: usize = 256;
 /// The fewest workers a job may lose before its load shrinks.
 pub const LOSSES_LEAST: u32 = 10;
 
@@ -136,6 +138,7 @@ pub const INBOX_MAX: usize = 8192;
 /// Rounds of a role's settle loop.
 pub const SETTLE_MAX: usize = 10_000;
 
+const _: () = assert!(JOB_RETRIES_MAX as u32 * LOSSES_PER_RETRY < INCIDENTS_MAX as u32);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < RECORD_MAX);
 const _: () = assert!(BATCH_BYTES_MAX * 2 <= FRAME_MAX);

@@ -141,6 +141,8 @@ stats! {
     ShardAssigned = "shard_assigned",
     /// Shards assigned again after a loss.
     ShardReassigned = "shard_reassigned",
+    /// Decisions not to try again because a budget of retries is used up.
+    RetryExhausted = "retry_exhausted",
     /// Runs of a worker that leaves, given to a peer.
     RunHandedOver = "run_handed_over",
     /// Runs declared lost after their last confirmation expired.

@@ -12,6 +12,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Manager;
 use super::endings::Open;
@@ -22,15 +23,21 @@ use super::progress::{Decision, View, decide};
 use super::stats::Losses;
 use crate::bounded::BoundedVec;
 use crate::config::ManagerConfig;
+use crate::flow::retry::Backoff;
 use crate::ids::{BootId, JobId, LogIndex, NodeId, RunId, ShardId, ShardIx};
 use crate::limits;
 use crate::machine::{Cx, Wake};
 use crate::plan::{PlanTime, Slice, shares};
 use crate::report::WorkflowStatus;
+use crate::rng::Stream;
 use crate::stat::Stat;
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::wire::Prepare;
+
+/// A shard that failed waits so long before it is given away again.
+const RETRY: Backoff =
+    Backoff { first: Duration::from_millis(100), most: Duration::from_millis(3_200) };
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Key {
@@ -42,6 +49,8 @@ pub(super) enum Key {
     Resend(ShardId),
     /// A run is not ready.
     Ready(ShardId),
+    /// A shard that failed may be given away again.
+    Rest(ShardId),
 }
 
 /// What waits for a worker, and what a worker was asked to prepare. Volatile: derived anew from the
@@ -93,6 +102,13 @@ impl Dispatch {
         for shard in self.vacant.range(key.shards()) {
             self.timers.cancel(&Key::Replace(*shard));
         }
+        let resting = self.timers.iter().filter_map(|(key, _)| match key {
+            Key::Rest(shard) if in_range(shard) => Some(*key),
+            Key::Rest(_) | Key::Cores(_) | Key::Replace(_) | Key::Resend(_) | Key::Ready(_) => None,
+        });
+        for key in resting.collect::<Vec<_>>() {
+            self.timers.cancel(&key);
+        }
         self.vacant.retain(|shard| !in_range(shard));
         self.given_up.retain(|shard| !in_range(shard));
         self.failures.retain(|(shard, _), _| !in_range(shard));
@@ -116,6 +132,7 @@ impl Dispatch {
                 Key::Replace(_) => "a shard waits for a worker",
                 Key::Resend(_) => "send prepare again",
                 Key::Ready(_) => "a run is not ready",
+                Key::Rest(_) => "a shard is tried again",
             };
             Wake { at, why }
         })
@@ -156,12 +173,14 @@ impl Manager {
                 }
             }
             Decision::Vacant(shard) => {
-                if self.dispatch.vacant.insert(shard) {
+                let rests = self.dispatch.timers.deadline(&Key::Rest(shard)).is_some();
+                if !rests && self.dispatch.vacant.insert(shard) {
                     let at = cx.now().after(self.config.replace_wait);
                     self.dispatch.timers.set(Key::Replace(shard), at);
                 }
             }
             Decision::GiveUp(shard) => self.give_up(cx, shard),
+            Decision::Exhausted => cx.count(Stat::RetryExhausted),
             Decision::Start(key) => self.start_workflow(cx, key),
             Decision::Propose(command) => {
                 self.propose(cx, command);
@@ -319,6 +338,7 @@ impl Manager {
             }
             Key::Ready(shard) => self.fail_open_run(cx, shard, "not ready in time"),
             Key::Replace(shard) => self.give_up(cx, shard),
+            Key::Rest(shard) => self.walk(cx, shard.job),
             Key::Cores(workflow) => self.fail_unsplit(cx, workflow),
         }
     }
@@ -346,6 +366,21 @@ impl Manager {
             return;
         };
         self.propose(cx, command);
+    }
+
+    /// Ends a run that was never confirmed because its worker was lost or leaves.
+    pub(super) fn vacate_open_run(&mut self, cx: &mut Cx<'_>, shard: ShardId, reason: &str) {
+        let open = |open: Open<'_>| (!open.confirmed).then(|| open.vacated(reason));
+        if let Some(command) = self.open_run(shard, open) {
+            self.propose(cx, command);
+        }
+    }
+
+    /// A shard failed: it waits a little before it is given away again.
+    pub(super) fn rest(&mut self, cx: &mut Cx<'_>, shard: ShardId) {
+        let failures = self.ledger.shard(shard).map_or(0, |shard| shard.assigns);
+        let wait = RETRY.wait(failures, cx.rng(Stream::Backoff));
+        self.dispatch.timers.set(Key::Rest(shard), cx.now().after(wait));
     }
 
     /// Builds something from a shard's open run.

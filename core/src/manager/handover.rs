@@ -41,7 +41,7 @@ impl Manager {
         match status {
             WorkflowStatus::Dispatched | WorkflowStatus::Running if may && !is_confirmed => {
                 self.pick(shard)?;
-                self.fail_open_run(cx, shard, "its worker leaves");
+                self.vacate_open_run(cx, shard, "its worker leaves");
                 Some(VerdictKind::Hold)
             }
             WorkflowStatus::Running if may => match beat.state {

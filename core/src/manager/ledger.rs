@@ -18,11 +18,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::models::{
-    Ended, ManagerCommand, Part, Run, RunOutcome, Shard, Tombstone, WorkflowKey, WorkflowState,
+    Ended, ManagerCommand, Part, Retry, Run, RunOutcome, Shard, Tombstone, WorkflowKey, WorkflowState,
 };
 use super::stats::{self, Ending};
 use super::workflow_lifecycle::{Readiness, may_move, readiness};
 use crate::bounded::{BoundedMap, BoundedVec};
+use crate::flow::retry::Budget;
 use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, PartIx, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::limits;
@@ -215,6 +216,8 @@ impl ManagerLedger {
             workers: BTreeSet::new(),
             lost: BTreeSet::new(),
             workflows: BoundedVec::try_from(states).ok()?,
+            retries: Budget::default(),
+            losses: Budget::default(),
         };
         self.parts.insert(id.job, part).ok()?;
         self.tombstones.remove(&id);
@@ -239,7 +242,15 @@ impl ManagerLedger {
     }
 
     fn assign(&mut self, id: ShardId, mut run: Run) -> Option<()> {
-        let part = self.of_job(id.job)?.id.part;
+        let known = self.of_job(id.job)?;
+        let part = known.id.part;
+        let before = self.shard(id)?.run.clone();
+        if let Some(before) = &before
+            && matches!(known.may_retry(id.workflow, before), Retry::Spent { .. })
+        {
+            return None;
+        }
+        let index = run.index;
         let state = self.shard_state_mut(id)?;
         let running = match state.status {
             WorkflowStatus::Dispatched => false,
@@ -271,6 +282,9 @@ impl ManagerLedger {
         shard.assigns = shard.assigns.saturating_add(1);
         shard.run = Some(run);
         stats::declare(state, gap.as_slice());
+        if let (Some(before), Some(part)) = (before, self.parts.value_mut(&id.job)) {
+            part.charge(id.workflow, &before, index);
+        }
         Some(())
     }
 
@@ -346,7 +360,7 @@ impl ManagerLedger {
                 part.workers.insert(worker);
                 part.lost.insert(worker);
             }
-            RunOutcome::Failed { .. } => {}
+            RunOutcome::Failed { .. } | RunOutcome::Vacated { .. } => {}
         }
         Some(())
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Plan;
 use crate::ids::WorkflowIx;
+use crate::limits;
 
 /// The priority of a workflow, lowest first.
 #[derive(
@@ -56,6 +57,11 @@ impl Priority {
 }
 
 impl Plan {
+    /// How many workers the job may lose in a datacenter before its load shrinks.
+    pub fn losses_max(&self) -> u32 {
+        u32::from(self.retries).saturating_mul(limits::LOSSES_PER_RETRY).max(limits::LOSSES_LEAST)
+    }
+
     /// Where a workflow stands in the queue for cores: no lower than what waits for it.
     pub fn rank(&self, workflow: WorkflowIx) -> u8 {
         let mut held_up = vec![workflow];

@@ -144,7 +144,7 @@ impl Manager {
         };
         let shards = self.leases.iter().filter(held).map(|l| l.run.shard).collect::<Vec<_>>();
         for shard in shards {
-            self.fail_open_run(cx, shard, "its worker was lost before it started");
+            self.vacate_open_run(cx, shard, "its worker was lost before it started");
         }
     }
 
@@ -213,7 +213,11 @@ impl Manager {
                 cx.count(Stat::RunFinal);
                 self.push(cx, vec![(lease.worker, lease.boot, id, VerdictKind::Forget)]);
             }
-            RunOutcome::Failed { .. } => self.dispatch.on_failed(shard, lease.worker),
+            RunOutcome::Failed { .. } => {
+                self.dispatch.on_failed(shard, lease.worker);
+                self.rest(cx, shard);
+            }
+            RunOutcome::Vacated { .. } => self.dispatch.on_failed(shard, lease.worker),
             RunOutcome::Lost => cx.count(Stat::RunLost),
         }
     }

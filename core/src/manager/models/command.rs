@@ -167,4 +167,9 @@ pub enum RunOutcome {
     },
     /// Its worker's last possible confirmation expired; the totals are the last known.
     Lost,
+    /// It never issued, because its worker was lost or leaves.
+    Vacated {
+        /// Why.
+        reason: String,
+    },
 }

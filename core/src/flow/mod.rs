@@ -1,0 +1,3 @@
+//! How much is let through, and how often it is tried again.
+
+pub mod retry;
