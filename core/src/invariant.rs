@@ -66,6 +66,10 @@ invariants! {
     LoadResumes = "load-resumes",
     SeedDeterminism = "seed-determinism",
     StreamIndependence = "stream-independence",
+    RetryBudget = "retry-budget",
+    ExclusiveAlone = "exclusive-alone",
+    TimeoutHonest = "timeout-honest",
+    PriorityOrder = "priority-order",
     NodeSettles = "node-settles",
 }
 

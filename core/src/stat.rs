@@ -98,6 +98,10 @@ stats! {
     JobCancelled = "job_cancelled",
     /// Cancels of single workflows committed.
     WorkflowCancelled = "workflow_cancelled",
+    /// Jobs that ran for their timeout.
+    JobTimedOut = "job_timed_out",
+    /// Parts that ran for their job's timeout while every gate was silent.
+    PartTimedOut = "part_timed_out",
     /// Cancels that came after the end.
     CancelTooLate = "cancel_too_late",
     /// Jobs that reached a terminal status.
@@ -141,6 +145,8 @@ stats! {
     ShardAssigned = "shard_assigned",
     /// Shards assigned again after a loss.
     ShardReassigned = "shard_reassigned",
+    /// Exclusive workflows that wait for an idle worker.
+    ExclusiveAwaited = "exclusive_awaited",
     /// Decisions not to try again because a budget of retries is used up.
     RetryExhausted = "retry_exhausted",
     /// Runs of a worker that leaves, given to a peer.

@@ -117,7 +117,7 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (gate, manager) = configs(&mut top, lease);
+        let (gate, manager) = configs(streams, &mut top, lease);
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,
@@ -135,7 +135,7 @@ impl Case {
                 fastest: target.within(0, 8) as u8,
                 spread: target.within(0, 7) as u8,
                 failing_ppm: target.pick(&[0, 5_000, 50_000]),
-                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]),
+                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]).max(unprepared(streams)),
             },
             jobs,
             faults: faults::schedule(streams, &classes, ground),
@@ -280,7 +280,7 @@ impl Case {
     }
 }
 
-fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
+fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
     let ms = |top: &mut Cursor, of: &[u64]| Duration::from_millis(top.pick(of));
     let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
@@ -295,7 +295,17 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.resend_after = ms(top, &[200, 500]);
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
     slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
+    // On a cursor of their own, so that no other draw shifts.
+    let mut roles = streams.cursor(Stream::Topology, 3);
+    manager.gate_silence = ms(&mut roles, &[1_500, 4_000, 300_000]);
     (gate, manager)
+}
+
+/// In some seeds workers often cannot prepare a run.
+fn unprepared(streams: Streams) -> u32 {
+    let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
+    let often = cursor.pick(&[100_000, 300_000, 500_000]);
+    if cursor.chance(60_000) { often } else { 0 }
 }
 
 /// A group whose members are far from each other takes longer timers.

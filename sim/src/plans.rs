@@ -6,8 +6,8 @@ use std::time::Duration;
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::ids::WorkflowIx;
 use hyperscale_core::plan::{
-    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Rate, RequestStep, Step, Template, When,
-    Workflow,
+    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Priority, Rate, RequestStep, Step, Template,
+    When, Workflow,
 };
 
 use crate::streams::{Cursor, Stream, Streams};
@@ -27,7 +27,7 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         0 => OnGateLoss::StopAfter(Duration::from_secs(3 + cursor.draw().below(6))),
         _ => OnGateLoss::Finish,
     };
-    Plan {
+    let mut plan = Plan {
         name: format!("plan-{n}"),
         base_url: "http://target".to_owned(),
         workflows: bounded(workflows),
@@ -40,6 +40,23 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         index_header: false,
         timeout: None,
         retries: 10,
+    };
+    rank(&mut plan, &mut streams.cursor(Stream::Plan, n + RANKS));
+    plan
+}
+
+/// Where the draws of priorities and budgets begin.
+const RANKS: u64 = 1 << 32;
+
+/// Priorities, budgets of retries, a timeout.
+fn rank(plan: &mut Plan, cursor: &mut Cursor) {
+    use Priority::{Auto, Exclusive, High, Low, Normal};
+    plan.retries = cursor.pick(&[10, 10, 10, 10, 3, 1, 0]);
+    let timeout = Duration::from_millis(cursor.within(2_000, 12_000));
+    plan.timeout = cursor.chance(120_000).then_some(timeout);
+    for workflow in plan.workflows.iter_mut() {
+        workflow.priority = cursor.pick(&[Auto, Auto, Auto, Low, Normal, High, High, Exclusive]);
+        workflow.retries = cursor.pick(&[3, 3, 3, 3, 2, 1, 0]);
     }
 }
 

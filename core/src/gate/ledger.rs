@@ -156,6 +156,12 @@ impl GateLedger {
             GateCommand::Enrol { gate, disk, boot } => self.enrol(index, *gate, *disk, *boot),
             GateCommand::Expire { session } => self.expire(*session),
             GateCommand::Own { job, session } => self.own(index, *job, *session),
+            GateCommand::Ran { job, elapsed, .. } => {
+                if let Some(job) = self.live_mut(*job) {
+                    job.elapsed = job.elapsed.max(*elapsed);
+                }
+                Applied::Overtaken
+            }
         }
     }
 
@@ -351,9 +357,8 @@ impl GateLedger {
             JobStatus::Running => job.has_begun() && job.cancel.is_none(),
             JobStatus::Cancelling | JobStatus::Cancelled => job.cancel.is_some(),
             JobStatus::Failed => true,
-            JobStatus::Completed | JobStatus::TimedOut | JobStatus::Partial => {
-                job.has_begun() && job.cancel.is_none()
-            }
+            JobStatus::TimedOut => job.has_begun(),
+            JobStatus::Completed | JobStatus::Partial => job.has_begun() && job.cancel.is_none(),
         };
         if !legal {
             return broken(Inv::LifecycleLegal, "the status does not fit the parts and the cancel");

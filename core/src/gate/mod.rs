@@ -3,7 +3,7 @@
 //! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
 //! modules: `calls` (answers in time), `registry` (admission, keys), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
-//! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
+//! `dispatch` (what a job needs next), `timeouts`, `sync` (judging reports), `health` (datacenters), `stats`
 //! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
@@ -33,6 +33,7 @@ mod sessions;
 mod state;
 mod stats;
 mod sync;
+mod timeouts;
 mod watch;
 
 use std::collections::VecDeque;
@@ -242,7 +243,8 @@ impl Gate {
             }
             GateCommand::Begin { job, .. }
             | GateCommand::EndJob { job, .. }
-            | GateCommand::Own { job, .. } => *job,
+            | GateCommand::Own { job, .. }
+            | GateCommand::Ran { job, .. } => *job,
             GateCommand::Place { part, .. } => part.job,
             GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
                 return self.on_session_committed(cx, applied);

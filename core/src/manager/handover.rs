@@ -40,7 +40,7 @@ impl Manager {
         let is_confirmed = self.leases.lease(shard)?.was_confirmed();
         match status {
             WorkflowStatus::Dispatched | WorkflowStatus::Running if may && !is_confirmed => {
-                self.pick(shard)?;
+                self.pick(shard, &self.isolation())?;
                 self.vacate_open_run(cx, shard, "its worker leaves");
                 Some(VerdictKind::Hold)
             }
@@ -72,7 +72,7 @@ impl Manager {
         let heir = self.dispatch.heirs.get(&shard).copied();
         if heir.is_none_or(|(worker, boot)| !self.registry.is_fit(worker, boot)) {
             self.disinherit(shard);
-            let (worker, boot) = self.pick(shard)?;
+            let (worker, boot) = self.pick(shard, &self.isolation())?;
             self.registry.promise(worker, shard);
             self.dispatch.heirs.insert(shard, (worker, boot));
         }

@@ -28,6 +28,7 @@ use super::leases::Leases;
 use super::models::{ManagerCommand, WorkflowKey};
 use super::registry::Registry;
 use super::sync::Sync;
+use super::timeouts::Timeouts;
 use crate::consensus::Input as GroupInput;
 use crate::ids::{JobId, LogIndex, NodeId, PartId, RunId, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
@@ -55,6 +56,7 @@ pub(super) enum Intent {
     Fail(JobId, Option<WorkflowIx>),
     Claim(JobId),
     Expire(PartId),
+    Ran(JobId),
 }
 
 impl Intent {
@@ -80,6 +82,7 @@ impl Intent {
             ManagerCommand::Fail { part, workflow, .. } => Self::Fail(part.job, *workflow),
             ManagerCommand::Claim { part, .. } => Self::Claim(part.job),
             ManagerCommand::Expire { part, .. } => Self::Expire(*part),
+            ManagerCommand::Ran { part, .. } => Self::Ran(part.job),
         }
     }
 }
@@ -200,6 +203,7 @@ impl Manager {
         self.sync = Sync::default();
         self.gate_loss = GateLoss::new();
         self.expiry = Expiry::default();
+        self.timeouts = Timeouts::default();
         self.pending = Pending::default();
         self.not_before.clear();
         self.transfer_at = None;

@@ -18,7 +18,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::models::{
-    Ended, ManagerCommand, Part, Retry, Run, RunOutcome, Shard, Tombstone, WorkflowKey, WorkflowState,
+    Ended, ManagerCommand, Part, Retry, Run, RunOutcome, Shard, Tombstone, WorkflowKey,
+    WorkflowState,
 };
 use super::stats::{self, Ending};
 use super::workflow_lifecycle::{Readiness, may_move, readiness};
@@ -87,6 +88,9 @@ impl ManagerLedger {
             ManagerCommand::Fail { part, workflow, reason } => self.fail(*part, *workflow, reason),
             ManagerCommand::Claim { part, gate, fence } => self.claim(*part, *gate, *fence),
             ManagerCommand::Expire { part, offer } => self.expire(*part, *offer),
+            ManagerCommand::Ran { part, elapsed } => self.part_mut(*part).map(|part| {
+                part.elapsed = part.elapsed.max(*elapsed);
+            }),
         };
         if changed.is_some() { Applied::Changed } else { Applied::Ignored }
     }
@@ -218,6 +222,7 @@ impl ManagerLedger {
             workflows: BoundedVec::try_from(states).ok()?,
             retries: Budget::default(),
             losses: Budget::default(),
+            elapsed: Duration::ZERO,
         };
         self.parts.insert(id.job, part).ok()?;
         self.tombstones.remove(&id);

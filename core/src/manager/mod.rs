@@ -12,14 +12,15 @@
 //! |---|---|
 //! | `ledger`, `models` | what is committed; refuses what would break a promise |
 //! | `workflow_lifecycle`, `progress` | what a part needs next |
-//! | `dispatch` | which worker runs which shard |
+//! | `placement` | what waits and gets cores, and which worker's |
+//! | `dispatch` | getting a shard to run there |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
 //! | `registry` | who lives |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
 //! | `sync` | what gates are told |
 //! | `cancellation` | ending runs |
-//! | `expiry`, `gate_loss` | giving up what no gate begins, stopping what no gate watches |
+//! | `expiry`, `gate_loss`, `timeouts` | giving up what no gate begins, or none watches |
 //! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
 //!
 //! Does not do: elections and replication (`consensus`), discovery and health beyond silence.
@@ -37,10 +38,12 @@ mod leadership;
 mod leases;
 mod ledger;
 pub mod models;
+mod placement;
 mod progress;
 mod registry;
 mod stats;
 mod sync;
+mod timeouts;
 mod workflow_lifecycle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +51,7 @@ use std::convert::Infallible;
 
 pub use ledger::{Applied, ManagerLedger};
 pub use models::{ManagerCommand, RunOutcome};
+pub use timeouts::TIMED_OUT;
 pub use workflow_lifecycle::may_move;
 
 use crate::config::ManagerConfig;
@@ -75,6 +79,7 @@ use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
 use registry::Registry;
 use sync::Sync;
+use timeouts::Timeouts;
 
 /// The manager of a datacenter.
 #[derive(Debug)]
@@ -88,6 +93,7 @@ pub struct Manager {
     sync: Sync,
     gate_loss: GateLoss,
     expiry: Expiry,
+    timeouts: Timeouts,
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
@@ -146,6 +152,7 @@ impl Machine for Manager {
             self.sync.next_wake(),
             self.gate_loss.next_wake(),
             self.expiry.next_wake(),
+            self.timeouts.next_wake(),
             transfer,
         ];
         wakes.into_iter().fold(group, Wake::earliest)
@@ -200,6 +207,7 @@ impl Manager {
         }
         self.on_gates_silent(cx);
         self.on_expiries(cx);
+        self.on_timeouts(cx);
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
@@ -326,12 +334,14 @@ impl Manager {
                 self.walk(cx, part.job);
             }
             ManagerCommand::Claim { part, .. } => self.report_part(cx, part.job),
+            ManagerCommand::Ran { .. } => {}
             ManagerCommand::Close { part } | ManagerCommand::Expire { part, .. } => {
                 if self.ledger.of_job(part.job).is_none() {
                     self.sync.close(part.job);
                     self.not_before.remove(&part.job);
                     self.gate_loss.forget(part.job);
                     self.expiry.forget(part.job);
+                    self.timeouts.forget(part.job);
                 }
             }
         }
@@ -362,6 +372,7 @@ impl Role for Manager {
             sync: Sync::default(),
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
+            timeouts: Timeouts::default(),
             pending: Pending::default(),
             events: VecDeque::new(),
             early: Early::new(config.lease.ttl),
@@ -382,6 +393,7 @@ impl Role for Manager {
     fn check_all(&self) -> Result<(), Violation> {
         self.check()?;
         self.ledger.check_all()?;
+        self.check_isolation()?;
         self.check_leases()
     }
 
@@ -467,6 +479,7 @@ impl Manager {
             && self.dispatch.is_empty()
             && self.sync.is_empty()
             && self.expiry.is_empty()
+            && self.timeouts.is_empty()
             && self.pending.len() == 0
             && self.not_before.is_empty()
             && self.registry.promised() == 0

@@ -184,6 +184,19 @@ impl Registry {
         })
     }
 
+    /// Whether a worker says that all its cores are free, and none is promised.
+    pub(super) fn is_idle(&self, node: NodeId) -> bool {
+        let idle = |worker: &Worker| worker.free == worker.cores && worker.promised.is_empty();
+        self.workers.get(&node).is_some_and(idle)
+    }
+
+    /// Cores promised to shards, with the worker of each.
+    pub(super) fn promises(&self) -> impl Iterator<Item = ((NodeId, BootId), ShardId)> {
+        self.workers.iter().flat_map(|(node, worker)| {
+            worker.promised.iter().map(|shard| ((*node, worker.boot), *shard))
+        })
+    }
+
     /// What the datacenter has.
     pub(super) fn capacity(&self) -> Capacity {
         let sum = |cores: fn(&Worker) -> u16| {

@@ -7,9 +7,7 @@ use crate::ids::WorkflowIx;
 use crate::limits;
 
 /// The priority of a workflow, lowest first.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Priority {
     /// At most a quarter of the cores.
     Low,

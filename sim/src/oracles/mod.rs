@@ -6,6 +6,7 @@
 
 mod accounts;
 mod ballots;
+mod budgets;
 mod cancel;
 mod gate_jobs;
 mod issuance;
@@ -17,11 +18,13 @@ mod minority;
 mod owners;
 mod parts;
 mod persist_first;
+mod priorities;
 mod promises;
 mod replicas;
 mod resources;
 mod resume;
 mod shares;
+mod timeouts;
 mod workflows;
 
 use std::fmt;
@@ -284,6 +287,10 @@ impl Panel {
             Box::new(owners::LeaseExclusive::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
+            Box::new(budgets::RetryBudget::default()),
+            Box::new(priorities::ExclusiveAlone::default()),
+            Box::new(priorities::PriorityOrder::default()),
+            Box::new(timeouts::TimeoutHonest::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));

@@ -127,7 +127,8 @@ impl Grants {
             | GateCommand::Cancel { .. }
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
-            | GateCommand::Forget { .. } => {}
+            | GateCommand::Forget { .. }
+            | GateCommand::Ran { .. } => {}
         }
     }
 
@@ -158,7 +159,8 @@ impl Grants {
             | GateCommand::Cancel { .. }
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
-            | GateCommand::Forget { .. } => {}
+            | GateCommand::Forget { .. }
+            | GateCommand::Ran { .. } => {}
         }
     }
 

@@ -1,6 +1,8 @@
 //! Commands of a datacenter's ledger. Nothing here is decided when it is applied: whatever time or
 //! chance decides is in the command.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
@@ -150,6 +152,13 @@ pub enum ManagerCommand {
         part: PartId,
         /// The offer.
         offer: Fence,
+    },
+    /// How long a part of a job with a timeout has run.
+    Ran {
+        /// The part.
+        part: PartId,
+        /// Since its begin, as leaders counted.
+        elapsed: Duration,
     },
 }
 

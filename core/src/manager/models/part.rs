@@ -1,6 +1,7 @@
 //! An accepted part, as committed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +42,8 @@ pub struct Part {
     pub retries: Budget,
     /// Shards given away again because a worker was lost or left, over all workflows.
     pub losses: Budget,
+    /// How long it ran since its begin, as far as that is committed; only with a timeout.
+    pub elapsed: Duration,
 }
 
 /// Whether a shard may be given away again.

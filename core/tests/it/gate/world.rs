@@ -404,6 +404,10 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, .. }) => {
             format!("abort {job} {reason}")
         }
+        Some(GateCommand::Cancel { job, cause: CancelCause::TimedOut { reason }, .. }) => {
+            format!("time out {job} {reason}")
+        }
+        Some(GateCommand::Ran { job, elapsed, .. }) => format!("ran {job} {elapsed:?}"),
         Some(GateCommand::EndPart { part, end, .. }) => match end {
             PartEnd::Reported => format!("end {part:?} reported"),
             PartEnd::TimedOut => format!("end {part:?} timed out"),
