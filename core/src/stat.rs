@@ -167,6 +167,14 @@ stats! {
     CeilingReserved = "ceiling_reserved",
     /// Workers registered (a new boot).
     WorkerJoined = "worker_joined",
+    /// Workers whose runs stopped getting on.
+    WorkerStuck = "worker_stuck",
+    /// Workers whose runs get on again.
+    WorkerRecovered = "worker_recovered",
+    /// Times nothing was moved because most workers seemed stuck.
+    EvictionsHeld = "evictions_held",
+    /// Workflows that failed because nothing of them got on.
+    WorkflowStuck = "workflow_stuck",
     /// Workers silent beyond their lease.
     WorkerLost = "worker_lost",
 

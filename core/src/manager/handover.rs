@@ -1,6 +1,8 @@
 //! A worker that leaves: each of its runs goes to a peer with a free core, if there is one. If
 //! there is none, the worker goes on with the run.
 //!
+//! A run that is stuck while others get on (`health`) is given away in the same way.
+//!
 //! A run that was never confirmed is ended, and its shard given away as after a refusal. One that
 //! issues is told to stop as soon as a core is promised to its shard. Its last word says how far it
 //! came, so its end and the peer's assignment go into the log together, and the peer starts at the
@@ -36,7 +38,8 @@ impl Manager {
     ) -> Option<VerdictKind> {
         let shard = beat.run.shard;
         let status = self.ledger.workflow(WorkflowKey::of(shard))?.status;
-        let may = self.registry.is_draining(worker) && self.may_speak(cx);
+        let leaves = self.registry.is_draining(worker) || self.health.is_evicted(shard);
+        let may = leaves && self.may_speak(cx);
         let is_confirmed = self.leases.lease(shard)?.was_confirmed();
         match status {
             WorkflowStatus::Dispatched | WorkflowStatus::Running if may && !is_confirmed => {

@@ -24,6 +24,7 @@ use super::Manager;
 use super::dispatch::Dispatch;
 use super::expiry::Expiry;
 use super::gate_loss::GateLoss;
+use super::health::Health;
 use super::leases::Leases;
 use super::models::{ManagerCommand, WorkflowKey};
 use super::registry::Registry;
@@ -204,6 +205,7 @@ impl Manager {
         self.gate_loss = GateLoss::new();
         self.expiry = Expiry::default();
         self.timeouts = Timeouts::default();
+        self.health = Health::default();
         self.pending = Pending::default();
         self.not_before.clear();
         self.transfer_at = None;

@@ -15,7 +15,7 @@
 //! | `placement` | what waits and gets cores, and which worker's |
 //! | `dispatch` | getting a shard to run there |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
-//! | `registry` | who lives |
+//! | `registry`, `health` | who lives, whose runs get on |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
 //! | `sync` | what gates are told |
@@ -23,7 +23,7 @@
 //! | `expiry`, `gate_loss`, `timeouts` | giving up what no gate begins, or none watches |
 //! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
 //!
-//! Does not do: elections and replication (`consensus`), discovery and health beyond silence.
+//! Does not do: elections and replication (`consensus`), discovery.
 
 mod cancellation;
 mod ceilings;
@@ -34,6 +34,7 @@ mod expiry;
 mod gate_loss;
 mod handlers;
 mod handover;
+mod health;
 mod leadership;
 mod leases;
 mod ledger;
@@ -74,6 +75,7 @@ use dispatch::Dispatch;
 use early::Early;
 use expiry::Expiry;
 use gate_loss::GateLoss;
+use health::Health;
 use leadership::Pending;
 use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
@@ -94,6 +96,7 @@ pub struct Manager {
     gate_loss: GateLoss,
     expiry: Expiry,
     timeouts: Timeouts,
+    health: Health,
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
@@ -196,7 +199,10 @@ impl Manager {
         for due in self.leases.on_wake(cx.now()) {
             match due {
                 Due::Lost(shard) => self.on_lease_lost(cx, shard),
-                Due::Advance(key) => self.advance(cx, key),
+                Due::Advance(key) => {
+                    self.advance(cx, key);
+                    self.review(cx, key);
+                }
             }
         }
         while let Some(key) = self.dispatch.pop_due(cx.now()) {
@@ -373,6 +379,7 @@ impl Role for Manager {
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
             timeouts: Timeouts::default(),
+            health: Health::default(),
             pending: Pending::default(),
             events: VecDeque::new(),
             early: Early::new(config.lease.ttl),
@@ -480,6 +487,7 @@ impl Manager {
             && self.sync.is_empty()
             && self.expiry.is_empty()
             && self.timeouts.is_empty()
+            && self.health.is_empty()
             && self.pending.len() == 0
             && self.not_before.is_empty()
             && self.registry.promised() == 0

@@ -195,7 +195,8 @@ impl Manager {
             let worker = (*node, *boot);
             let is_own = isolation.occupants.contains_key(&worker);
             let is_idle = || is_own || self.registry.is_idle(*node);
-            isolation.admits(worker, (key, is_exclusive)) && (!is_exclusive || is_idle())
+            let is_fit = !self.health.is_stuck(*node);
+            is_fit && isolation.admits(worker, (key, is_exclusive)) && (!is_exclusive || is_idle())
         })
     }
 

@@ -151,6 +151,11 @@ impl Registry {
         self.workers.get(&node).filter(|worker| worker.boot == boot).map(|worker| worker.seq)
     }
 
+    /// Whether a worker was heard lately.
+    pub(super) fn is_known(&self, node: NodeId) -> bool {
+        self.workers.contains_key(&node)
+    }
+
     /// Whether the worker leaves.
     pub(super) fn is_draining(&self, node: NodeId) -> bool {
         self.workers.get(&node).is_some_and(|worker| worker.draining)

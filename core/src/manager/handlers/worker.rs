@@ -205,6 +205,7 @@ impl Manager {
         let shard = id.shard;
         self.sync.close_run(shard);
         self.dispatch.close_run(shard);
+        self.health.forget(shard);
         self.disinherit(shard);
         let Some(lease) = self.leases.close(shard) else { return };
         self.registry.settle(lease.worker, shard);
