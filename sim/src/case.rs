@@ -11,7 +11,7 @@ use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
 
 use crate::clock::Clock;
-use crate::engine::Target;
+use crate::engine::{Stall, Target};
 use crate::faults::{self, Class, Fault, Ground};
 use crate::layout::{self, Layout, Role};
 use crate::network::Weather;
@@ -90,7 +90,11 @@ impl Case {
         };
         let workers = top.pick(workers).max(least);
         let layout = match layout::REPLICATED {
-            true => Layout::drawn(streams, workers),
+            true => match Layout::drawn(streams, workers) {
+                // The worker that dies must have had something to do.
+                several if Class::is_sparse(streams) => several.first_datacenter(),
+                layout => layout,
+            },
             false => Layout::new(1, &[(1, workers)]),
         };
         Self::of_layout(seed, without, layout)
@@ -106,7 +110,7 @@ impl Case {
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
         let calm_from = top.within(9_000, 20_000) * MS;
-        let mut jobs = jobs(streams, calm_from);
+        let mut jobs = jobs(streams, layout, calm_from);
         if Class::is_sparse(streams) {
             jobs.truncate(1);
             jobs[0].plan = plans::steady(top.within(20, 300), top.within(8, 12));
@@ -135,6 +139,7 @@ impl Case {
                 fastest: target.within(0, 8) as u8,
                 spread: target.within(0, 7) as u8,
                 failing_ppm: target.pick(&[0, 5_000, 50_000]),
+                stall: stall(streams, layout),
                 unprepared_ppm: target.pick(&[0, 0, 0, 20_000]).max(unprepared(streams)),
             },
             jobs,
@@ -168,7 +173,8 @@ impl Case {
         case.weather =
             Weather { delay_min, delay_max, loss_ppm: 5_000, dup_ppm: 5_000, ..Weather::default() };
         case.sync_ns = (500_000, 4 * MS);
-        case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
+        case.target =
+            Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0, stall: None };
         let plan = plans::steady(500, 60);
         case.jobs =
             vec![JobSpec { at: 1_000 * MS, key: "reference".into(), plan, cancel_at: None }];
@@ -254,6 +260,7 @@ impl Case {
         let per_workflow =
             manager.prepare_timeout * 2 + manager.cores_wait + manager.replace_wait + wait * 3;
         let mut bound = resend * 6 + wait * 2 + self.gate.result_grace;
+        bound += Duration::from_nanos(self.target.stall.map_or(0, |stall| stall.span));
         for job in &self.jobs {
             for workflow in job.plan.workflows.iter() {
                 bound += workflow.executor.planned_duration() + workflow.graceful_stop;
@@ -298,14 +305,25 @@ fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfi
     // On a cursor of their own, so that no other draw shifts.
     let mut roles = streams.cursor(Stream::Topology, 3);
     manager.gate_silence = ms(&mut roles, &[1_500, 4_000, 300_000]);
+    manager.stuck_after = ms(&mut roles, &[1_500, 4_000, 120_000]);
     (gate, manager)
+}
+
+/// In some seeds the engine of a worker hangs for a while.
+fn stall(streams: Streams, layout: Layout) -> Option<Stall> {
+    let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 2);
+    let workers = layout.all_workers();
+    let host = workers.start + cursor.within(0, u64::from(workers.end - workers.start) - 1) as u16;
+    let (from, span) = (cursor.within(1_000, 8_000) * MS, cursor.within(2_000, 9_000) * MS);
+    let is_on = cursor.chance(250_000) && !Class::is_sparse(streams);
+    is_on.then_some(Stall { host, from, span })
 }
 
 /// In some seeds workers often cannot prepare a run.
 fn unprepared(streams: Streams) -> u32 {
     let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
     let often = cursor.pick(&[100_000, 300_000, 500_000]);
-    if cursor.chance(60_000) { often } else { 0 }
+    if cursor.chance(50_000) { often } else { 0 }
 }
 
 /// A group whose members are far from each other takes longer timers.
@@ -381,7 +399,7 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
 
 /// What clients submit. A job may have an echo: another client with the same key, and the same plan
 /// or another.
-fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
+fn jobs(streams: Streams, layout: Layout, calm_from: u64) -> Vec<JobSpec> {
     let mut cursor = streams.cursor(Stream::Client, 0);
     let count = cursor.pick(&[1_u64, 2, 2, 3]);
     let mut specs = Vec::new();
@@ -393,7 +411,7 @@ fn jobs(streams: Streams, calm_from: u64) -> Vec<JobSpec> {
         let (echoed, other) = (cursor.chance(250_000), cursor.chance(300_000));
         let echo_at = at + cursor.within(0, 3_000) * MS;
         let key = format!("key-{n}");
-        let plan = plans::drawn(streams, n);
+        let plan = plans::spread(plans::drawn(streams, n), streams, n, layout);
         let cancel_at = cancelled.then_some(cancel_at);
         specs.push(JobSpec { at, key: key.clone(), plan: plan.clone(), cancel_at });
         if echoed {

@@ -6,10 +6,11 @@ use std::time::Duration;
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::ids::WorkflowIx;
 use hyperscale_core::plan::{
-    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Priority, Rate, RequestStep, Step, Template,
-    When, Workflow,
+    Datacenters, Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Priority, Rate, RequestStep,
+    Site, Step, Template, When, Workflow,
 };
 
+use crate::layout::Layout;
 use crate::streams::{Cursor, Stream, Streams};
 
 /// The plan of the `n`-th job of a seed.
@@ -51,13 +52,38 @@ const RANKS: u64 = 1 << 32;
 /// Priorities, budgets of retries, a timeout.
 fn rank(plan: &mut Plan, cursor: &mut Cursor) {
     use Priority::{Auto, Exclusive, High, Low, Normal};
-    plan.retries = cursor.pick(&[10, 10, 10, 10, 3, 1, 0]);
+    plan.retries = cursor.pick(&[10, 10, 10, 10, 10, 3, 3, 1]);
     let timeout = Duration::from_millis(cursor.within(2_000, 12_000));
-    plan.timeout = cursor.chance(120_000).then_some(timeout);
+    plan.timeout = cursor.chance(80_000).then_some(timeout);
     for workflow in plan.workflows.iter_mut() {
         workflow.priority = cursor.pick(&[Auto, Auto, Auto, Low, Normal, High, High, Exclusive]);
-        workflow.retries = cursor.pick(&[3, 3, 3, 3, 2, 1, 0]);
+        workflow.retries = cursor.pick(&[3, 3, 3, 3, 3, 2, 2, 1]);
     }
+}
+
+/// The same plan with its load in one or several datacenters of the layout, as the seed draws.
+pub fn spread(mut plan: Plan, streams: Streams, n: u64, layout: Layout) -> Plan {
+    let known: Vec<u16> = layout.datacenters().collect();
+    if known.len() < 2 {
+        return plan;
+    }
+    let mut cursor = streams.cursor(Stream::Plan, (1 << 32) + n);
+    let few = plan.workflows.iter().map(|workflow| workflow.executor.vus()).min().unwrap_or(1);
+    let most = known.len().min(few as usize) as u64;
+    let count = cursor.within(1, most.max(1));
+    let way = cursor.draw().below(3);
+    let first = cursor.within(0, known.len() as u64 - 1) as usize;
+    let weights: Vec<u32> = known.iter().map(|_| cursor.pick(&[1, 1, 2, 5])).collect();
+    plan.datacenters = match way {
+        0 => Datacenters::default(),
+        1 => Datacenters::Any(count as u16),
+        _ => {
+            let chosen = known.iter().zip(weights).cycle().skip(first).take(count as usize);
+            let site = |(dc, weight): (&u16, u32)| Site { name: Layout::name(*dc), weight };
+            Datacenters::Named(bounded(chosen.map(site).collect()))
+        }
+    };
+    plan
 }
 
 /// One open-loop workflow: `rate` arrivals per second for so many seconds.

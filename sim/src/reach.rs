@@ -1,49 +1,53 @@
 //! Since when each gate has been out of reach of a majority: by the cuts alone, whoever lives.
 //!
-//! A gate that reaches no majority, or that no majority reaches, since before a question came
-//! cannot have had that question committed: what it said went nowhere, or no answer came back.
+//! Cuts come and go: a gate that reaches one peer now and another a little later has reached both.
+//! A gate is alone since the earliest instant after which the links that were ever open lead it to
+//! no majority, or no majority to it. What was asked of it since then cannot have been committed:
+//! what it said went nowhere, or no answer came back.
 
 use crate::layout::Layout;
 use crate::network::Network;
 
-/// By gate.
+/// When each directed link between gates was cut last; `None` while it is open.
 #[derive(Clone, Debug)]
 pub struct Reach {
     gates: u16,
-    /// Since when it reaches no majority, however many steps it takes.
-    out: Vec<Option<u64>>,
-    /// Since when no majority reaches it.
-    back: Vec<Option<u64>>,
+    cut_at: Vec<Option<u64>>,
 }
 
 impl Reach {
     /// Everyone reaches everyone.
     pub fn new(layout: Layout) -> Self {
         let gates = layout.gates().end;
-        Self { gates, out: vec![None; usize::from(gates)], back: vec![None; usize::from(gates)] }
+        Self { gates, cut_at: vec![None; usize::from(gates) * usize::from(gates)] }
     }
 
     /// Links were cut or healed.
     pub fn on_links(&mut self, now: u64, network: &Network) {
-        for gate in 0..self.gates {
-            let out = self.count(gate, |from, to| !network.is_cut(from, to));
-            let back = self.count(gate, |from, to| !network.is_cut(to, from));
-            for (since, reached) in [(&mut self.out, out), (&mut self.back, back)] {
-                let since = &mut since[usize::from(gate)];
-                if reached > self.gates / 2 {
-                    *since = None;
-                } else {
-                    since.get_or_insert(now);
-                }
+        for from in 0..self.gates {
+            for to in 0..self.gates {
+                let link = self.link(from, to);
+                let since = self.cut_at[link];
+                self.cut_at[link] = network.is_cut(from, to).then(|| since.unwrap_or(now));
             }
         }
     }
 
     /// Since when a gate has had no way to a majority, or no way back.
     pub fn alone_since(&self, gate: u16) -> Option<u64> {
-        let place = usize::from(gate);
-        let (out, back) = (self.out.get(place)?, self.back.get(place)?);
-        [*out, *back].into_iter().flatten().min()
+        let mut cuts: Vec<u64> = self.cut_at.iter().copied().flatten().collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts.into_iter().find(|since| {
+            let open = |from, to| self.cut_at[self.link(from, to)].is_none_or(|at| at > *since);
+            let out = self.count(gate, open);
+            let back = self.count(gate, |from, to| open(to, from));
+            out.min(back) <= self.gates / 2
+        })
+    }
+
+    fn link(&self, from: u16, to: u16) -> usize {
+        usize::from(from) * usize::from(self.gates) + usize::from(to)
     }
 
     /// Gates that can be reached, this one included.
@@ -84,5 +88,28 @@ mod tests {
         network.heal_all();
         reach.on_links(11, &network);
         assert_eq!(reach.alone_since(0), None);
+    }
+
+    #[test]
+    fn peers_that_are_reached_in_turn_are_all_reached() {
+        let mut network = Network::new(Streams::new(1), 5, Weather::default());
+        let mut reach = Reach::new(Layout::new(5, &[]));
+        for peer in [1, 2, 3] {
+            network.cut(0, peer);
+        }
+        reach.on_links(5, &network);
+        assert_eq!(reach.alone_since(0), None, "by way of the open one");
+        for peer in [1, 2, 3] {
+            network.cut(4, peer);
+        }
+        reach.on_links(7, &network);
+        assert_eq!(reach.alone_since(0), Some(7));
+        network.heal(0, 1);
+        for peer in [2, 3, 4] {
+            network.cut(1, peer);
+        }
+        network.cut(0, 4);
+        reach.on_links(9, &network);
+        assert_eq!(reach.alone_since(0), Some(9), "1 is reached now, 4 was until 9");
     }
 }

@@ -29,6 +29,8 @@ pub struct Sweep {
     pub reassigned: u64,
     /// Seeds in which a run parked and resumed.
     pub parked: u64,
+    /// Seeds in which a worker's runs did not get on.
+    pub stuck: u64,
     /// Seeds in which a node recovered from its disk.
     pub recovered: u64,
     /// What happened to groups.
@@ -75,6 +77,7 @@ impl Sweep {
         self.completed += u64::from(completed);
         self.reassigned += u64::from(verdict.reassigned > 0);
         self.parked += u64::from(verdict.parked.1 > 0);
+        self.stuck += u64::from(verdict.stuck > 0);
         self.recovered += u64::from(verdict.recoveries > 0);
         self.groups.add(verdict);
         self.requests += verdict.requests;
@@ -105,6 +108,7 @@ impl Sweep {
         self.completed += other.completed;
         self.reassigned += other.reassigned;
         self.parked += other.parked;
+        self.stuck += other.stuck;
         self.recovered += other.recovered;
         self.groups.merge(&other.groups);
         self.requests += other.requests;
@@ -137,6 +141,7 @@ impl Sweep {
             row("seeds with a completed job and 100 requests", self.completed, share(90)),
             row("seeds with a re-assignment", self.reassigned, share(10)),
             row("seeds with park and resume", self.parked, share(10)),
+            row("seeds with a stuck worker", self.stuck, share(1)),
             row("seeds with a recovery", self.recovered, share(10)),
         ];
         let drawn = |class: &&Class| layout::REPLICATED || !class.needs_groups();

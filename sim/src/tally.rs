@@ -20,6 +20,8 @@ pub struct Tally {
     pub failovers: (u64, u64),
     /// Jobs given to another gate.
     pub moves: u64,
+    /// Jobs that ended with load issued in several datacenters.
+    pub spread: u64,
     /// Members that got a snapshot from their leader.
     pub installs: u64,
     /// Changes of members chosen.

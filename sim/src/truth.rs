@@ -1,7 +1,7 @@
 //! Ground truth: what every engine really did, in true time. Oracles compare with this; nodes never
 //! see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyperscale_core::ids::{JobId, RunId, WorkflowIx};
 use hyperscale_core::invariant::{Inv, Violation};
@@ -111,6 +111,8 @@ pub struct Truth {
     by_shard: BTreeMap<(usize, u16, u16), Vec<usize>>,
     /// Pairs of runs of one shard that were compared.
     pub compared: u64,
+    /// Permits that a hanging engine did not take.
+    pub stalled: u64,
     /// Every issue, where somebody asks for it: when, the place of its workflow, which index.
     pub arrivals: Option<Vec<(u64, usize, u64)>>,
 }
@@ -240,6 +242,12 @@ impl Truth {
         (job, workflow): (JobId, WorkflowIx),
     ) -> impl Iterator<Item = &RunTruth> {
         self.runs_of(job, workflow).filter(move |run| run.datacenter == datacenter)
+    }
+
+    /// In how many datacenters load of a job was issued.
+    pub fn datacenters_of(&self, job: JobId) -> usize {
+        let issued = self.runs.iter().filter(|run| run.issued > 0 && run.run.shard.job == job);
+        issued.map(|run| run.datacenter).collect::<BTreeSet<_>>().len()
     }
 
     /// Requests that left, in all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyperscale_core::report::JobStatus;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
-use sim::scenario::{Answer, Outcome, Question};
+use sim::scenario::{Answer, Outcome, PartOutcome, Question};
 use tokio::runtime::Handle;
 
 use crate::files;
@@ -120,6 +120,14 @@ fn outcome(summary: &Value) -> Outcome {
         parked: declared(summary, "parked"),
         unserved: declared(summary, "unserved"),
         is_degraded: summary["degraded"].as_bool().unwrap(),
-        parts: Vec::new(),
+        parts: parts(&summary["cluster"]["datacenters"]),
     }
+}
+
+/// The parts of a load are in the order of the datacenters.
+fn parts(rows: &Value) -> Vec<PartOutcome> {
+    let rows = rows.as_array().into_iter().flatten();
+    let counted = |row: &Value| !matches!(row["outcome"].as_str(), Some("missing" | "refused"));
+    let part = |(datacenter, row)| PartOutcome { datacenter, is_counted: counted(row) };
+    (0..).zip(rows).map(part).collect()
 }

@@ -153,8 +153,9 @@ mod tests {
         let mut extensions = Extensions::new(7);
         assert_eq!(extensions.ask(7), None, "no progress");
         let grants: Vec<_> = (8..20).filter_map(|progress| extensions.ask(progress)).collect();
-        assert_eq!(grants.iter().map(Duration::as_millis).collect::<Vec<_>>(), [
-            30_000, 15_000, 7_500, 3_750, 1_875
-        ]);
+        assert_eq!(
+            grants.iter().map(Duration::as_millis).collect::<Vec<_>>(),
+            [30_000, 15_000, 7_500, 3_750, 1_875]
+        );
     }
 }

@@ -68,7 +68,13 @@ impl Health {
 
     /// The shard's run ended.
     pub(super) fn forget(&mut self, shard: ShardId) {
-        self.runs.remove(&shard);
+        let Some(track) = self.runs.remove(&shard) else { return };
+        let worker = track.worker;
+        if self.stuck.contains(&worker)
+            && !self.runs.values().any(|t| t.worker == worker && t.pace == Pace::Stuck)
+        {
+            self.stuck.remove(&worker);
+        }
     }
 
     /// Whether nothing of any job is held.
@@ -77,7 +83,7 @@ impl Health {
     }
 
     fn observe(&mut self, lease: &Lease, seen: Seen, wait: Duration) {
-        let Seen { now, next, due, is_open, longest } = seen;
+        let Seen { now, next, due, is_open, longest, window } = seen;
         let fresh = Track {
             run: lease.run,
             worker: lease.worker,
@@ -96,7 +102,6 @@ impl Health {
             track.reached = (next, now);
         }
         let (from, before, due_before) = track.window;
-        let window = window(wait);
         if is_open && now.since(from) >= window {
             track.pace = Pace::of(next.saturating_sub(before), due.saturating_sub(due_before));
             track.window = (now, next, due);
@@ -127,8 +132,9 @@ impl Health {
             let pace = paces.entry(track.worker).or_insert(track.pace);
             *pace = (*pace).max(track.pace);
         }
-        let is_stuck =
-            |(worker, pace): &(&NodeId, &Pace)| signals(**worker, **pace).verdict() == Verdict::Evict;
+        let is_stuck = |(worker, pace): &(&NodeId, &Pace)| {
+            signals(**worker, **pace).verdict() == Verdict::Evict
+        };
         let stuck = paces.iter().filter(is_stuck).map(|(worker, _)| *worker);
         let stuck = stuck.collect::<BTreeSet<_>>();
         for worker in stuck.difference(&self.stuck) {
@@ -161,6 +167,8 @@ struct Seen {
     is_open: bool,
     /// The longest that one iteration may take.
     longest: Duration,
+    /// In which it is judged.
+    window: Duration,
 }
 
 impl Manager {
@@ -175,16 +183,23 @@ impl Manager {
         }
         let is_open = planned.executor.schedule().is_some();
         let longest = longest_iteration(planned);
+        let beats = self.config.lease.heartbeat_interval();
+        let window = window(self.config.stuck_after).max(beats * 4);
         let is_over = at < PlanTime::ZERO
             || planned_span(&planned.executor).is_some_and(|span| at >= PlanTime::at(span));
         for lease in self.leases.of_workflow(key) {
             let shard = lease.run.shard;
             let wants = lease.executor.local_items(&lease.share);
             match lease.running_next() {
-                // Waiting for a ceiling, or done, is not being stuck.
-                Some(next) if !is_over && next < lease.given && wants.is_none_or(|w| next < w) => {
+                // Waiting for a ceiling, being done or silent is not being stuck.
+                Some((next, at_heard))
+                    if !is_over
+                        && now.since(at_heard) <= beats * 3
+                        && next < lease.given
+                        && wants.is_none_or(|wants| next < wants) =>
+                {
                     let due = lease.executor.local_items_due_by(&lease.share, at);
-                    let seen = Seen { now, next, due, is_open, longest };
+                    let seen = Seen { now, next, due, is_open, longest, window };
                     self.health.observe(lease, seen, self.config.stuck_after);
                 }
                 Some(_) | None => self.health.forget(shard),

@@ -410,10 +410,10 @@ impl Lease {
         })
     }
 
-    /// The next item of a run that its worker says is running.
-    pub(super) fn running_next(&self) -> Option<u64> {
+    /// The next item of a run that its worker said is running, and when it said so.
+    pub(super) fn running_next(&self) -> Option<(u64, Instant)> {
         let listed = self.listed.filter(|listed| listed.state == RunState::Running)?;
-        Some(listed.progress.next)
+        Some((listed.progress.next, listed.at))
     }
 
     /// Whether it may ever have been confirmed.

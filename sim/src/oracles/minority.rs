@@ -1,7 +1,8 @@
 //! minority-refuses: a gate without a way to a majority of the gates and back acknowledges nothing.
 //!
 //! What a gate creates or cancels must have been committed after the question came. What it reads
-//! it may know by its leader's lease, which lasts `silence` at most from the last round.
+//! it may know by its leader's lease when the question came, which lasts `silence` at most from the
+//! last round; the leader's answer may take its time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl MinorityRefuses {
             | Reply::Cancelling(_)
             | Reply::Status(_)
             | Reply::Jobs(_)
-            | Reply::Result(_) => view.now.saturating_sub(lease_ns(view)),
+            | Reply::Result(_) => called.saturating_sub(lease_ns(view)),
             Reply::Refused(_) | Reply::Watching { .. } | Reply::Cluster(_) => {
                 self.judged += 1;
                 return Ok(());

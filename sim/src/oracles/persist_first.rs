@@ -4,7 +4,7 @@
 //! The oracle does not trust `after`: it knows by the content of each message what the message
 //! asserts, and from the annals what is chosen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyperscale_core::api::Reply;
 use hyperscale_core::effect::Effect;
@@ -16,6 +16,8 @@ use hyperscale_core::manager::ManagerCommand;
 use hyperscale_core::wire::{Message, PartPhase, VerdictKind};
 
 use super::{Oracle, Seen, View, Wants, broken};
+use crate::case::host_of;
+use crate::layout::Layout;
 
 /// Something a message asserts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,6 +40,8 @@ enum Fact {
 #[derive(Debug, Default)]
 pub(super) struct PersistFirst {
     gates: BTreeSet<Fact>,
+    /// Where each part was placed last.
+    placed: BTreeMap<PartId, String>,
     managers: BTreeSet<(u16, Fact)>,
     judged: u64,
 }
@@ -64,6 +68,10 @@ impl Oracle for PersistFirst {
             Seen::Left { host, effect } => {
                 let datacenter = view.case.layout.datacenter_of(*host).unwrap_or(u16::MAX);
                 match effect {
+                    Effect::Send { to, msg, .. } if let Message::PartAck(ack) = &**msg => {
+                        let home = view.case.layout.datacenter_of(host_of(*to));
+                        return self.on_ack(ack.part, home.map(Layout::name).as_deref());
+                    }
                     Effect::Send { msg, .. } => return self.on_message(msg, datacenter),
                     Effect::Reply { reply, .. } => return self.on_reply(reply),
                     _ => {}
@@ -83,6 +91,10 @@ impl PersistFirst {
             Some(GateCommand::Cancel { job, .. }) => Fact::JobCancelled(*job),
             Some(GateCommand::EndPart { part, .. }) => Fact::PartEnded(*part),
             Some(GateCommand::EndJob { job, .. }) => Fact::JobEnded(*job),
+            Some(GateCommand::Place { part, datacenter, .. }) => {
+                self.placed.insert(*part, datacenter.clone());
+                return;
+            }
             _ => return,
         };
         self.gates.insert(fact);
@@ -121,9 +133,6 @@ impl PersistFirst {
             Message::CancelPart(cancel) => {
                 self.gate_states(Fact::GateEntry(cancel.fence.index), "a cancel")
             }
-            Message::PartAck(ack) => {
-                self.gate_states(Fact::PartEnded(ack.part), "an acknowledged result")
-            }
             Message::PartReport(report) => self.on_report(report.part, &report.phase, of),
             Message::Prepare(prepare) => {
                 let run = prepare.run;
@@ -136,7 +145,8 @@ impl PersistFirst {
                 }
                 Ok(())
             }
-            Message::Capacity(_)
+            Message::PartAck(_)
+            | Message::Capacity(_)
             | Message::Probe(_)
             | Message::Gates(_)
             | Message::Managers(_)
@@ -149,6 +159,16 @@ impl PersistFirst {
             | Message::Report(_)
             | Message::Final(_) => Ok(()),
         }
+    }
+
+    /// A result is acknowledged; so is the end of a part that an old offer made where its job is not.
+    fn on_ack(&mut self, part: PartId, to: Option<&str>) -> Result<(), Violation> {
+        let is_elsewhere = self.placed.get(&part).is_some_and(|name| Some(name.as_str()) != to);
+        if is_elsewhere {
+            self.judged += 1;
+            return Ok(());
+        }
+        self.gate_states(Fact::PartEnded(part), "an acknowledged result")
     }
 
     fn on_report(&mut self, part: PartId, phase: &PartPhase, of: u16) -> Result<(), Violation> {

@@ -51,6 +51,9 @@ impl Oracle for LoadResumes {
 impl LoadResumes {
     fn on_death(&mut self, view: &View<'_>, host: u16) {
         let case = view.case;
+        if case.target.stall.is_some() {
+            return;
+        }
         let blurred = [Class::Loss, Class::Spike, Class::Damage, Class::DriftBeyond];
         if blurred.iter().any(|class| case.has(*class)) || !is_quiet(view, host) {
             return;

@@ -63,6 +63,10 @@ pub fn minority_refuses(cluster: &mut dyn Cluster) -> Found {
         cluster.cut(leader, Node::Gate(*other));
         cluster.cut(Node::Gate(*other), leader);
     }
+    // Until it notices, what it takes may be done later, and it says so.
+    until(cluster, "the minority does not lead", ELECTION, |cluster| {
+        cluster.leader_of(Group::Gates).filter(|node| *node != leader)
+    })?;
     refused(cluster, minority)?;
     let load = Load { seconds: 3, ..LOAD };
     let job = job_of(cluster, &others, "majority", &load)?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyperscale_core::bounded::BoundedVec;
-use hyperscale_core::plan::{OnGateLoss, Plan};
+use hyperscale_core::plan::{Datacenters, OnGateLoss, Plan, Site};
 
 use crate::layout::Layout;
 use crate::plans;
@@ -45,6 +45,11 @@ impl Load {
             workflow.name = key.to_owned();
         }
         plan.workflows = BoundedVec::try_from(workflows).unwrap_or_default();
+        if self.datacenters > 0 {
+            let site = |dc| Site { name: datacenter(dc), weight: 1 };
+            let sites: Vec<_> = (0..self.datacenters).map(site).collect();
+            plan.datacenters = Datacenters::Named(BoundedVec::try_from(sites).unwrap_or_default());
+        }
         plan
     }
 }

@@ -32,7 +32,7 @@ pub use models::{
     Answer, Arrival, Group, JobNumber, Link, Node, Outcome, PartOutcome, Question, Ticket, Topology,
 };
 pub use simulated::{Simulated, simulate};
-pub use table::{PENDING, SCENARIOS, Scenario};
+pub use table::{SCENARIOS, Scenario};
 
 /// How long a confirmation lasts in a scenario's cluster.
 pub const TTL: Duration = Duration::from_millis(2_000);

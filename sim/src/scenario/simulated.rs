@@ -7,11 +7,11 @@ use std::time::Duration;
 use hyperscale_core::api::{Command, Refusal, Reply};
 use hyperscale_core::config::LeaseConfig;
 use hyperscale_core::ids::JobId;
-use hyperscale_core::report::{JobResult, LossKind};
+use hyperscale_core::report::{JobResult, LossKind, PartOutcome as PartEnd, PartRow};
 
 use super::{
-    Answer, Arrival, Cluster, DRIFT_PPM, Found, Group, JobNumber, Node, Outcome, Question,
-    REPLACE_WAIT, RESULT_GRACE, Scenario, TTL, Ticket, Topology, ensure,
+    Answer, Arrival, Cluster, DRIFT_PPM, Found, Group, JobNumber, Node, Outcome, PartOutcome,
+    Question, REPLACE_WAIT, RESULT_GRACE, Scenario, TTL, Ticket, Topology, ensure,
 };
 use crate::case::{Case, host_of};
 use crate::clock::Clock;
@@ -134,7 +134,7 @@ fn case(topology: Topology) -> Case {
     case.gate.result_grace = RESULT_GRACE;
     case.weather = Weather { delay_min: 200_000, delay_max: 200_000, ..Weather::default() };
     case.sync_ns = (1_000_000, 1_000_000);
-    case.target = Target { fastest: 0, spread: 0, failing_ppm: 0, unprepared_ppm: 0 };
+    case.target = Target { fastest: 0, spread: 0, failing_ppm: 0, unprepared_ppm: 0, stall: None };
     case
 }
 
@@ -315,6 +315,12 @@ fn outcome(result: &JobResult) -> Outcome {
         parked: lost(LossKind::Parked),
         unserved: lost(LossKind::Unserved),
         is_degraded: result.is_degraded(),
-        parts: Vec::new(),
+        parts: (0..).zip(&result.parts).map(|(datacenter, row)| part(datacenter, row)).collect(),
     }
+}
+
+/// The parts of a load are in the order of the datacenters.
+fn part(datacenter: u16, row: &PartRow) -> PartOutcome {
+    let is_counted = !matches!(row.outcome, PartEnd::Missing | PartEnd::Refused);
+    PartOutcome { datacenter, is_counted }
 }

@@ -41,10 +41,6 @@ pub const SCENARIOS: &[Scenario] = &[
     plain("cancel", SINGLE, &[151, 153], cancels::running_job),
     cutting("cancel-workers-cut-off", SINGLE, &[157], cancels::workers_cut_off),
     plain("cancel-during-dispatch", SINGLE, &[152], cancels::during_dispatch),
-];
-
-/// What needs groups of several members or several datacenters.
-pub const PENDING: &[Scenario] = &[
     plain("leader-killed", MANAGERS, &[33, 92, 136], managers::leader_killed),
     plain("leader-paused", MANAGERS, &[97], managers::leader_paused),
     cutting("leader-deaf", MANAGERS, &[16], managers::leader_deaf),

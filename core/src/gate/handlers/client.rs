@@ -29,10 +29,14 @@ impl Gate {
                 count(cx, &reply);
                 cx.out.reply(call, reply);
             }
-            Command::Submit { key, plan } if self.ledger.key(&key).is_none() => {
+            // Where nobody leads the question waits like a read, so that a gate which is cut off
+            // refuses and leaves nothing behind that may be done later.
+            Command::Submit { key, plan }
+                if self.ledger.key(&key).is_none() && self.group.leader().is_some() =>
+            {
                 self.on_submit(cx, call, key, plan);
             }
-            Command::Cancel(job) if self.is_cancellable(job) => {
+            Command::Cancel(job) if self.is_cancellable(job) && self.group.leader().is_some() => {
                 self.on_cancel(cx, call, (job, None));
             }
             // What needs no entry is answered like any read; a job that is unknown here may be
