@@ -9,5 +9,6 @@ mod owners;
 mod parts;
 mod random;
 mod restart;
+mod timeouts;
 mod watch;
 mod world;
