@@ -3,18 +3,16 @@
 //! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
 //! modules: `calls` (answers in time), `registry` (admission, keys), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
-//! `dispatch` (what a job needs next), `timeouts`, `sync` (judging reports), `health` (datacenters), `stats`
-//! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
+//! `dispatch` (what a job needs next), `timeouts`, `sync` (judging reports), `health`
+//! (datacenters), `stats` (views, results, thresholds), `watch` (updates), `leadership` (boot).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
 //! job-durable, job-terminal and cancel-beats hold because each is decided by the order of the log.
-//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence,
-//! and a `PartAck` follows a committed end.
-//! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
-//! while its session lasts, and submitted to the log under the fence that gave it the job
-//! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
-//! term. Does not do: routing by score.
+//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence.
+//! Every gate applies every entry. The gate that owns a job decides about it, while its session
+//! lasts, under the fence that gave it the job (owner-single). Sessions, owners and the age of keys
+//! are the leader's: it proposes them in its term. Does not do: routing by score.
 
 mod calls;
 mod cancellation;

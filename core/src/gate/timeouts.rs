@@ -5,8 +5,8 @@
 //! an entry like any other: if the job has ended before it, it changes nothing, and after it the
 //! job ends as timed out, whatever its parts report.
 //!
-//! Invariant: timeout-honest. Does not do: stopping load (`dispatch` sends the cancel), a datacenter
-//! that no gate reaches (the manager's `timeouts`).
+//! Invariant: timeout-honest. Does not do: stopping load (`dispatch` sends the cancel), a
+//! datacenter that no gate reaches (the manager's `timeouts`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -9,8 +9,8 @@
 //! A worker with a stuck run gets no new ones. When a run was stuck for `stuck_after`, with more
 //! time for whatever it gets on, its worker gives it away like one that leaves: stop, or the end of
 //! its last confirmation, then another worker. When more than half of the workers that run
-//! something are stuck, nothing is moved: it is not them. If then every run of a workflow is overdue
-//! it fails.
+//! something are stuck, nothing is moved: it is not them. If then every run of a workflow is
+//! overdue it fails.
 //!
 //! Invariants: run-exclusive (a stuck run ends by acknowledgement or expiry only), route-sane.
 //! Does not do: silence of workers (`registry`), leases.

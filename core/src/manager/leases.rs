@@ -359,7 +359,7 @@ impl Leases {
         if self.grants.expires(lease.run).is_some() {
             return None;
         }
-        // It may not issue any more: whether its engine ever says that it stopped is not waited for.
+        // It may not issue any more, whether or not its engine ever says that it stopped.
         let is_stopping = lease.listed.is_some_and(|listed| listed.state == RunState::Stopping);
         if is_stopping && lease.is_doubted {
             return Some(Due::Lost(shard));

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use hyperscale_core::ids::JobId;
 use hyperscale_core::input::Input;
-use hyperscale_core::machine::Role;
 use hyperscale_core::plan::Plan;
 use hyperscale_core::report::{JobStatus, WorkflowStatus};
 use hyperscale_core::stat::Stat;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use hyperscale_core::config::ManagerConfig;
 use hyperscale_core::ids::{RunId, WorkflowIx};
-use hyperscale_core::machine::Role as _;
 use hyperscale_core::plan::{Plan, PlanTime, Priority, When};
 use hyperscale_core::report::WorkflowStatus;
 use hyperscale_core::stat::Stat;
