@@ -323,7 +323,7 @@ fn stall(streams: Streams, layout: Layout) -> Option<Stall> {
 fn unprepared(streams: Streams) -> u32 {
     let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
     let often = cursor.pick(&[100_000, 300_000, 500_000]);
-    if cursor.chance(50_000) { often } else { 0 }
+    if cursor.chance(30_000) { often } else { 0 }
 }
 
 /// A group whose members are far from each other takes longer timers.

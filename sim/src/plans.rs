@@ -52,12 +52,12 @@ const RANKS: u64 = 1 << 32;
 /// Priorities, budgets of retries, a timeout.
 fn rank(plan: &mut Plan, cursor: &mut Cursor) {
     use Priority::{Auto, Exclusive, High, Low, Normal};
-    plan.retries = cursor.pick(&[10, 10, 10, 10, 10, 3, 3, 1]);
+    plan.retries = cursor.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 10, 3, 1]);
     let timeout = Duration::from_millis(cursor.within(2_000, 12_000));
-    plan.timeout = cursor.chance(80_000).then_some(timeout);
+    plan.timeout = cursor.chance(50_000).then_some(timeout);
     for workflow in plan.workflows.iter_mut() {
         workflow.priority = cursor.pick(&[Auto, Auto, Auto, Low, Normal, High, High, Exclusive]);
-        workflow.retries = cursor.pick(&[3, 3, 3, 3, 3, 2, 2, 1]);
+        workflow.retries = cursor.pick(&[3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1]);
     }
 }
 
