@@ -30,6 +30,9 @@ use crate::report::WorkflowStatus;
 use crate::stat::Stat;
 use crate::time::Instant;
 
+/// Workers are judged at most so often, however many workflows run.
+const JUDGED_EVERY: Duration = Duration::from_millis(500);
+
 /// How a run gets on.
 #[derive(Clone, Copy, Debug)]
 struct Track {
@@ -47,15 +50,22 @@ struct Track {
 }
 
 /// The progress signal. Volatile.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Health {
     runs: BTreeMap<ShardId, Track>,
     /// Workers whose last alert said that they are stuck.
     stuck: BTreeSet<NodeId>,
     is_holding: bool,
+    /// When workers were judged last.
+    judged: Instant,
 }
 
 impl Health {
+    pub(super) fn new() -> Self {
+        let (runs, stuck) = (BTreeMap::new(), BTreeSet::new());
+        Self { runs, stuck, is_holding: false, judged: Instant::ZERO }
+    }
+
     /// Whether a worker gets no new runs.
     pub(super) fn is_stuck(&self, worker: NodeId) -> bool {
         !self.is_holding && self.stuck.contains(&worker)
@@ -127,6 +137,10 @@ impl Health {
 
     /// Says once when a worker becomes stuck and when it is not any more.
     fn alert(&mut self, cx: &mut Cx<'_>, signals: impl Fn(NodeId, Pace) -> Signals) {
+        if cx.now() < self.judged.after(JUDGED_EVERY) {
+            return;
+        }
+        self.judged = cx.now();
         let mut paces: BTreeMap<NodeId, Pace> = BTreeMap::new();
         for track in self.runs.values() {
             let pace = paces.entry(track.worker).or_insert(track.pace);

@@ -205,7 +205,7 @@ impl Manager {
         self.gate_loss = GateLoss::new();
         self.expiry = Expiry::default();
         self.timeouts = Timeouts::default();
-        self.health = Health::default();
+        self.health = Health::new();
         self.pending = Pending::default();
         self.not_before.clear();
         self.transfer_at = None;

@@ -379,7 +379,7 @@ impl Role for Manager {
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
             timeouts: Timeouts::default(),
-            health: Health::default(),
+            health: Health::new(),
             pending: Pending::default(),
             events: VecDeque::new(),
             early: Early::new(config.lease.ttl),

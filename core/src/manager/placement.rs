@@ -74,6 +74,9 @@ impl Isolation {
 impl Manager {
     /// Gives spare cores to what waits for them.
     pub(super) fn place(&mut self, cx: &mut Cx<'_>) {
+        if self.registry.spare().next().is_none() {
+            return;
+        }
         let mut isolation = self.isolation();
         let mut is_claimed = self.fill_vacant(cx, &mut isolation);
         let order = self.queue(cx.now());
@@ -95,9 +98,6 @@ impl Manager {
 
     /// Vacant shards of running workflows. Whether an exclusive one found no worker.
     fn fill_vacant(&mut self, cx: &mut Cx<'_>, isolation: &mut Isolation) -> bool {
-        if self.registry.spare().next().is_none() {
-            return false;
-        }
         let mut vacant = self.dispatch.vacant.iter().copied().collect::<Vec<_>>();
         vacant.sort_by_key(|shard| Reverse(self.base_rank(WorkflowKey::of(*shard))));
         let mut is_claimed = false;
