@@ -145,6 +145,10 @@ pub struct ManagerConfig {
     pub replace_wait: Duration,
     /// A workflow waits so long for its first free core, then fails.
     pub cores_wait: Duration,
+    /// A run that issues next to nothing of what is due for so long is given to another worker.
+    pub stuck_after: Duration,
+    /// After every gate was silent for so long, the datacenter decides timeouts by itself.
+    pub gate_silence: Duration,
     /// A part that was accepted and is not begun by then is given up.
     pub begin_within: Duration,
     /// The first resend of a message that must be answered; doubles up to 16 times this.
@@ -204,6 +208,8 @@ impl ManagerConfig {
             prepare_timeout: Duration::from_secs(10),
             replace_wait: Duration::from_secs(10),
             cores_wait: Duration::from_secs(60),
+            stuck_after: Duration::from_secs(120),
+            gate_silence: Duration::from_secs(300),
             begin_within: Duration::from_secs(120),
             resend_after: Duration::from_millis(500),
             assigns_max: 16,

@@ -37,6 +37,21 @@ pub const RATE_PER_SECOND_MAX: u64 = 10_000_000;
 /// The longest duration in a plan, seconds.
 pub const DURATION_MAX_SECS: u64 = 7 * 24 * 3600;
 
+/// Retries that a plan may allow a job in each datacenter.
+pub const JOB_RETRIES_MAX: u8 = 50;
+/// Retries of a job in each datacenter where the plan says nothing.
+pub const JOB_RETRIES: u8 = 10;
+/// Retries that a plan may allow a workflow in each datacenter.
+pub const WORKFLOW_RETRIES_MAX: u8 = 5;
+/// Retries of a workflow in each datacenter where the plan says nothing.
+pub const WORKFLOW_RETRIES: u8 = 3;
+/// A job may lose so many times as many workers as it has retries before its load shrinks.
+pub const LOSSES_PER_RETRY: u32 = 5;
+/// Failures of workers that a budget of retries tells apart.
+pub const INCIDENTS_MAX: usize = 256;
+/// The fewest workers a job may lose before its load shrinks.
+pub const LOSSES_LEAST: u32 = 10;
+
 /// Shards of a workflow.
 pub const SHARDS_MAX: usize = 1024;
 /// Runs that one worker holds, live or waiting for their final acknowledgement.
@@ -159,6 +174,7 @@ pub const INBOX_MAX: usize = 8192;
 /// Rounds of a role's settle loop.
 pub const SETTLE_MAX: usize = 10_000;
 
+const _: () = assert!(JOB_RETRIES_MAX as u32 * LOSSES_PER_RETRY < INCIDENTS_MAX as u32);
 const _: () = assert!(PLAN_BYTES_MAX * 2 < FRAME_MAX);
 const _: () = assert!(TOTALS_CELLS_MAX * 14 < FRAME_MAX / 2);
 const _: () = assert!(BUCKETS_MAX <= TOTALS_CELLS_MAX);

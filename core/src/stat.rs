@@ -100,6 +100,10 @@ stats! {
     JobCancelled = "job_cancelled",
     /// Cancels of single workflows committed.
     WorkflowCancelled = "workflow_cancelled",
+    /// Jobs that ran for their timeout.
+    JobTimedOut = "job_timed_out",
+    /// Parts that ran for their job's timeout while every gate was silent.
+    PartTimedOut = "part_timed_out",
     /// Cancels that came after the end.
     CancelTooLate = "cancel_too_late",
     /// Jobs that reached a terminal status.
@@ -194,6 +198,10 @@ stats! {
     ShardAssigned = "shard_assigned",
     /// Shards assigned again after a loss.
     ShardReassigned = "shard_reassigned",
+    /// Exclusive workflows that wait for an idle worker.
+    ExclusiveAwaited = "exclusive_awaited",
+    /// Decisions not to try again because a budget of retries is used up.
+    RetryExhausted = "retry_exhausted",
     /// Runs of a worker that leaves, given to a peer.
     RunHandedOver = "run_handed_over",
     /// Runs declared lost after their last confirmation expired.
@@ -212,6 +220,14 @@ stats! {
     CeilingReserved = "ceiling_reserved",
     /// Workers registered (a new boot).
     WorkerJoined = "worker_joined",
+    /// Workers whose runs stopped getting on.
+    WorkerStuck = "worker_stuck",
+    /// Workers whose runs get on again.
+    WorkerRecovered = "worker_recovered",
+    /// Times nothing was moved because most workers seemed stuck.
+    EvictionsHeld = "evictions_held",
+    /// Workflows that failed because nothing of them got on.
+    WorkflowStuck = "workflow_stuck",
     /// Workers silent beyond their lease.
     WorkerLost = "worker_lost",
 

@@ -13,7 +13,7 @@ use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
 
 use crate::clock::Clock;
-use crate::engine::Target;
+use crate::engine::{Stall, Target};
 use crate::faults::{self, Class, Fault, Ground};
 use crate::layout::{self, Layout, Role};
 use crate::network::Weather;
@@ -123,7 +123,7 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (mut gate, mut manager) = configs(&mut top, lease);
+        let (mut gate, mut manager) = configs(streams, &mut top, lease);
         gate.health = health(streams);
         gate.admission = admission(streams);
         manager.reports_per_second =
@@ -145,7 +145,8 @@ impl Case {
                 fastest: target.within(0, 8) as u8,
                 spread: target.within(0, 7) as u8,
                 failing_ppm: target.pick(&[0, 5_000, 50_000]),
-                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]),
+                stall: stall(streams, layout),
+                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]).max(unprepared(streams)),
             },
             jobs,
             faults: faults::schedule(streams, &classes, ground),
@@ -178,7 +179,8 @@ impl Case {
         case.weather =
             Weather { delay_min, delay_max, loss_ppm: 5_000, dup_ppm: 5_000, ..Weather::default() };
         case.sync_ns = (500_000, 4 * MS);
-        case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
+        case.target =
+            Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0, stall: None };
         let plan = plans::steady(500, 60);
         case.jobs =
             vec![JobSpec { at: 1_000 * MS, key: "reference".into(), plan, cancel_at: None }];
@@ -266,6 +268,7 @@ impl Case {
         // A part may find no datacenter for as long as an offer may go unanswered.
         let placing = self.gate.accept_within * 2;
         let mut bound = resend * 6 + wait * 2 + self.gate.result_grace + placing + WINDOW * 6;
+        bound += Duration::from_nanos(self.target.stall.map_or(0, |stall| stall.span));
         for job in &self.jobs {
             for workflow in job.plan.workflows.iter() {
                 bound += workflow.executor.planned_duration() + workflow.graceful_stop;
@@ -292,7 +295,7 @@ impl Case {
     }
 }
 
-fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
+fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
     let ms = |top: &mut Cursor, of: &[u64]| Duration::from_millis(top.pick(of));
     let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
@@ -307,6 +310,10 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.resend_after = ms(top, &[200, 500]);
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
     slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
+    // On a cursor of their own, so that no other draw shifts.
+    let mut roles = streams.cursor(Stream::Topology, 3);
+    manager.gate_silence = ms(&mut roles, &[1_500, 4_000, 300_000]);
+    manager.stuck_after = ms(&mut roles, &[1_500, 4_000, 120_000]);
     (gate, manager)
 }
 
@@ -339,6 +346,23 @@ fn health(streams: Streams) -> HealthConfig {
         spill_wait: ms(&[1_000, 60_000]),
         ..HealthConfig::default()
     }
+}
+
+/// In some seeds the engine of a worker hangs for a while.
+fn stall(streams: Streams, layout: Layout) -> Option<Stall> {
+    let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 2);
+    let workers = layout.all_workers();
+    let host = workers.start + cursor.within(0, u64::from(workers.end - workers.start) - 1) as u16;
+    let (from, span) = (cursor.within(1_000, 8_000) * MS, cursor.within(2_000, 9_000) * MS);
+    let is_on = cursor.chance(250_000) && !Class::is_sparse(streams);
+    is_on.then_some(Stall { host, from, span })
+}
+
+/// In some seeds workers often cannot prepare a run.
+fn unprepared(streams: Streams) -> u32 {
+    let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
+    let often = cursor.pick(&[100_000, 300_000, 500_000]);
+    if cursor.chance(30_000) { often } else { 0 }
 }
 
 /// A group whose members are far from each other takes longer timers.

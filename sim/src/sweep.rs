@@ -29,6 +29,8 @@ pub struct Sweep {
     pub reassigned: u64,
     /// Seeds in which a run parked and resumed.
     pub parked: u64,
+    /// Seeds in which a worker's runs did not get on.
+    pub stuck: u64,
     /// Seeds in which a node recovered from its disk.
     pub recovered: u64,
     /// Seeds in which a process came back as another minor.
@@ -81,6 +83,7 @@ impl Sweep {
         self.completed += u64::from(completed);
         self.reassigned += u64::from(verdict.reassigned > 0);
         self.parked += u64::from(verdict.parked.1 > 0);
+        self.stuck += u64::from(verdict.stuck > 0);
         self.recovered += u64::from(verdict.recoveries > 0);
         self.minors += u64::from(verdict.tally.minors > 0);
         self.unknown += u64::from(verdict.tally.unknown > 0);
@@ -115,6 +118,7 @@ impl Sweep {
         self.completed += other.completed;
         self.reassigned += other.reassigned;
         self.parked += other.parked;
+        self.stuck += other.stuck;
         self.recovered += other.recovered;
         self.minors += other.minors;
         self.unknown += other.unknown;
@@ -150,6 +154,7 @@ impl Sweep {
             row("seeds with a completed job and 100 requests", self.completed, share(90)),
             row("seeds with a re-assignment", self.reassigned, share(10)),
             row("seeds with park and resume", self.parked, share(10)),
+            row("seeds with a stuck worker", self.stuck, share(1)),
             row("seeds with a recovery", self.recovered, share(10)),
         ];
         if !without.contains(&Class::Skew) {

@@ -121,6 +121,8 @@ pub struct Truth {
     by_shard: BTreeMap<(usize, u16, u16), Vec<usize>>,
     /// Pairs of runs of one shard that were compared.
     pub compared: u64,
+    /// Permits that a hanging engine did not take.
+    pub stalled: u64,
     /// Every issue, where somebody asks for it: when, the place of its workflow, which index.
     pub arrivals: Option<Vec<(u64, usize, u64)>>,
 }

@@ -188,6 +188,12 @@ impl GateLedger {
             GateCommand::Expire { session } => self.expire(*session),
             GateCommand::Own { job, session } => self.own(index, *job, *session),
             GateCommand::Admit { job } => self.admit(index, *job),
+            GateCommand::Ran { job, elapsed, .. } => {
+                if let Some(job) = self.live_mut(*job) {
+                    job.elapsed = job.elapsed.max(*elapsed);
+                }
+                Applied::Overtaken
+            }
         }
     }
 
@@ -406,9 +412,8 @@ impl GateLedger {
             JobStatus::Running => job.has_begun() && job.cancel.is_none(),
             JobStatus::Cancelling | JobStatus::Cancelled => job.cancel.is_some(),
             JobStatus::Failed => true,
-            JobStatus::Completed | JobStatus::TimedOut | JobStatus::Partial => {
-                job.has_begun() && job.cancel.is_none()
-            }
+            JobStatus::TimedOut => job.has_begun(),
+            JobStatus::Completed | JobStatus::Partial => job.has_begun() && job.cancel.is_none(),
         };
         if !legal || (placed && job.admitted.is_none()) {
             return broken(Inv::LifecycleLegal, "the status does not fit the parts and the cancel");

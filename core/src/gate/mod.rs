@@ -4,19 +4,17 @@
 //! modules: `flow` (which calls are taken), `calls` (answers in time), `registry` (keys), `queue`
 //! (whose turn it is), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
-//! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `routing`
+//! `dispatch` (what a job needs next), `timeouts`, `sync` (judging reports), `health` (datacenters), `routing`
 //! and `placing` (which of them), `stats` (views, results, thresholds), `windows` (measurements over
 //! plan time), `watch` (updates), `leadership` (boot, snapshots).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
 //! job-durable, job-terminal and cancel-beats hold because each is decided by the order of the log.
-//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence,
-//! and a `PartAck` follows a committed end.
-//! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
-//! while its session lasts, and submitted to the log under the fence that gave it the job
-//! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
-//! term.
+//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence.
+//! Every gate applies every entry. The gate that owns a job decides about it, while its session
+//! lasts, under the fence that gave it the job (owner-single). Sessions, owners and the age of keys
+//! are the leader's: it proposes them in its term.
 
 mod admission;
 mod calls;
@@ -39,6 +37,7 @@ mod sessions;
 mod state;
 mod stats;
 mod sync;
+mod timeouts;
 mod watch;
 mod windows;
 
@@ -262,7 +261,8 @@ impl Gate {
             GateCommand::Begin { job, .. }
             | GateCommand::EndJob { job, .. }
             | GateCommand::Admit { job }
-            | GateCommand::Own { job, .. } => *job,
+            | GateCommand::Own { job, .. }
+            | GateCommand::Ran { job, .. } => *job,
             GateCommand::Place { part, .. } => part.job,
             GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
                 return self.on_session_committed(cx, applied);

@@ -39,7 +39,7 @@ pub(super) fn view(
     let reason = match (&job.reason, &job.cancel) {
         (reason, Some(cancel)) if reason.is_empty() => match &cancel.cause {
             CancelCause::Client => String::new(),
-            CancelCause::Aborted { reason } => reason.clone(),
+            CancelCause::Aborted { reason } | CancelCause::TimedOut { reason } => reason.clone(),
         },
         (reason, _) => reason.clone(),
     };

@@ -4,6 +4,7 @@
 //! does not flap; `correlation` tells many destinations that fail together from one that fails;
 //! `breaker` stops asking whoever does not answer; `latency` is a window of measured round trips;
 //! `overload` judges a node by what it measures of itself.
+//! `signals` judges workers by liveness, readiness and progress.
 //! Time is the caller's `Instant`; everything is integers and bounded. Does not do: send anything,
 //! read a clock, decide where work goes.
 
@@ -14,6 +15,7 @@ mod correlation;
 mod damper;
 mod latency;
 mod overload;
+pub mod signals;
 
 pub use breaker::{Breaker, Circuit};
 pub use class::HealthClass;

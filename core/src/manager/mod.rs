@@ -12,18 +12,19 @@
 //! |---|---|
 //! | `ledger`, `models` | what is committed; refuses what would break a promise |
 //! | `workflow_lifecycle`, `progress` | what a part needs next |
-//! | `dispatch` | which worker runs which shard |
+//! | `placement` | what waits and gets cores, and which worker's |
+//! | `dispatch` | getting a shard to run there |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
-//! | `registry` | who lives |
+//! | `registry`, `health` | who lives, whose runs get on |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
 //! | `sync`, `windows` | what gates are told |
 //! | `pressure` | how often workers report |
 //! | `cancellation` | ending runs |
-//! | `expiry`, `gate_loss` | giving up what no gate begins, stopping what no gate watches |
+//! | `expiry`, `gate_loss`, `timeouts` | giving up what no gate begins, or none watches |
 //! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
 //!
-//! Does not do: elections and replication (`consensus`), discovery and health beyond silence.
+//! Does not do: elections and replication (`consensus`), discovery.
 
 mod cancellation;
 mod capacity;
@@ -35,15 +36,18 @@ mod expiry;
 mod gate_loss;
 mod handlers;
 mod handover;
+mod health;
 mod leadership;
 mod leases;
 mod ledger;
 pub mod models;
+mod placement;
 mod pressure;
 mod progress;
 mod registry;
 mod stats;
 mod sync;
+mod timeouts;
 mod windows;
 mod workflow_lifecycle;
 
@@ -52,6 +56,7 @@ use std::convert::Infallible;
 
 pub use ledger::{Applied, ManagerLedger};
 pub use models::{ManagerCommand, RunOutcome};
+pub use timeouts::TIMED_OUT;
 pub use workflow_lifecycle::may_move;
 
 use crate::config::ManagerConfig;
@@ -74,12 +79,14 @@ use dispatch::Dispatch;
 use early::Early;
 use expiry::Expiry;
 use gate_loss::GateLoss;
+use health::Health;
 use leadership::Pending;
 use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
 use pressure::Pressure;
 use registry::Registry;
 use sync::Sync;
+use timeouts::Timeouts;
 
 /// The manager of a datacenter.
 #[derive(Debug)]
@@ -94,6 +101,8 @@ pub struct Manager {
     pressure: Pressure,
     gate_loss: GateLoss,
     expiry: Expiry,
+    timeouts: Timeouts,
+    health: Health,
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
@@ -155,6 +164,7 @@ impl Machine for Manager {
             self.sync.next_wake(),
             self.gate_loss.next_wake(),
             self.expiry.next_wake(),
+            self.timeouts.next_wake(),
             transfer,
         ];
         wakes.into_iter().fold(group, Wake::earliest)
@@ -198,7 +208,10 @@ impl Manager {
         for due in self.leases.on_wake(cx.now()) {
             match due {
                 Due::Lost(shard) => self.on_lease_lost(cx, shard),
-                Due::Advance(key) => self.advance(cx, key),
+                Due::Advance(key) => {
+                    self.advance(cx, key);
+                    self.review(cx, key);
+                }
             }
         }
         while let Some(key) = self.dispatch.pop_due(cx.now()) {
@@ -209,6 +222,7 @@ impl Manager {
         }
         self.on_gates_silent(cx);
         self.on_expiries(cx);
+        self.on_timeouts(cx);
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
@@ -342,12 +356,14 @@ impl Manager {
                 self.walk(cx, part.job);
             }
             ManagerCommand::Claim { part, .. } => self.report_part(cx, part.job),
+            ManagerCommand::Ran { .. } => {}
             ManagerCommand::Close { part } | ManagerCommand::Expire { part, .. } => {
                 if self.ledger.of_job(part.job).is_none() {
                     self.sync.close(part.job);
                     self.not_before.remove(&part.job);
                     self.gate_loss.forget(part.job);
                     self.expiry.forget(part.job);
+                    self.timeouts.forget(part.job);
                 }
             }
         }
@@ -379,6 +395,8 @@ impl Role for Manager {
             pressure: Pressure::new(config.reports_per_second),
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
+            timeouts: Timeouts::default(),
+            health: Health::new(),
             pending: Pending::default(),
             events: VecDeque::new(),
             early: Early::new(config.lease.ttl),
@@ -399,6 +417,7 @@ impl Role for Manager {
     fn check_all(&self) -> Result<(), Violation> {
         self.check()?;
         self.ledger.check_all()?;
+        self.check_isolation()?;
         self.check_leases()
     }
 
@@ -484,6 +503,8 @@ impl Manager {
             && self.dispatch.is_empty()
             && self.sync.is_empty()
             && self.expiry.is_empty()
+            && self.timeouts.is_empty()
+            && self.health.is_empty()
             && self.pending.len() == 0
             && self.not_before.is_empty()
             && self.registry.promised() == 0

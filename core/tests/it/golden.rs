@@ -246,7 +246,8 @@ fn grouped() -> Vec<(&'static str, Message)> {
     let membership = Payload::Membership(Membership::of_one(member()));
     let entries = [Payload::Opened, membership, Payload::Command(close.clone())];
     let entries = entries.map(|payload| Entry { payload, ..entry(10) }).to_vec();
-    let commands = list(vec![close.clone(), close]);
+    let ran = ManagerCommand::Ran { part: part(), elapsed: Duration::from_secs(3) };
+    let commands = list(vec![close, ran]);
     let bodies = [
         ("group-join", Body::Join { replaces: Some(DiskId::new(6)) }),
         ("group-forward", Body::Forward { boot: 2, first: 7, commands }),

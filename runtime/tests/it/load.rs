@@ -42,6 +42,8 @@ fn workflow(name: &str, after: &[u16], executor: Executor, flow: Vec<Step>) -> W
         graceful_stop: Duration::from_secs(30),
         flow: flow.try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -71,6 +73,8 @@ fn plan(base_url: String) -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: true,
+        timeout: None,
+        retries: 10,
     }
 }
 

@@ -26,6 +26,8 @@ fn workflow(name: &str, after: &[u16], iterations: u64) -> Workflow {
         graceful_stop: Duration::from_secs(1),
         flow: vec![crate::load::get("/")].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -44,6 +46,8 @@ fn plan() -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 

@@ -8,6 +8,7 @@ mod accounts;
 mod admission;
 mod authority;
 mod ballots;
+mod budgets;
 mod cancel;
 mod gate_jobs;
 mod issuance;
@@ -19,12 +20,14 @@ mod minority;
 mod owners;
 mod parts;
 mod persist_first;
+mod priorities;
 mod promises;
 mod replicas;
 mod resources;
 mod resume;
 mod routes;
 mod shares;
+mod timeouts;
 mod windows;
 mod workflows;
 
@@ -299,6 +302,10 @@ impl Panel {
             Box::new(admission::RetryAfter::default()),
             Box::new(admission::QueueFair::default()),
             Box::new(windows::WindowsSum::default()),
+            Box::new(budgets::RetryBudget::default()),
+            Box::new(priorities::ExclusiveAlone::default()),
+            Box::new(priorities::PriorityOrder::default()),
+            Box::new(timeouts::TimeoutHonest::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));

@@ -2,7 +2,7 @@
 //! drift)^2 + 1 s`, if cores were free and nothing else was in the way.
 
 use hyperscale_core::invariant::{Inv, Violation};
-use hyperscale_core::plan::{Executor, OnWorkerLoss};
+use hyperscale_core::plan::{Executor, OnWorkerLoss, Priority};
 
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::faults::{Class, Fault};
@@ -51,6 +51,9 @@ impl Oracle for LoadResumes {
 impl LoadResumes {
     fn on_death(&mut self, view: &View<'_>, host: u16) {
         let case = view.case;
+        if case.target.stall.is_some() {
+            return;
+        }
         let blurred = [Class::Loss, Class::Spike, Class::Damage, Class::DriftBeyond];
         if blurred.iter().any(|class| case.has(*class)) || !is_quiet(view, host) {
             return;
@@ -83,7 +86,10 @@ impl LoadResumes {
         let bound = bound_ns(view);
         let workflow = &view.truth.workflows[run.workflow];
         let planned = workflow.executor.planned_duration().as_nanos() as u64;
-        let replaced = view.case.jobs[0].plan.on_worker_loss == OnWorkerLoss::Replace;
+        let plan = &view.case.jobs[0].plan;
+        // A free core beside an exclusive workflow is not free for another, nor the other way.
+        let shared = plan.workflows.iter().all(|w| w.priority != Priority::Exclusive);
+        let replaced = plan.on_worker_loss == OnWorkerLoss::Replace && shared;
         let started = workflow.started.get(&run.datacenter).copied();
         let Some(started) = started.filter(|_| replaced) else { return Ok(()) };
         // Only where the plan goes on well beyond the bound, and has a time of its own.

@@ -137,7 +137,7 @@ fn case(topology: Topology) -> Case {
     case.gate.admission = AdmissionConfig::default();
     case.weather = Weather { delay_min: 200_000, delay_max: 200_000, ..Weather::default() };
     case.sync_ns = (1_000_000, 1_000_000);
-    case.target = Target { fastest: 0, spread: 0, failing_ppm: 0, unprepared_ppm: 0 };
+    case.target = Target { fastest: 0, spread: 0, failing_ppm: 0, unprepared_ppm: 0, stall: None };
     case
 }
 

@@ -52,6 +52,8 @@ pub struct Verdict {
     pub jobs: Vec<JobStatus>,
     /// Shards assigned again.
     pub reassigned: u64,
+    /// Workers whose runs did not get on.
+    pub stuck: u64,
     /// Runs that parked, and of those that resumed.
     pub parked: (u64, u64),
     /// Boots beyond the first.
@@ -120,6 +122,7 @@ impl World {
             jobs: jobs.collect(),
             reassigned: count(Stat::ShardReassigned),
             parked,
+            stuck: count(Stat::WorkerStuck),
             recoveries: u64::from(lives),
             guarded: (
                 count(Stat::GuardThrottled) + count(Stat::GuardStopping),

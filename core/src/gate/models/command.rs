@@ -1,5 +1,7 @@
 //! Commands of the gates' ledger. Nothing here is decided when it is applied.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::decision::Decision;
@@ -120,6 +122,15 @@ pub enum GateCommand {
         /// The job.
         job: JobId,
     },
+    /// How long a job with a timeout has run.
+    Ran {
+        /// The job.
+        job: JobId,
+        /// Since its begin, as its owners counted.
+        elapsed: Duration,
+        /// The entry that gave the job to the gate that decides this.
+        owner: LogIndex,
+    },
 }
 
 impl GateCommand {
@@ -130,9 +141,9 @@ impl GateCommand {
             Self::Place { part, owner, .. } | Self::EndPart { part, owner, .. } => {
                 Some((part.job, *owner))
             }
-            Self::Begin { job, owner, .. } | Self::EndJob { job, owner, .. } => {
-                Some((*job, *owner))
-            }
+            Self::Begin { job, owner, .. }
+            | Self::EndJob { job, owner, .. }
+            | Self::Ran { job, owner, .. } => Some((*job, *owner)),
             Self::Cancel { job, owner, .. } => owner.map(|owner| (*job, owner)),
             Self::Create { .. }
             | Self::Forget { .. }
@@ -152,6 +163,11 @@ pub enum CancelCause {
     /// A threshold with `abort_on_fail` failed: the job ends as failed.
     Aborted {
         /// Which, for the user.
+        reason: String,
+    },
+    /// It ran for its timeout: the job ends as timed out.
+    TimedOut {
+        /// How long, for the user.
         reason: String,
     },
 }

@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | by a client | however they ended | CANCELLED, naming the silent ones |
 //! | by a threshold, or as a part was not taken | however they ended | FAILED, with that reason |
+//! | by its timeout | however they ended | TIMED_OUT, with what they reported |
 //! | no | the only one was refused | FAILED |
 //! | no | a workflow of one failed | FAILED, naming datacenter and workflow |
 //! | no | none reported, all silent | TIMED_OUT, naming them |
@@ -20,6 +21,8 @@
 //!
 //! A part counts as silent (`TimedOut`) at its planned end plus `result_grace`. What it says later
 //! is acknowledged as too late and changes nothing.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +72,8 @@ pub struct Job {
     pub admitted: Option<LogIndex>,
     /// Encoded bytes of its plan; 0 when it has ended.
     pub plan_bytes: u32,
+    /// How long it ran since its begin, as far as that is committed; only with a timeout.
+    pub elapsed: Duration,
 }
 
 /// Who acts for a job.
@@ -140,6 +145,7 @@ impl Job {
             tenant,
             admitted: None,
             plan_bytes: u32::try_from(codec::length(&*plan)).unwrap_or(u32::MAX),
+            elapsed: Duration::ZERO,
             plan: Some(plan),
         }
     }
@@ -207,6 +213,7 @@ impl Job {
             return Some(match &cancel.cause {
                 CancelCause::Client => (JobStatus::Cancelled, self.silence()),
                 CancelCause::Aborted { reason } => (JobStatus::Failed, reason.clone()),
+                CancelCause::TimedOut { reason } => (JobStatus::TimedOut, reason.clone()),
             });
         }
         if let Some(reason) = self.failed_workflow() {
@@ -303,7 +310,7 @@ pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool 
         S::Running => {
             matches!(to, S::Cancelling | S::Completed | S::Failed | S::TimedOut | S::Partial)
         }
-        S::Cancelling => matches!(to, S::Cancelled | S::Failed),
+        S::Cancelling => matches!(to, S::Cancelled | S::Failed | S::TimedOut),
         S::Completed | S::Failed | S::Cancelled | S::TimedOut | S::Partial => false,
     }
 }
@@ -343,6 +350,7 @@ mod tests {
             (S::Running, S::Partial),
             (S::Cancelling, S::Failed),
             (S::Cancelling, S::Cancelled),
+            (S::Cancelling, S::TimedOut),
         ];
         for from in ALL {
             for to in ALL {

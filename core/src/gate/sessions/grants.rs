@@ -128,7 +128,8 @@ impl Grants {
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
             | GateCommand::Forget { .. }
-            | GateCommand::Admit { .. } => {}
+            | GateCommand::Admit { .. }
+            | GateCommand::Ran { .. } => {}
         }
     }
 
@@ -160,7 +161,8 @@ impl Grants {
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
             | GateCommand::Forget { .. }
-            | GateCommand::Admit { .. } => {}
+            | GateCommand::Admit { .. }
+            | GateCommand::Ran { .. } => {}
         }
     }
 

@@ -10,6 +10,7 @@ mod parts;
 mod random;
 mod restart;
 mod routing;
+mod timeouts;
 mod turns;
 mod watch;
 mod windows;

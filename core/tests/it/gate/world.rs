@@ -320,6 +320,8 @@ pub(super) fn plan(name: &str) -> Plan {
         graceful_stop: 5 * S,
         flow: vec![Step::Request(Box::new(step))].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         name: name.into(),
@@ -333,6 +335,8 @@ pub(super) fn plan(name: &str) -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -425,6 +429,10 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, .. }) => {
             format!("abort {job} {reason}")
         }
+        Some(GateCommand::Cancel { job, cause: CancelCause::TimedOut { reason }, .. }) => {
+            format!("time out {job} {reason}")
+        }
+        Some(GateCommand::Ran { job, elapsed, .. }) => format!("ran {job} {elapsed:?}"),
         Some(GateCommand::EndPart { part, end, .. }) => match end {
             PartEnd::Reported => format!("end {part:?} reported"),
             PartEnd::TimedOut => format!("end {part:?} timed out"),
