@@ -16,6 +16,7 @@
 //! | NotOwner | gate -> manager | the committed ownership | - |
 //! | SessionBeat | gate -> leader of the gates | nothing | SessionAck |
 //! | SessionAck | leader of the gates -> gate | the committed session | - |
+//! | Swim | member -> member | nothing | see `membership` |
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use crate::ids::{BootId, DiskId, Fence, LogIndex, NodeId, PartId, RunId, Term, W
 use crate::input::Progress;
 use crate::limits;
 use crate::manager::ManagerCommand;
+use crate::membership;
 use crate::plan::{Plan, PlanTime, Slice};
 use crate::report::{PartResult, WorkflowView};
 use crate::stats::Totals;
@@ -84,6 +86,8 @@ messages! {
     SessionBeat(SessionBeat),
     /// The gate's session goes on.
     SessionAck(SessionAck),
+    /// Between members.
+    Swim(membership::Message),
 }
 
 /// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher
