@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term};
+use crate::membership::Standing;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, WorkflowView};
 
@@ -175,6 +176,8 @@ pub struct MemberView {
     pub disk: DiskId,
     /// Whether it votes; a learner only receives the log.
     pub votes: bool,
+    /// Where it stands among the gates, as far as this one knows.
+    pub standing: Standing,
 }
 
 /// A gate's session: what its ownership of jobs hangs on.

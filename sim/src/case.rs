@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyperscale_core::config::{
-    DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
+    DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, MembershipConfig, WorkerConfig,
 };
 use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::ids::NodeId;
@@ -121,7 +121,9 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (gate, manager) = configs(&mut top, lease);
+        let (mut gate, mut manager) = configs(&mut top, lease);
+        let mut members = streams.cursor(Stream::Topology, 1 << 33);
+        (gate.membership, manager.membership) = (membership(&mut members), membership(&mut members));
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,
@@ -245,6 +247,7 @@ impl Case {
             cores: self.cores_of(host),
             managers: self.layout.managers(datacenter).map(node_id).collect(),
             lease: self.lease,
+            membership: self.manager.membership,
         }
     }
 
@@ -277,6 +280,15 @@ impl Case {
         (bound + delay).as_nanos() as u64 * 2
     }
 
+    /// How long, in true nanoseconds, after the faults stop every member takes those for living that
+    /// live. Local health has to recover first, period by stretched period.
+    pub fn members_bound(&self) -> u64 {
+        let members = u32::from(self.hosts()) * 4 + 100;
+        let slowest = |config: &MembershipConfig| config.period * members + config.suspicion_max * 2;
+        let bound = slowest(&self.gate.membership).max(slowest(&self.manager.membership));
+        bound.as_nanos() as u64 * 2
+    }
+
     /// The largest deviation of a clock of this case or its configuration, millionths.
     pub fn worst_drift_ppm(&self) -> u32 {
         let clocks = self.clocks.iter().map(|clock| clock.drift_ppm.unsigned_abs()).max();
@@ -300,6 +312,22 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
     slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
     (gate, manager)
+}
+
+fn membership(cursor: &mut Cursor) -> MembershipConfig {
+    let ms = Duration::from_millis;
+    let period = cursor.pick(&[500, 1_000, 1_000, 2_000]);
+    let suspicion_min = cursor.pick(&[400, 750, 1_500]);
+    MembershipConfig {
+        period: ms(period),
+        probe_timeout: ms(period / 2),
+        resend_after: ms(period / 8),
+        proxies: cursor.pick(&[0, 1, 3, 3]),
+        suspicion_min: ms(suspicion_min),
+        suspicion_max: ms(suspicion_min * cursor.pick(&[1, 4, 8])),
+        confirmations: cursor.pick(&[1, 3, 3]),
+        dead_kept: ms(cursor.pick(&[20_000, 120_000])),
+    }
 }
 
 /// A group whose members are far from each other takes longer timers.

@@ -25,6 +25,7 @@ mod handlers;
 mod health;
 mod leadership;
 mod ledger;
+mod members;
 mod merge;
 pub mod models;
 mod ownership;
@@ -47,6 +48,7 @@ use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
 use crate::limits::SETTLE_MAX;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::membership::{self, MemberRole, Membership};
 use crate::stat::Stat;
 
 use calls::Calls;
@@ -58,7 +60,7 @@ use health::Health;
 use leadership::Leadership;
 pub use ledger::{Applied, GateLedger, Key};
 pub use models::GateCommand;
-use models::{Next, PartEnd};
+use models::Next;
 use registry::Registry;
 use sessions::{Grants, Tenure};
 use state::{Committed, epoch};
@@ -88,6 +90,7 @@ pub struct Gate {
     health: Health,
     watch: Watch,
     led: bool,
+    membership: Membership,
     draining: bool,
     ledger_wanted: bool,
     news: VecDeque<Event<GateCommand>>,
@@ -321,15 +324,6 @@ impl Gate {
         self.fulfil(cx, wishes);
     }
 
-    fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
-        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
-        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
-        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
-            let ack = crate::wire::PartAck { part: id };
-            cx.out.send_resting_on(self.group.committed_lsn(), to, ack);
-        }
-    }
-
     fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
         if let Some(job) = self.ledger.job(id) {
             let view = stats::view(id, job, &merge::live(id, job, &self.sync));
@@ -410,6 +404,7 @@ impl Machine for Gate {
             self.booted = cx.out.appended();
         }
         self.judge_tenure(cx);
+        self.on_members(cx, membership::Input::Wake);
         match input {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
@@ -419,6 +414,9 @@ impl Machine for Gate {
             Input::Drain => self.draining = true,
         }
         self.settle(cx);
+        if self.is_drained() {
+            self.on_members(cx, membership::Input::Leave);
+        }
         Events::none()
     }
 
@@ -432,6 +430,7 @@ impl Machine for Gate {
             self.calls.next_wake(),
             self.dispatch.next_wake(),
             self.claims.next_wake(),
+            self.membership.next_wake(),
             self.grants.next_wake().filter(|_| leads),
             self.registry.next_wake().filter(|_| leads),
         ] {
@@ -442,6 +441,7 @@ impl Machine for Gate {
 
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
+        self.membership.check()?;
         self.check_owned()?;
         self.touched.iter().try_for_each(|job| self.ledger.check_job(*job))
     }
@@ -453,6 +453,8 @@ impl Role for Gate {
     fn recover(config: GateConfig, boot: Boot, disk: Recovered) -> Result<Self, RecoverError> {
         let group = Group::new(config.node, config.consensus.clone(), boot);
         let (group, ledger) = leadership::fold(group, disk)?;
+        let me = (config.node, MemberRole::Gate, boot.id);
+        let peers = (config.consensus.peers.clone(), MemberRole::Gate);
         Ok(Self {
             applied: group.committed(),
             leadership: Leadership::above(group.committed()),
@@ -471,6 +473,7 @@ impl Role for Gate {
             health: Health::new(&config.datacenters),
             watch: Watch::default(),
             led: false,
+            membership: Membership::new(config.membership, me, peers),
             draining: false,
             ledger_wanted: false,
             news: VecDeque::new(),

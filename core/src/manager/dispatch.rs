@@ -192,13 +192,16 @@ impl Manager {
         }
     }
 
-    /// The best worker for a shard.
+    /// The best worker for a shard: a suspected or dead one only if no other has a core.
     pub(super) fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
         let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
         let best = self
             .registry
             .spare()
-            .min_by_key(|(node, _, cores)| (failed(*node), Reverse(*cores), *node));
+            .min_by_key(|(node, _, cores)| {
+                let is_doubted = self.membership.doubts(*node);
+                (is_doubted, failed(*node), Reverse(*cores), *node)
+            });
         best.map(|(node, boot, _)| (node, boot))
     }
 
@@ -207,9 +210,15 @@ impl Manager {
     fn split(&mut self, cx: &mut Cx<'_>, key: WorkflowKey, others: usize) {
         let Some(part) = self.ledger.of_job(key.job) else { return };
         let Some(planned) = part.planned(key.workflow) else { return };
-        let (workers, cores) = self.registry.spare().fold((0u32, 0u32), |(workers, sum), spare| {
-            (workers.saturating_add(1), sum.saturating_add(u32::from(spare.2)))
-        });
+        let spare = |is_doubted: bool| {
+            let of = self.registry.spare().filter(|s| self.membership.doubts(s.0) == is_doubted);
+            of.fold((0u32, 0u32), |(workers, sum), spare| {
+                (workers.saturating_add(1), sum.saturating_add(u32::from(spare.2)))
+            })
+        };
+        let (trusted, doubted) = (spare(false), spare(true));
+        cx.count_many(Stat::WorkerDoubted, u64::from(doubted.0));
+        let (workers, cores) = if trusted.1 > 0 { trusted } else { doubted };
         if cores == 0 {
             return;
         }

@@ -34,6 +34,7 @@ use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{RecoverError, Recovered};
 use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::membership::{self, MemberRole, Membership};
 use crate::stat::Stat;
 use execution::Execution;
 use registry::{Beat, Registry};
@@ -45,6 +46,7 @@ pub struct Worker {
     registry: Registry,
     execution: Execution,
     sync: Sync,
+    membership: Membership,
 }
 
 impl Worker {
@@ -63,6 +65,17 @@ impl Worker {
     #[must_use]
     pub fn cores_free(&self) -> u16 {
         self.execution.cores.free_count()
+    }
+
+    /// The datacenter's managers and workers as members, read-only.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    fn on_members(&mut self, cx: &mut Cx<'_>, input: membership::Input) {
+        for event in self.membership.handle(cx, input) {
+            tracing::info!(?event, "membership");
+        }
     }
 
     fn execute(&mut self, cx: &mut Cx<'_>, input: execution::Input) {
@@ -107,6 +120,7 @@ impl Machine for Worker {
         self.execution.begin_step();
         // What ended before this input arrived must have ended when it is looked at.
         self.execute(cx, execution::Input::Wake);
+        self.on_members(cx, membership::Input::Wake);
         match input {
             Input::Wake => {}
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
@@ -116,6 +130,9 @@ impl Machine for Worker {
         }
         self.sync(cx, sync::Input::Wake);
         self.beat(cx);
+        if self.is_drained() {
+            self.on_members(cx, membership::Input::Leave);
+        }
         if let Err(violation) = self.check() {
             cx.out.halt(violation);
         }
@@ -124,12 +141,14 @@ impl Machine for Worker {
 
     fn next_wake(&self) -> Option<Wake> {
         let results = Wake::earliest(self.sync.next_wake(), self.registry.next_wake());
+        let results = Wake::earliest(results, self.membership.next_wake());
         Wake::earliest(self.execution.next_wake(), results)
     }
 
     fn check(&self) -> Result<(), Violation> {
         self.execution.check()?;
         self.sync.check()?;
+        self.membership.check()?;
         self.registry.check()
     }
 }
@@ -143,7 +162,10 @@ impl Role for Worker {
         if let Some((lsn, found)) = snapshot.or(record) {
             return Err(RecoverError::ForeignRecord { lsn, found, role: "worker" });
         }
+        let me = (config.node, MemberRole::Worker, boot.id);
+        let managers = (config.managers.clone(), MemberRole::Manager);
         Ok(Self {
+            membership: Membership::new(config.membership, me, managers),
             registry: Registry::new(&config, boot.id),
             execution: Execution::new(&config, boot.id),
             sync: Sync::new(&config, boot.id),

@@ -4,16 +4,20 @@
 
 use crate::consensus::Input;
 use crate::gate::state::Committed;
+use crate::gate::models::PartEnd;
 use crate::gate::sync::Heard;
 use crate::gate::{Gate, merge};
 use crate::ids::{Fence, NodeId, PartId};
 use crate::machine::Cx;
+use crate::membership;
 use crate::stat::Stat;
 use crate::wire::{CancelPart, Message, NotOwner, PartAck, PartReport};
 
 impl Gate {
     pub(in crate::gate) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        self.on_heard(cx, from);
         match msg {
+            Message::Swim(msg) => self.on_members(cx, membership::Input::Received { from, msg }),
             Message::Capacity(capacity) => {
                 if !self.health.on_capacity(cx.now(), from, capacity) {
                     cx.count(Stat::MessageForeign);
@@ -99,6 +103,15 @@ impl Gate {
         let command = self.cancellation.on_abort(committed, id, reason);
         if let Some(seq) = command.and_then(|command| self.submit(cx, command)) {
             self.cancellation.on_submitted((id, None), seq, None);
+        }
+    }
+
+    pub(in crate::gate) fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
+        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
+        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
+        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
+            let ack = PartAck { part: id };
+            cx.out.send_resting_on(self.group.committed_lsn(), to, ack);
         }
     }
 
