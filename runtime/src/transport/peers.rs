@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use super::link;
 use super::outbox::Outbox;
+use super::udp::Datagrams;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,7 @@ struct Routes {
 #[derive(Debug, Default)]
 struct Book {
     routes: HashMap<NodeId, Routes>,
+    datagrams: Option<Datagrams>,
     connections: u64,
     dropped: u64,
 }
@@ -77,6 +79,11 @@ impl Peers {
         self.lock().routes.entry(peer).or_default().inbox = Some(inbox);
     }
 
+    /// What members say to each other goes through this socket, unless a queue is there.
+    pub fn connect_datagrams(&self, datagrams: Datagrams) {
+        self.lock().datagrams = Some(datagrams);
+    }
+
     /// Reaches `peer` through a connection from here on; gives the connection's number.
     pub(super) fn connect_wire(&self, peer: NodeId, direction: Direction, outbox: Outbox) -> u64 {
         let mut book = self.lock();
@@ -107,13 +114,22 @@ impl Peers {
 
     /// Sends a message, or drops it when the peer is not connected or does not keep up.
     pub fn send(&self, to: NodeId, msg: Box<Message>) {
-        let routes = self.lock().routes.get(&to).cloned().unwrap_or_default();
-        let dropped = match (routes.inbox, routes.dialled.or(routes.accepted)) {
-            (Some(inbox), _) => {
+        let (routes, datagrams) = {
+            let book = self.lock();
+            (book.routes.get(&to).cloned().unwrap_or_default(), book.datagrams.clone())
+        };
+        let dropped = match (routes.inbox, *msg) {
+            (Some(inbox), msg) => {
+                let msg = Box::new(msg);
                 u64::from(inbox.try_send(Input::Received { from: self.me, msg }).is_err())
             }
-            (None, Some(wire)) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
-            (None, None) => 1,
+            (None, Message::Swim(msg)) => {
+                u64::from(!datagrams.is_some_and(|socket| socket.send(to, msg)))
+            }
+            (None, msg) => match routes.dialled.or(routes.accepted) {
+                Some(wire) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
+                None => 1,
+            },
         };
         if dropped > 0 {
             let mut book = self.lock();
