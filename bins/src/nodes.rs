@@ -225,9 +225,10 @@ fn unformed(error: NodeError, launch: &Launch) -> Failure {
 
 fn refused(error: NodeError) -> Failure {
     let exit = match &error {
-        NodeError::Store(_) | NodeError::Recover(_) | NodeError::Listen { .. } | NodeError::Datagrams { .. } => {
-            Exit::Invalid
-        }
+        NodeError::Store(_)
+        | NodeError::Recover(_)
+        | NodeError::Listen { .. }
+        | NodeError::Datagrams { .. } => Exit::Invalid,
         NodeError::Io { .. } => Exit::Other,
         NodeError::Driver(_) | NodeError::Died => Exit::Internal,
     };

@@ -193,7 +193,12 @@ mod tests {
             term: 7,
             members: vec![
                 view::Member { node: 1, disk: "d5".to_owned(), votes: true, standing: alive() },
-                view::Member { node: 3, disk: "d6".to_owned(), votes: false, standing: "dead".into() },
+                view::Member {
+                    node: 3,
+                    disk: "d6".to_owned(),
+                    votes: false,
+                    standing: "dead".into(),
+                },
             ],
             sessions: vec![view::Session { gate: 1, session: 9, jobs: 2 }],
             datacenters: vec![view::Datacenter {

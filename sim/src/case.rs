@@ -123,7 +123,8 @@ impl Case {
         };
         let (mut gate, mut manager) = configs(&mut top, lease);
         let mut members = streams.cursor(Stream::Topology, 1 << 33);
-        (gate.membership, manager.membership) = (membership(&mut members), membership(&mut members));
+        (gate.membership, manager.membership) =
+            (membership(&mut members), membership(&mut members));
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,
@@ -284,7 +285,8 @@ impl Case {
     /// live. Local health has to recover first, period by stretched period.
     pub fn members_bound(&self) -> u64 {
         let members = u32::from(self.hosts()) * 4 + 100;
-        let slowest = |config: &MembershipConfig| config.period * members + config.suspicion_max * 2;
+        let slowest =
+            |config: &MembershipConfig| config.period * members + config.suspicion_max * 2;
         let bound = slowest(&self.gate.membership).max(slowest(&self.manager.membership));
         bound.as_nanos() as u64 * 2
     }

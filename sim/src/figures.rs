@@ -114,7 +114,9 @@ fn members(args: &Args, lines: &mut Vec<Value>) -> Vec<String> {
         match measure::datagrams(count) {
             Ok((sent, bytes)) => {
                 println!("{count:>6} members {sent:>10.2} datagrams/s {bytes:>10.0} B/s");
-                lines.push(json!({ "members": count, "datagrams_per_s": sent, "bytes_per_s": bytes }));
+                lines.push(
+                    json!({ "members": count, "datagrams_per_s": sent, "bytes_per_s": bytes }),
+                );
             }
             Err(what) => wrong.push(what),
         }
@@ -150,8 +152,11 @@ fn members(args: &Args, lines: &mut Vec<Value>) -> Vec<String> {
             found.get(place).map_or(0.0, |value| *value as f64 / 1e6)
         };
         let (p50, p99, max) = (rank(50), rank(99), rank(100));
-        println!("{:>6} managers, n {:>4}: p50 {p50:>8.0} p99 {p99:>8.0} max {max:>8.0}",
-            shape.voters, found.len());
+        println!(
+            "{:>6} managers, n {:>4}: p50 {p50:>8.0} p99 {p99:>8.0} max {max:>8.0}",
+            shape.voters,
+            found.len()
+        );
         lines.push(json!({
             "voters": shape.voters, "what": "a dead worker", "n": found.len(),
             "p50_ms": p50, "p99_ms": p99, "max_ms": max,

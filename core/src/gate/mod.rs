@@ -48,7 +48,7 @@ use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
 use crate::limits::SETTLE_MAX;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
-use crate::membership::{self, MemberRole, Membership};
+use crate::membership::Membership;
 use crate::stat::Stat;
 
 use calls::Calls;
@@ -404,7 +404,7 @@ impl Machine for Gate {
             self.booted = cx.out.appended();
         }
         self.judge_tenure(cx);
-        self.on_members(cx, membership::Input::Wake);
+        self.on_members(cx, members::Input::Wake);
         match input {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
@@ -414,9 +414,7 @@ impl Machine for Gate {
             Input::Drain => self.draining = true,
         }
         self.settle(cx);
-        if self.is_drained() {
-            self.on_members(cx, membership::Input::Leave);
-        }
+        self.leave_if_drained(cx);
         Events::none()
     }
 
@@ -453,8 +451,6 @@ impl Role for Gate {
     fn recover(config: GateConfig, boot: Boot, disk: Recovered) -> Result<Self, RecoverError> {
         let group = Group::new(config.node, config.consensus.clone(), boot);
         let (group, ledger) = leadership::fold(group, disk)?;
-        let me = (config.node, MemberRole::Gate, boot.id);
-        let peers = (config.consensus.peers.clone(), MemberRole::Gate);
         Ok(Self {
             applied: group.committed(),
             leadership: Leadership::above(group.committed()),
@@ -473,7 +469,7 @@ impl Role for Gate {
             health: Health::new(&config.datacenters),
             watch: Watch::default(),
             led: false,
-            membership: Membership::new(config.membership, me, peers),
+            membership: members::of(&config, boot.id),
             draining: false,
             ledger_wanted: false,
             news: VecDeque::new(),

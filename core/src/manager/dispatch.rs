@@ -195,13 +195,10 @@ impl Manager {
     /// The best worker for a shard: a suspected or dead one only if no other has a core.
     pub(super) fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
         let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
-        let best = self
-            .registry
-            .spare()
-            .min_by_key(|(node, _, cores)| {
-                let is_doubted = self.membership.doubts(*node);
-                (is_doubted, failed(*node), Reverse(*cores), *node)
-            });
+        let best = self.registry.spare().min_by_key(|(node, _, cores)| {
+            let is_doubted = self.membership.doubts(*node);
+            (is_doubted, failed(*node), Reverse(*cores), *node)
+        });
         best.map(|(node, boot, _)| (node, boot))
     }
 

@@ -29,9 +29,7 @@ impl MemberRole {
 }
 
 /// Where a member stands. Of two claims about one incarnation the later of these holds.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub enum Standing {
     /// Heard of, never reached: never suspected, never dead.
     #[default]
@@ -48,13 +46,8 @@ pub enum Standing {
 
 impl Standing {
     /// All, in the order in which a later one holds against an earlier one.
-    pub const ALL: [Standing; 5] = [
-        Standing::Unconfirmed,
-        Standing::Alive,
-        Standing::Suspect,
-        Standing::Dead,
-        Standing::Left,
-    ];
+    pub const ALL: [Standing; 5] =
+        [Standing::Unconfirmed, Standing::Alive, Standing::Suspect, Standing::Dead, Standing::Left];
 
     /// Its name, as operators see it.
     pub const fn name(self) -> &'static str {

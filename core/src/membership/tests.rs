@@ -111,7 +111,9 @@ fn a_member_that_falls_silent_is_suspected_and_dies_and_its_next_life_beats_the_
     assert_eq!(bench.standing(), Some(Standing::Alive));
     let (events, sent) = bench.pass(4_000);
     assert_eq!(events, [Event::Suspected(OTHER), Event::Died(OTHER)]);
-    assert!(said(&sent).any(|update| *update == Update { by: NodeId::new(1), ..claim(2, 20, 0, Standing::Suspect) }));
+    assert!(said(&sent).any(
+        |update| *update == Update { by: NodeId::new(1), ..claim(2, 20, 0, Standing::Suspect) }
+    ));
 
     // The new life is told what is said of the old one, and raises its incarnation.
     let reply = bench.hear(claim(2, 21, 0, Standing::Alive), Kind::Ping { seq: 1 }, &[]);

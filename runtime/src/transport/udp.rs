@@ -141,8 +141,7 @@ impl Shared {
         let others = wanted.into_iter().filter(|node| *node != to && *node != self.me.node);
         let mut addresses: Vec<_> = others.filter_map(known).take(ADDRESSES_MAX).collect();
         let (cluster, datacenter) = (self.me.cluster, self.me.datacenter.clone());
-        let mut datagram =
-            Datagram { cluster, datacenter, addresses: BoundedVec::default(), msg };
+        let mut datagram = Datagram { cluster, datacenter, addresses: BoundedVec::default(), msg };
         loop {
             datagram.addresses = BoundedVec::try_from(addresses.clone()).ok()?;
             match codec::encode(&datagram, DATAGRAM_MAX - HEADER_LEN) {

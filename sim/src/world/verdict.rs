@@ -86,7 +86,10 @@ impl World {
                 is_calm: self.is_calm,
             };
             let is_up = self.hosts.iter().all(|host| host.is_gone || host.node.is_some());
-            self.is_over = is_up && leftover(&view).is_none() && disagreement(&view).is_none() && astray(&view).is_none();
+            self.is_over = is_up
+                && leftover(&view).is_none()
+                && disagreement(&view).is_none()
+                && astray(&view).is_none();
         }
         self.queue.push(self.now + LOOK_NS, Event::Look);
     }

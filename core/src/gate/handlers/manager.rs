@@ -3,8 +3,8 @@
 //! it: any other sends the manager there. What is over is over at every gate alike.
 
 use crate::consensus::Input;
-use crate::gate::state::Committed;
 use crate::gate::models::PartEnd;
+use crate::gate::state::Committed;
 use crate::gate::sync::Heard;
 use crate::gate::{Gate, merge};
 use crate::ids::{Fence, NodeId, PartId};
