@@ -18,7 +18,7 @@ use super::outbox::Outbox;
 use super::peers::{Direction, Peers};
 
 /// How long what was sent may go without acknowledgement.
-const UNHEARD_MAX: Duration = Duration::from_secs(10);
+const UNHEARD_MAX: Duration = Duration::from_secs(3);
 /// How long a greeting may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const CLASS_GREETING: u8 = 0;

@@ -17,8 +17,8 @@ use super::peers::{Direction, Peers};
 /// Connections one node accepts at a time; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A bound listener; dropping it closes it and every connection it accepted.
 #[derive(Debug)]
