@@ -189,13 +189,14 @@ fn cluster_lines(cluster: &view::Cluster) -> Vec<String> {
     let view::Cluster { gate, term, .. } = cluster;
     let mut lines = vec![format!("gate n{gate} {ready}, leader {leader}, term {term}")];
     for member in &cluster.members {
-        let view::Member { node, disk, votes } = member;
+        let view::Member { node, disk, votes, standing } = member;
         let votes = if *votes { "voter" } else { "learner" };
         let session = cluster.sessions.iter().find(|session| session.gate == *node);
         let session = session.map_or("no session".to_owned(), |session| {
             format!("session {}, {} jobs", session.session, session.jobs)
         });
-        lines.push(format!("  {:<16} {votes:<12} {session}, disk {disk}", format!("gate n{node}")));
+        let gate = format!("gate n{node}");
+        lines.push(format!("  {gate:<16} {votes:<12} {standing}, {session}, disk {disk}"));
     }
     for datacenter in &cluster.datacenters {
         lines.extend(datacenter_lines(datacenter));
@@ -231,14 +232,20 @@ mod tests {
 
     #[test]
     fn a_cluster_is_shown_with_its_members_sessions_and_datacenters() {
+        let alive = || "alive".to_owned();
         let cluster = view::Cluster {
             ready: true,
             gate: 1,
             leader: Some(2),
             term: 7,
             members: vec![
-                view::Member { node: 1, disk: "d5".to_owned(), votes: true },
-                view::Member { node: 3, disk: "d6".to_owned(), votes: false },
+                view::Member { node: 1, disk: "d5".to_owned(), votes: true, standing: alive() },
+                view::Member {
+                    node: 3,
+                    disk: "d6".to_owned(),
+                    votes: false,
+                    standing: "dead".into(),
+                },
             ],
             sessions: vec![view::Session { gate: 1, session: 9, jobs: 2 }],
             datacenters: vec![view::Datacenter {
@@ -276,8 +283,8 @@ mod tests {
         };
         let expected = [
             "gate n1 ready, leader n2, term 7",
-            "  gate n1          voter        session 9, 2 jobs, disk d5",
-            "  gate n3          learner      no session, disk d6",
+            "  gate n1          voter        alive, session 9, 2 jobs, disk d5",
+            "  gate n3          learner      dead, no session, disk d6",
             "  dc1              healthy      3 workers, 5/6 free, led by n11",
             "                   reachable, ready, round trip 12 ms, p99 30 ms, circuit closed: free \
              cores",

@@ -9,6 +9,7 @@ use crate::bounded::BoundedString;
 use crate::gate::models::{Decided, Standing};
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, Term, WorkflowIx};
 use crate::limits::TENANT_BYTES_MAX;
+use crate::membership;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, WorkflowView};
 use crate::stats::Errors;
@@ -321,6 +322,8 @@ pub struct MemberView {
     pub disk: DiskId,
     /// Whether it votes; a learner only receives the log.
     pub votes: bool,
+    /// Where it stands among the gates, as far as this one knows.
+    pub standing: membership::Standing,
 }
 
 /// A gate's session: what its ownership of jobs hangs on.

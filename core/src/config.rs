@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::consensus::ConsensusConfig;
 use crate::health::HealthConfig;
 use crate::ids::NodeId;
+use crate::membership::MemberRole;
 
 /// How the clocks of the cluster are trusted, and how long a confirmation lasts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -65,6 +66,79 @@ impl LeaseConfig {
     }
 }
 
+/// How members probe each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MembershipConfig {
+    /// One member is probed every so often, and has so long to answer.
+    pub period: Duration,
+    /// Proxies are asked when a member has not answered for so long.
+    pub probe_timeout: Duration,
+    /// A ping without an answer is sent again after so long.
+    pub resend_after: Duration,
+    /// Proxies that are asked.
+    pub proxies: u8,
+    /// A suspicion that enough members confirmed lasts so long
+    pub suspicion_min: Duration,
+    /// and one that nobody confirmed so long.
+    pub suspicion_max: Duration,
+    /// Confirmations that are enough.
+    pub confirmations: u8,
+    /// A dead member is remembered for so long.
+    pub dead_kept: Duration,
+}
+
+impl Default for MembershipConfig {
+    fn default() -> Self {
+        Self {
+            period: Duration::from_secs(1),
+            probe_timeout: Duration::from_millis(500),
+            resend_after: Duration::from_millis(125),
+            proxies: 3,
+            suspicion_min: Duration::from_millis(750),
+            suspicion_max: Duration::from_secs(6),
+            confirmations: 3,
+            dead_kept: Duration::from_secs(120),
+        }
+    }
+}
+
+impl MembershipConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The first field out of range.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        let ms = Duration::from_millis;
+        let refuse = |field, value: Duration, range| {
+            Err(ConfigError { field, value: format!("{value:?}"), range })
+        };
+        if self.period < ms(100) || self.period > ms(60_000) {
+            return refuse("membership.period_ms", self.period, "100..=60000");
+        }
+        if self.probe_timeout < self.resend_after || self.probe_timeout > self.period {
+            let range = "resend_after_ms..=period_ms";
+            return refuse("membership.probe_timeout_ms", self.probe_timeout, range);
+        }
+        if self.resend_after < ms(10) {
+            return refuse("membership.resend_after_ms", self.resend_after, "10..");
+        }
+        if self.suspicion_min < ms(100) || self.suspicion_max < self.suspicion_min {
+            let range = "100..=suspicion_max_ms";
+            return refuse("membership.suspicion_min_ms", self.suspicion_min, range);
+        }
+        Ok(self)
+    }
+
+    /// How long a member that was never reached is asked for before it is forgotten.
+    pub fn patience(self, role: MemberRole) -> Duration {
+        match role {
+            MemberRole::Gate => Duration::from_secs(120),
+            MemberRole::Manager => Duration::from_secs(90),
+            MemberRole::Worker => Duration::from_secs(180),
+        }
+    }
+}
+
 /// A gate.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct GateConfig {
@@ -86,6 +160,8 @@ pub struct GateConfig {
     pub consensus: ConsensusConfig,
     /// How long a gate's session lasts on its own clock.
     pub session_ttl: Duration,
+    /// The gates as members.
+    pub membership: MembershipConfig,
     /// How patiently datacenters are judged.
     pub health: HealthConfig,
     /// What it takes from clients.
@@ -163,6 +239,8 @@ pub struct ManagerConfig {
     pub checkpoint_entries: u64,
     /// The datacenter's group.
     pub consensus: ConsensusConfig,
+    /// The managers and workers of the datacenter as members.
+    pub membership: MembershipConfig,
 }
 
 /// A worker.
@@ -176,6 +254,8 @@ pub struct WorkerConfig {
     pub managers: Vec<NodeId>,
     /// Confirmations.
     pub lease: LeaseConfig,
+    /// The managers and workers of its datacenter as members.
+    pub membership: MembershipConfig,
 }
 
 impl GateConfig {
@@ -191,6 +271,7 @@ impl GateConfig {
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
             session_ttl: Duration::from_secs(2),
+            membership: MembershipConfig::default(),
             health: HealthConfig::default(),
             admission: AdmissionConfig::default(),
         }
@@ -217,6 +298,7 @@ impl ManagerConfig {
             reports_per_second: 5_000,
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
+            membership: MembershipConfig::default(),
         }
     }
 }
@@ -224,6 +306,7 @@ impl ManagerConfig {
 impl WorkerConfig {
     /// Defaults for a worker with so many cores.
     pub fn new(node: NodeId, cores: u16, managers: Vec<NodeId>) -> Self {
-        Self { node, cores, managers, lease: LeaseConfig::default() }
+        let (lease, membership) = (LeaseConfig::default(), MembershipConfig::default());
+        Self { node, cores, managers, lease, membership }
     }
 }

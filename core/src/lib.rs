@@ -36,6 +36,7 @@ pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod manager;
+pub mod membership;
 pub mod node;
 pub mod plan;
 pub mod report;

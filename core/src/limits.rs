@@ -139,6 +139,24 @@ pub const DECISIONS_MAX: usize = 8;
 pub const CANDIDATES_MAX: usize = 16;
 /// Addresses of one name that are remembered.
 pub const ADDRESSES_MAX: usize = 64;
+/// Members a node knows: the workers and managers of its datacenter, or the gates.
+pub const MEMBERS_MAX: usize = WORKERS_MAX + 64;
+/// Claims of one message between members.
+pub const SWIM_UPDATES_MAX: usize = 20;
+/// Bytes of a message between members: with the addresses that the transport adds, a datagram has
+/// at most `DATAGRAM_MAX`.
+pub const SWIM_BYTES_MAX: usize = 900;
+/// Bytes of a datagram.
+pub const DATAGRAM_MAX: usize = 1400;
+/// Claims that a member passes on.
+pub const RUMOURS_MAX: usize = 1000;
+/// Members that a member probes at a time.
+pub const PROBES_MAX: usize = 256;
+/// Members that a member probes for others at a time.
+pub const RELAYS_MAX: usize = 100;
+/// The highest incarnation; nobody refutes that often.
+pub const INCARNATION_MAX: u64 = 1 << 48;
+
 /// Bytes of an idempotency key.
 pub const KEY_BYTES_MAX: usize = 128;
 
@@ -186,4 +204,5 @@ const _: () = assert!(UPDATES_MAX <= UPDATES_ALL_MAX);
 const _: () = assert!(PLANS_LIVE_BYTES_MAX * 2 <= SNAPSHOT_MAX);
 const _: () = assert!(PLAN_BYTES_MAX <= PLANS_LIVE_BYTES_MAX);
 const _: () = assert!(SUBMISSIONS_RESERVED < SUBMISSIONS_MAX);
+const _: () = assert!(SWIM_BYTES_MAX < DATAGRAM_MAX);
 const _: () = assert!(JOBS_LIVE_MAX + JOB_HISTORY_MAX < UPDATES_ALL_MAX);

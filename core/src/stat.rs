@@ -276,6 +276,40 @@ stats! {
     GuardRelaxed = "guard_relaxed",
     /// Runs ended by their worker because memory was about to run out.
     RunSacrificed = "run_sacrificed",
+    /// Members probed.
+    SwimProbed = "swim_probed",
+    /// Probes answered, by whatever the member said.
+    SwimAnswered = "swim_answered",
+    /// Probes that nobody answered.
+    SwimUnanswered = "swim_unanswered",
+    /// Proxies asked to probe for this node.
+    SwimAsked = "swim_asked",
+    /// Probes answered through a proxy.
+    SwimRelayed = "swim_relayed",
+    /// Proxies that had no answer either.
+    SwimNacked = "swim_nacked",
+    /// Probes begun early because heartbeats stopped.
+    SwimHastened = "swim_hastened",
+    /// Lives of members reached.
+    SwimReached = "swim_reached",
+    /// Members suspected.
+    SwimSuspected = "swim_suspected",
+    /// Suspicions confirmed by another member.
+    SwimAccused = "swim_accused",
+    /// Suspicions refuted by the suspect.
+    SwimCleared = "swim_cleared",
+    /// Members that did not refute their suspicion in time.
+    SwimDied = "swim_died",
+    /// Members that said goodbye.
+    SwimLeft = "swim_left",
+    /// Members forgotten.
+    SwimRemoved = "swim_removed",
+    /// Claims about this node that it refuted.
+    SwimRefuted = "swim_refuted",
+    /// Deaths that change no choice because most members look dead.
+    SwimHeld = "swim_held",
+    /// Workers passed over for a new run because they are suspected or dead.
+    WorkerDoubted = "worker_doubted",
 }
 
 /// The counters of one boot of a node.

@@ -1,6 +1,7 @@
 //! Puts a node together: disk, machine, driver, transport, and for a worker the engine.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use crate::driver::{Driver, DriverError, End, EngineOrder, World, sampler};
 use crate::events::EventLog;
 use crate::record::Recorder;
 use crate::store::{Disk, Expect, Journal, Owner, StoreError};
-use crate::transport::{Hello, Peers, RoleName};
+use crate::transport::{Datagrams, Dial, Hello, Peers, Receiver, RoleName};
 use crate::{boot, calls};
 
 /// Why a node did not start or did not go on.
@@ -46,6 +47,14 @@ pub enum NodeError {
     Listen {
         /// The address.
         addr: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The port for datagrams could not be opened.
+    #[error("cannot receive datagrams of members (UDP) on {addr}: {error}")]
+    Datagrams {
+        /// The address.
+        addr: SocketAddr,
         /// What the system said.
         error: std::io::Error,
     },
@@ -136,6 +145,21 @@ impl Running {
             Err(_) => Err(NodeError::Died),
         }
     }
+}
+
+/// Lets members speak to a node in datagrams, until the receiver is dropped.
+///
+/// # Errors
+/// [`NodeError::Datagrams`]; the node hears no member.
+pub async fn open_datagrams(
+    running: &Running,
+    addr: SocketAddr,
+    peers: Vec<Dial>,
+) -> Result<Receiver, NodeError> {
+    let bound = Datagrams::bind(addr, running.hello.clone(), peers, running.inbox.clone()).await;
+    let (datagrams, receiver) = bound.map_err(|error| NodeError::Datagrams { addr, error })?;
+    running.peers.connect_datagrams(datagrams);
+    Ok(receiver)
 }
 
 impl Drop for Running {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use hyperscale_core::config::{
-    AdmissionConfig, DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
+    AdmissionConfig, DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, MembershipConfig,
+    WorkerConfig,
 };
 use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::flow::WINDOW;
@@ -128,6 +129,9 @@ impl Case {
         gate.admission = admission(streams);
         manager.reports_per_second =
             streams.cursor(Stream::Pressure, 0).pick(&[5_000, 5_000, 5_000, 1, 2, 4, 8]);
+        let mut members = streams.cursor(Stream::Topology, 1 << 33);
+        (gate.membership, manager.membership) =
+            (membership(&mut members), membership(&mut members));
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,
@@ -253,6 +257,7 @@ impl Case {
             cores: self.cores_of(host),
             managers: self.layout.managers(datacenter).map(node_id).collect(),
             lease: self.lease,
+            membership: self.manager.membership,
         }
     }
 
@@ -286,6 +291,16 @@ impl Case {
         let bound = slowest(&self.gate.consensus).max(slowest(&self.manager.consensus));
         let delay = Duration::from_nanos(self.weather.delay_max) * 200;
         (bound + delay).as_nanos() as u64 * 2
+    }
+
+    /// How long, in true nanoseconds, after the faults stop every member takes those for living that
+    /// live. Local health has to recover first, period by stretched period.
+    pub fn members_bound(&self) -> u64 {
+        let members = u32::from(self.hosts()) * 4 + 100;
+        let slowest =
+            |config: &MembershipConfig| config.period * members + config.suspicion_max * 2;
+        let bound = slowest(&self.gate.membership).max(slowest(&self.manager.membership));
+        bound.as_nanos() as u64 * 2
     }
 
     /// The largest deviation of a clock of this case or its configuration, millionths.
@@ -363,6 +378,22 @@ fn unprepared(streams: Streams) -> u32 {
     let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
     let often = cursor.pick(&[100_000, 300_000, 500_000]);
     if cursor.chance(30_000) { often } else { 0 }
+}
+
+fn membership(cursor: &mut Cursor) -> MembershipConfig {
+    let ms = Duration::from_millis;
+    let period = cursor.pick(&[500, 1_000, 1_000, 2_000]);
+    let suspicion_min = cursor.pick(&[400, 750, 1_500]);
+    MembershipConfig {
+        period: ms(period),
+        probe_timeout: ms(period / 2),
+        resend_after: ms(period / 8),
+        proxies: cursor.pick(&[0, 1, 3, 3]),
+        suspicion_min: ms(suspicion_min),
+        suspicion_max: ms(suspicion_min * cursor.pick(&[1, 4, 8])),
+        confirmations: cursor.pick(&[1, 3, 3]),
+        dead_kept: ms(cursor.pick(&[20_000, 120_000])),
+    }
 }
 
 /// A group whose members are far from each other takes longer timers.

@@ -47,6 +47,7 @@ impl Class {
             | Message::Claim(_)
             | Message::NotOwner(_)
             | Message::Pressure(_)
+            | Message::Swim(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_) => Class::Control,
             Message::Offer(_) | Message::Begin(_) | Message::Prepare(_) | Message::Final(_) => {

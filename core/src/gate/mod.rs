@@ -26,6 +26,7 @@ mod handlers;
 mod health;
 mod leadership;
 mod ledger;
+mod members;
 mod merge;
 pub mod models;
 mod ownership;
@@ -54,6 +55,7 @@ use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
 use crate::limits::SETTLE_MAX;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::membership::Membership;
 use crate::stat::Stat;
 
 use calls::Calls;
@@ -104,6 +106,7 @@ pub struct Gate {
     queue: Queue,
     windows: Windows,
     led: bool,
+    membership: Membership,
     draining: bool,
     ledger_wanted: bool,
     news: VecDeque<Event<GateCommand>>,
@@ -395,6 +398,7 @@ impl Machine for Gate {
             self.booted = cx.out.appended();
         }
         self.judge_tenure(cx);
+        self.on_members(cx, members::Input::Wake);
         match input {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
@@ -406,6 +410,7 @@ impl Machine for Gate {
             Input::Drain => self.draining = true,
         }
         self.settle(cx);
+        self.leave_if_drained(cx);
         Events::none()
     }
 
@@ -418,6 +423,7 @@ impl Machine for Gate {
             self.calls.next_wake(),
             self.dispatch.next_wake(),
             self.claims.next_wake(),
+            self.membership.next_wake(),
             self.grants.next_wake().filter(|_| leads),
             self.registry.next_wake().filter(|_| leads),
         ] {
@@ -428,6 +434,7 @@ impl Machine for Gate {
 
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
+        self.membership.check()?;
         self.check_owned()?;
         self.flow.check()?;
         self.calls.credits().check()?;
@@ -463,6 +470,7 @@ impl Role for Gate {
             queue: Queue::new(config.admission),
             windows: Windows::default(),
             led: false,
+            membership: members::of(&config, boot.id),
             draining: false,
             ledger_wanted: false,
             news: VecDeque::new(),

@@ -15,7 +15,7 @@
 //! | `placement` | what waits and gets cores, and which worker's |
 //! | `dispatch` | getting a shard to run there |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
-//! | `registry`, `health` | who lives, whose runs get on |
+//! | `registry`, `members`, `health` | who lives, who is doubted, whose runs get on |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
 //! | `sync`, `windows` | what gates are told |
@@ -40,6 +40,7 @@ mod health;
 mod leadership;
 mod leases;
 mod ledger;
+mod members;
 pub mod models;
 mod placement;
 mod pressure;
@@ -69,6 +70,7 @@ use crate::journal::{LedgerSnapshot, RecoverError, Recovered, Snapshot};
 use crate::lease::grantor_wait;
 use crate::limits;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::membership::{self, MemberRole, Membership};
 use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
@@ -117,6 +119,7 @@ pub struct Manager {
     has_started: bool,
     /// Between `Led` and `StoodDown`.
     led: bool,
+    membership: Membership,
     is_draining: bool,
     /// When a draining leader tries again to hand over.
     transfer_at: Option<Instant>,
@@ -131,6 +134,7 @@ impl Machine for Manager {
             self.has_started = true;
             self.on_group(cx, GroupInput::Start);
         }
+        self.on_members(cx, membership::Input::Wake);
         match input {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.on_group(cx, GroupInput::Durable(lsn)),
@@ -148,11 +152,14 @@ impl Machine for Manager {
         }
         self.serve_group(cx);
         self.settle(cx);
+        if self.is_drained() {
+            self.on_members(cx, membership::Input::Leave);
+        }
         Events::none()
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let group = self.group.next_wake();
+        let group = Wake::earliest(self.group.next_wake(), self.membership.next_wake());
         if !self.leads() {
             return group;
         }
@@ -172,6 +179,7 @@ impl Machine for Manager {
 
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
+        self.membership.check()?;
         let bounds = [
             ("workers", self.registry.len(), limits::WORKERS_MAX),
             ("early heartbeats", self.early.len(), limits::WORKERS_MAX),
@@ -226,7 +234,9 @@ impl Manager {
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        self.on_heard(cx, from, &msg);
         match msg {
+            Message::Swim(msg) => self.on_members(cx, membership::Input::Received { from, msg }),
             Message::Managers(msg) => {
                 self.on_group(cx, GroupInput::Received { from, msg: Box::new(msg) });
             }
@@ -277,6 +287,7 @@ impl Manager {
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
             | Message::Pressure(_)
+            | Message::Swim(_)
             | Message::Confirm(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -387,7 +398,11 @@ impl Role for Manager {
             }
         }
         let wait = grantor_wait(config.lease.ttl, config.lease.drift_ppm);
+        let me = (config.node, MemberRole::Manager, boot.id);
+        let peers = (config.consensus.peers.clone(), MemberRole::Manager);
+        let membership = Membership::new(config.membership, me, peers);
         Ok(Self {
+            membership: membership.with_beats(config.lease.heartbeat_interval()),
             registry: Registry::new(wait),
             dispatch: Dispatch::default(),
             leases: Leases::new(config.lease),

@@ -18,6 +18,7 @@
 //! | SessionBeat | gate -> leader of the gates | nothing | SessionAck |
 //! | SessionAck | leader of the gates -> gate | the committed session | - |
 //! | Pressure | manager -> worker | nothing | - |
+//! | Swim | member -> member | nothing | see `membership` |
 
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::ids::{BootId, DiskId, Fence, LogIndex, NodeId, PartId, RunId, Term, W
 use crate::input::Progress;
 use crate::limits;
 use crate::manager::ManagerCommand;
+use crate::membership;
 use crate::plan::{Plan, PlanTime, Slice};
 use crate::report::{PartResult, WorkflowView};
 use crate::stats::Totals;
@@ -93,6 +95,8 @@ messages! {
     SessionAck(SessionAck),
     /// Report less often.
     Pressure(Pressure),
+    /// Between members.
+    Swim(membership::Message),
 }
 
 /// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher

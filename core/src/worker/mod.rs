@@ -40,6 +40,7 @@ use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{RecoverError, Recovered};
 use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::membership::{self, MemberRole, Membership};
 use crate::stat::Stat;
 use backpressure::Backpressure;
 use execution::Execution;
@@ -55,6 +56,7 @@ pub struct Worker {
     sync: Sync,
     backpressure: Backpressure,
     guard: Guard,
+    membership: Membership,
 }
 
 impl Worker {
@@ -79,6 +81,17 @@ impl Worker {
     #[must_use]
     pub const fn level(&self) -> Level {
         self.guard.level()
+    }
+
+    /// The datacenter's managers and workers as members, read-only.
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    fn on_members(&mut self, cx: &mut Cx<'_>, input: membership::Input) {
+        for event in self.membership.handle(cx, input) {
+            tracing::info!(?event, "membership");
+        }
     }
 
     fn execute(&mut self, cx: &mut Cx<'_>, input: execution::Input) {
@@ -133,6 +146,7 @@ impl Machine for Worker {
         self.execution.begin_step();
         // What ended before this input arrived must have ended when it is looked at.
         self.execute(cx, execution::Input::Wake);
+        self.on_members(cx, membership::Input::Wake);
         match input {
             Input::Wake => {}
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
@@ -145,6 +159,9 @@ impl Machine for Worker {
         self.guard(cx, guard::Input::Wake);
         self.sync(cx, sync::Input::Wake);
         self.beat(cx);
+        if self.is_drained() {
+            self.on_members(cx, membership::Input::Leave);
+        }
         if let Err(violation) = self.check() {
             cx.out.halt(violation);
         }
@@ -153,6 +170,7 @@ impl Machine for Worker {
 
     fn next_wake(&self) -> Option<Wake> {
         let results = Wake::earliest(self.sync.next_wake(), self.registry.next_wake());
+        let results = Wake::earliest(results, self.membership.next_wake());
         let runs = Wake::earliest(self.execution.next_wake(), self.guard.next_wake());
         Wake::earliest(runs, results)
     }
@@ -161,6 +179,7 @@ impl Machine for Worker {
         self.execution.check()?;
         self.sync.check()?;
         self.guard.check()?;
+        self.membership.check()?;
         self.registry.check()
     }
 }
@@ -174,7 +193,10 @@ impl Role for Worker {
         if let Some((lsn, found)) = snapshot.or(record) {
             return Err(RecoverError::ForeignRecord { lsn, found, role: "worker" });
         }
+        let me = (config.node, MemberRole::Worker, boot.id);
+        let managers = (config.managers.clone(), MemberRole::Manager);
         Ok(Self {
+            membership: Membership::new(config.membership, me, managers),
             registry: Registry::new(&config, boot.id),
             execution: Execution::new(&config, boot.id),
             sync: Sync::new(&config, boot.id),

@@ -19,6 +19,7 @@ use hyperscale_core::input::Progress;
 use hyperscale_core::journal::segment::{Header, Identity, write_header, write_record};
 use hyperscale_core::journal::{LedgerSnapshot, Record, Snapshot, snapshot};
 use hyperscale_core::manager::ManagerCommand;
+use hyperscale_core::membership::{self, MemberRole, Standing, Update};
 use hyperscale_core::plan::raw::RawPlan;
 use hyperscale_core::plan::{Plan, PlanTime, Share, Slice, Stripe, check};
 use hyperscale_core::report::{
@@ -229,7 +230,26 @@ fn replicated() -> Vec<(&'static str, Message)> {
         ("session-beat", SessionBeat { disk, boot: 3, seq: 8, draining: false }.into()),
         ("session-ack", SessionAck { boot: 3, seq: 8, session, ttl }.into()),
         ("pressure", Pressure { boot: BootId::new(77), level: PressureLevel::Batch }.into()),
+        ("swim", swim().into()),
     ]
+}
+
+fn swim() -> membership::Message {
+    let update = |node, standing| Update {
+        node: NodeId::new(node),
+        role: MemberRole::Worker,
+        boot: BootId::new(300),
+        incarnation: 2,
+        standing,
+        by: NodeId::new(4),
+    };
+    let standings = [Standing::Unconfirmed, Standing::Suspect, Standing::Dead, Standing::Left];
+    let updates = standings.map(|standing| update(7, standing));
+    membership::Message {
+        sender: update(5, Standing::Alive),
+        kind: membership::Kind::Ask { seq: 9, target: NodeId::new(6) },
+        updates: list(updates.to_vec()),
+    }
 }
 
 fn chunk() -> Chunk {
@@ -317,6 +337,7 @@ fn sampled(message: &Message) {
         | Message::SessionBeat(_)
         | Message::SessionAck(_)
         | Message::Pressure(_)
+        | Message::Swim(_)
         | Message::Probe(_) => {}
     }
 }

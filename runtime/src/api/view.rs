@@ -126,6 +126,8 @@ pub struct Member {
     pub disk: String,
     /// Whether it votes; others only receive the log.
     pub votes: bool,
+    /// `alive`, `suspect`, `dead`, `left`, or `unconfirmed` before it was reached.
+    pub standing: String,
 }
 
 /// A gate's session.
@@ -272,6 +274,7 @@ impl From<&api::ClusterView> for Cluster {
             node: member.node.get(),
             disk: member.disk.to_string(),
             votes: member.votes,
+            standing: member.standing.name().to_owned(),
         });
         let sessions = view.sessions.iter().map(|one| Session {
             gate: one.gate.get(),

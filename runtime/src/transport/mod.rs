@@ -1,4 +1,4 @@
-//! Messages between nodes: in-process queues or TCP. May lose, never corrupts; the machines assume
+//! Messages between nodes: in-process queues or TCP, datagrams between members. May lose, never corrupts; the machines assume
 //! nothing better.
 //!
 //! A node dials the peers in its configuration (workers their managers, gates their managers and
@@ -13,7 +13,9 @@ mod link;
 mod outbox;
 mod peers;
 mod tcp;
+mod udp;
 
 pub use greeting::{Greeting, GreetingError, Hello, RoleName};
 pub use peers::Peers;
 pub use tcp::{Dial, Listener, dial, listen};
+pub use udp::{Datagrams, Receiver};

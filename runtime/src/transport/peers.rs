@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::link;
 use super::outbox::{Dropped, Outbox};
+use super::udp::Datagrams;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +46,7 @@ struct Routes {
 #[derive(Debug, Default)]
 struct Book {
     routes: HashMap<NodeId, Routes>,
+    datagrams: Option<Datagrams>,
     connections: u64,
     dropped: Dropped,
 }
@@ -78,6 +80,11 @@ impl Peers {
     /// Reaches `peer` through its queue in this process.
     pub fn connect_inbox(&self, peer: NodeId, inbox: mpsc::Sender<Input>) {
         self.lock().routes.entry(peer).or_default().inbox = Some(inbox);
+    }
+
+    /// What members say to each other goes through this socket, unless a queue is there.
+    pub fn connect_datagrams(&self, datagrams: Datagrams) {
+        self.lock().datagrams = Some(datagrams);
     }
 
     /// Reaches `peer` through a connection from here on; gives the connection's number.
@@ -115,20 +122,30 @@ impl Peers {
 
     /// Sends a message, or drops it when the peer is not connected or does not keep up.
     pub fn send(&self, to: NodeId, msg: Box<Message>) {
-        let routes = self.lock().routes.get(&to).cloned().unwrap_or_default();
+        let (routes, datagrams) = {
+            let book = self.lock();
+            (book.routes.get(&to).cloned().unwrap_or_default(), book.datagrams.clone())
+        };
         let class = Class::of(&msg);
         let mut dropped = Dropped::default();
-        match (routes.inbox, routes.dialled.or(routes.accepted)) {
-            (Some(inbox), _) => {
-                let sent = inbox.try_send(Input::Received { from: self.me, msg });
-                dropped[class.index()] = u64::from(sent.is_err());
+        let lost = match (routes.inbox, *msg) {
+            (Some(inbox), msg) => {
+                let msg = Box::new(msg);
+                inbox.try_send(Input::Received { from: self.me, msg }).is_err()
             }
-            (None, Some(wire)) => match link::encode(&msg, wire.minor) {
-                Some(frame) => dropped = wire.outbox.push(class, frame),
-                None => dropped[class.index()] = 1,
+            (None, Message::Swim(msg)) => !datagrams.is_some_and(|socket| socket.send(to, msg)),
+            (None, msg) => match routes.dialled.or(routes.accepted) {
+                Some(wire) => match link::encode(&msg, wire.minor) {
+                    Some(frame) => {
+                        dropped = wire.outbox.push(class, frame);
+                        false
+                    }
+                    None => true,
+                },
+                None => true,
             },
-            (None, None) => dropped[class.index()] = 1,
-        }
+        };
+        dropped[class.index()] += u64::from(lost);
         if dropped != Dropped::default() {
             self.on_dropped(dropped);
             tracing::trace!(%to, ?dropped, "messages dropped");

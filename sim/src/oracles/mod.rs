@@ -16,6 +16,7 @@ mod leases;
 mod linear;
 mod liveness;
 mod loss;
+mod members;
 mod minority;
 mod owners;
 mod parts;
@@ -51,6 +52,7 @@ use crate::reach::Reach;
 use crate::truth::Truth;
 
 pub use liveness::leftover;
+pub use members::astray;
 pub use replicas::disagreement;
 
 /// What an oracle may read.
@@ -129,6 +131,13 @@ pub enum Seen<'a> {
         /// Which node.
         host: u16,
     },
+    /// A message is about to be taken.
+    Received {
+        /// By which node.
+        host: u16,
+        /// From which node.
+        from: u16,
+    },
     /// A process died.
     Crashed {
         /// Which node.
@@ -202,6 +211,8 @@ impl Wants {
     pub const CALLED: Wants = Wants(512);
     /// `Given`.
     pub const GIVEN: Wants = Wants(1024);
+    /// `Received`.
+    pub const RECEIVED: Wants = Wants(2048);
 
     /// Both.
     pub const fn and(self, other: Wants) -> Wants {
@@ -223,6 +234,7 @@ impl Seen<'_> {
             Seen::Applied { .. } => 8,
             Seen::Called { .. } => 9,
             Seen::Given { .. } => 10,
+            Seen::Received { .. } => 11,
         }
     }
 }
@@ -250,7 +262,7 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    by_kind: [Vec<usize>; 11],
+    by_kind: [Vec<usize>; 12],
 }
 
 impl Panel {
@@ -306,10 +318,12 @@ impl Panel {
             Box::new(priorities::ExclusiveAlone::default()),
             Box::new(priorities::PriorityOrder::default()),
             Box::new(timeouts::TimeoutHonest::default()),
+            Box::new(members::PeerConfirmed::default()),
+            Box::new(members::SuspicionExpires::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
-        let mut by_kind: [Vec<usize>; 11] = Default::default();
+        let mut by_kind: [Vec<usize>; 12] = Default::default();
         for (place, oracle) in oracles.iter().enumerate() {
             for (kind, list) in by_kind.iter_mut().enumerate() {
                 if oracle.wants().0 >> kind & 1 == 1 {

@@ -25,6 +25,9 @@ impl World {
             self.hosts[usize::from(host)].heard = lsn;
             self.release(host, lsn);
         }
+        if let Input::Received { from, .. } = &input {
+            self.observe(Seen::Received { host, from: host_of(*from) });
+        }
         let now = self.local(host);
         let place = &mut self.hosts[usize::from(host)];
         let Some(node) = place.node.as_mut() else { return };

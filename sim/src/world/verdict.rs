@@ -8,7 +8,7 @@ use super::{LOOK_NS, Line, World};
 use crate::faults::Class;
 use crate::layout::Layout;
 use crate::network::Fired;
-use crate::oracles::{Seen, View, disagreement, leftover};
+use crate::oracles::{Seen, View, astray, disagreement, leftover};
 use crate::queue::Event;
 use crate::tally::Tally;
 
@@ -91,7 +91,10 @@ impl World {
                 is_calm: self.is_calm,
             };
             let is_up = self.hosts.iter().all(|host| host.is_gone || host.node.is_some());
-            self.is_over = is_up && leftover(&view).is_none() && disagreement(&view).is_none();
+            self.is_over = is_up
+                && leftover(&view).is_none()
+                && disagreement(&view).is_none()
+                && astray(&view).is_none();
         }
         self.queue.push(self.now + LOOK_NS, Event::Look);
     }

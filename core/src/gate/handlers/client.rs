@@ -105,6 +105,7 @@ impl Gate {
             node: member.node,
             disk: member.disk,
             votes: membership.is_voter(member.disk),
+            standing: self.standing_of(member.node),
         });
         let jobs = |session| {
             let owned = self.ledger.live().filter(|(_, job)| job.owner.session == session);

@@ -9,12 +9,15 @@ use crate::gate::sync::Heard;
 use crate::gate::{Gate, merge};
 use crate::ids::{Fence, NodeId, PartId};
 use crate::machine::Cx;
+use crate::membership;
 use crate::stat::Stat;
 use crate::wire::{CancelPart, Message, NotOwner, PartAck, PartReport};
 
 impl Gate {
     pub(in crate::gate) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        self.on_heard(cx, from);
         match msg {
+            Message::Swim(msg) => self.on_members(cx, membership::Input::Received { from, msg }),
             Message::Capacity(capacity) => self.health.on_capacity(cx, from, capacity),
             Message::NotLeader(said) => self.health.on_not_leader(cx, from, said),
             Message::PartReport(report) => self.on_part_report(cx, from, report),
