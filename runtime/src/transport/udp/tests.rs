@@ -29,11 +29,12 @@ fn update(role: MemberRole, node: u64) -> Update {
 }
 
 fn message(role: MemberRole, node: u64, mentioned: &[u64]) -> Message {
-    let mentioned = mentioned.iter().map(|node| update(MemberRole::Worker, *node)).collect();
+    let mentioned: Vec<Update> =
+        mentioned.iter().map(|node| update(MemberRole::Worker, *node)).collect();
     Message {
         sender: update(role, node),
         kind: Kind::Ping { seq: 5 },
-        updates: BoundedVec::try_from(mentioned).unwrap_or_else(|_: Vec<Update>| panic!("few")),
+        updates: BoundedVec::try_from(mentioned).expect("few"),
     }
 }
 
