@@ -87,12 +87,7 @@ impl Sync {
         events
     }
 
-    fn on_reported(
-        &mut self,
-        cx: &mut Cx<'_>,
-        mut report: Report,
-        every: u32,
-    ) -> Events<Event> {
+    fn on_reported(&mut self, cx: &mut Cx<'_>, mut report: Report, every: u32) -> Events<Event> {
         let told = self.told.entry(report.run).or_default();
         if told.seq > 0 && report.second <= told.second {
             cx.count(Stat::ReportStale);

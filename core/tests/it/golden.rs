@@ -28,8 +28,8 @@ use hyperscale_core::stats::{Recorder, StepTotals, Totals};
 use hyperscale_core::wire::frame::{FRAME_MAX, encode_frame};
 use hyperscale_core::wire::{
     Begin, CancelPart, Capacity, Claim, Confirm, Final, Heartbeat, Message, NotLeader, NotOwner,
-    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe, Report, RunBeat, RunEnd,
-    RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
+    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe, Report,
+    RunBeat, RunEnd, RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
 };
 use proptest::prelude::*;
 
@@ -299,6 +299,7 @@ fn sampled(message: &Message) {
         | Message::NotOwner(_)
         | Message::SessionBeat(_)
         | Message::SessionAck(_)
+        | Message::Pressure(_)
         | Message::Probe(_) => {}
     }
 }

@@ -68,9 +68,7 @@ impl Gate {
                 let jobs = self.ledger.jobs().rev();
                 Reply::Jobs(jobs.map(|(id, job)| stats::summary(id, job)).collect())
             }
-            Command::Status(id) => self.read(id, |job| {
-                Reply::Status(Box::new(self.view(id, job)))
-            }),
+            Command::Status(id) => self.read(id, |job| Reply::Status(Box::new(self.view(id, job)))),
             Command::Result(id) => self.read(id, |job| match &job.result {
                 Some(result) => Reply::Result(result.clone()),
                 None => Reply::Refused(Refusal::NotEnded(job.status)),

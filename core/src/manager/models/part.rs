@@ -112,7 +112,8 @@ impl Part {
 
     /// Its result; complete only once it ended.
     pub fn result(&self) -> PartResult {
-        let mut workflows: BoundedVec<WorkflowResult, { limits::WORKFLOWS_MAX }> = BoundedVec::new();
+        let mut workflows: BoundedVec<WorkflowResult, { limits::WORKFLOWS_MAX }> =
+            BoundedVec::new();
         for result in self.workflows.iter().filter_map(|state| state.result.as_deref()) {
             if workflows.push(result.clone()).is_err() {
                 break;

@@ -43,7 +43,13 @@ fn told(world: &mut World, job: JobId) -> JobResult {
     }
 }
 
-pub(super) fn say(world: &mut World, job: JobId, ix: u16, seq: u64, phase: PartPhase) -> Vec<String> {
+pub(super) fn say(
+    world: &mut World,
+    job: JobId,
+    ix: u16,
+    seq: u64,
+    phase: PartPhase,
+) -> Vec<String> {
     let report = world.heard_of(job, ix, seq, phase);
     world.report(MANAGERS[usize::from(ix)], report)
 }
