@@ -2,7 +2,7 @@
 //!
 //! In: gains of open runs by plan second, ends of runs, plan time. Out: totals that have everything
 //! that ended before a second and nothing later, and how many shards are late. A boundary waits for
-//! every confirmed run, at most `LATE_AFTER` and the report interval that workers were asked for.
+//! every shard that somebody runs or is to run, at most `LATE_AFTER` and the report interval that workers were asked for.
 //! Nothing is cut early in a leadership's first `LATE_AFTER`: it knows no report yet. A late run's
 //! gain is in a later cut, never lost.
 //! Volatile: a new leader starts from the ended runs in the ledger and hears cumulative totals.
@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::Manager;
+use super::ledger::shards_of;
 use super::models::WorkflowKey;
 use crate::ids::{ShardId, ShardIx};
 use crate::machine::Cx;
@@ -74,7 +75,6 @@ impl Cuts {
         let known = known.filter(|_| cut.cutter.has(shard.shard));
         let gain = known.map_or_else(|| totals.clone(), |known| totals.since(known));
         cut.cutter.credit(shard.shard, until.seconds_begun(), &gain);
-        cut.cutter.close(shard.shard);
     }
 
     /// A run ended at a plan time, by its worker.
@@ -103,9 +103,9 @@ impl Cuts {
 impl Cut {
     /// What ended before this leadership may have ended at any time until now, by the clock of a
     /// worker that is ahead of this one.
-    fn new(ended: &Totals, now: PlanTime) -> Self {
+    fn new(ended: &Totals, now: PlanTime, until: PlanTime) -> Self {
         let mut cutter = Cutter::default();
-        cutter.credit(ShardIx::new(0), now.seconds_begun().saturating_add(1), ended);
+        cutter.credit(ShardIx::new(0), until.seconds_begun().saturating_add(1), ended);
         Self {
             cutter,
             totals: Box::default(),
@@ -138,16 +138,20 @@ impl Manager {
             return;
         }
         let second = now.second();
-        let cut = self.sync.cuts.0.entry(key).or_insert_with(|| Cut::new(&state.totals, now));
-        for lease in self.leases.of_workflow(key).filter(|lease| lease.was_confirmed()) {
-            let shard = lease.run.shard;
-            if cut.cutter.has(shard.shard) {
-                continue;
-            }
-            let from = if cut.cutter.closed() == 0 { 0 } else { second };
-            cut.cutter.open(shard.shard, from, (1, 0));
-            if let Some(known) = self.sync.runs.get(&shard) {
-                cut.cutter.credit(shard.shard, known.second, &known.totals);
+        let cut = self.sync.cuts.0.entry(key).or_insert_with(|| {
+            let ended = state.shards.iter().filter_map(|shard| shard.ended());
+            let until = ended.map(|ended| ended.until).fold(now, PlanTime::max);
+            Cut::new(&state.totals, now, until)
+        });
+        for (id, shard) in shards_of(key, state) {
+            if shard.is_completed() || self.dispatch.given_up.contains(&id) {
+                cut.cutter.close(id.shard);
+            } else if !cut.cutter.has(id.shard) {
+                let from = if cut.cutter.closed() == 0 { 0 } else { second };
+                cut.cutter.open(id.shard, from, (1, 0));
+                if let Some(known) = self.sync.runs.get(&id) {
+                    cut.cutter.credit(id.shard, known.second, &known.totals);
+                }
             }
         }
         let patience = LATE_AFTER.saturating_add(self.pressure.report_every());
