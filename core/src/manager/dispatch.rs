@@ -60,7 +60,7 @@ pub(super) struct Dispatch {
     pub(super) vacant: BTreeSet<ShardId>,
     /// An exclusive workflow that is first and found no idle worker.
     pub(super) claimant: Option<WorkflowKey>,
-    given_up: BTreeSet<ShardId>,
+    pub(super) given_up: BTreeSet<ShardId>,
     /// Who gets the shard of a run that its worker gives away; a core is promised.
     pub(super) heirs: BTreeMap<ShardId, (NodeId, BootId)>,
     pub(super) failures: BTreeMap<(ShardId, NodeId), u32>,
