@@ -293,8 +293,8 @@ impl Case {
         (bound + delay).as_nanos() as u64 * 2
     }
 
-    /// How long, in true nanoseconds, after the faults stop every member takes those for living that
-    /// live. Local health has to recover first, period by stretched period.
+    /// How long, in true nanoseconds, after the faults stop every member takes those for living
+    /// that live. Local health has to recover first, period by stretched period.
     pub fn members_bound(&self) -> u64 {
         let members = u32::from(self.hosts()) * 4 + 100;
         let slowest =
