@@ -170,6 +170,9 @@ pub(crate) struct Run {
     /// Record every node's inputs here, so that its life can be replayed
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
+    /// Append what happens to every node to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event_log: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

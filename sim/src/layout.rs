@@ -201,6 +201,12 @@ impl Layout {
         self.datacenters().find(|datacenter| Self::name(*datacenter) == name)
     }
 
+    /// The same with its first datacenter alone.
+    pub fn first_datacenter(&self) -> Self {
+        let of = |places: Range<u16>| places.len() as u16;
+        Self::new(of(self.gates()), &[(of(self.managers(0)), of(self.workers(0)))])
+    }
+
     /// What a datacenter is called.
     pub fn name(datacenter: u16) -> String {
         format!("dc{}", datacenter + 1)

@@ -64,6 +64,8 @@ fn plan() -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -87,6 +89,8 @@ fn status(status: JobStatus) -> Reply {
         reason: String::new(),
         workflow_names: vec![],
         workflows: vec![],
+        position: None,
+        windows: vec![],
     };
     Reply::Status(Box::new(view))
 }

@@ -2,7 +2,9 @@
 //!
 //! `class` names how well a datacenter is; `damper` turns evidence of the moment into a class that
 //! does not flap; `correlation` tells many destinations that fail together from one that fails;
-//! `breaker` stops asking whoever does not answer; `latency` is a window of measured round trips.
+//! `breaker` stops asking whoever does not answer; `latency` is a window of measured round trips;
+//! `overload` judges a node by what it measures of itself.
+//! `signals` judges workers by liveness, readiness and progress.
 //! Time is the caller's `Instant`; everything is integers and bounded. Does not do: send anything,
 //! read a clock, decide where work goes.
 
@@ -12,6 +14,8 @@ mod config;
 mod correlation;
 mod damper;
 mod latency;
+mod overload;
+pub mod signals;
 
 pub use breaker::{Breaker, Circuit};
 pub use class::HealthClass;
@@ -19,3 +23,4 @@ pub use config::HealthConfig;
 pub use correlation::correlated;
 pub use damper::{Damper, Moved};
 pub use latency::Latency;
+pub use overload::{Detector, Level};

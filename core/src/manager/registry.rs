@@ -151,6 +151,11 @@ impl Registry {
         self.workers.get(&node).filter(|worker| worker.boot == boot).map(|worker| worker.seq)
     }
 
+    /// Whether a worker was heard lately.
+    pub(super) fn is_known(&self, node: NodeId) -> bool {
+        self.workers.contains_key(&node)
+    }
+
     /// Whether the worker leaves.
     pub(super) fn is_draining(&self, node: NodeId) -> bool {
         self.workers.get(&node).is_some_and(|worker| worker.draining)
@@ -192,6 +197,19 @@ impl Registry {
     /// The cores of all workers.
     pub(super) fn cores(&self) -> u32 {
         self.workers.values().fold(0, |sum, worker| sum.saturating_add(u32::from(worker.cores)))
+    }
+
+    /// Whether a worker says that all its cores are free, and none is promised.
+    pub(super) fn is_idle(&self, node: NodeId) -> bool {
+        let idle = |worker: &Worker| worker.free == worker.cores && worker.promised.is_empty();
+        self.workers.get(&node).is_some_and(idle)
+    }
+
+    /// Cores promised to shards, with the worker of each.
+    pub(super) fn promises(&self) -> impl Iterator<Item = ((NodeId, BootId), ShardId)> {
+        self.workers.iter().flat_map(|(node, worker)| {
+            worker.promised.iter().map(|shard| ((*node, worker.boot), *shard))
+        })
     }
 
     /// How many workers are known.

@@ -14,7 +14,8 @@ mod scalar;
 use serde::{Deserialize, Serialize};
 
 pub use choice::{
-    RawExecutor, RawGateLoss, RawNames, RawOrder, RawThreshold, RawWhen, RawWorkerLoss, Unbuilt,
+    RawExecutor, RawGateLoss, RawNames, RawOrder, RawPriority, RawThreshold, RawWhen,
+    RawWorkerLoss, Unbuilt,
 };
 pub use datacenters::RawDatacenters;
 pub use json::RawJson;
@@ -48,6 +49,10 @@ pub struct RawPlan {
     pub seed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "indexHeader")]
     pub index_header: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<RawDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<Unbuilt>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +100,10 @@ pub struct RawWorkflow {
     pub max_vus: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "gracefulStop")]
     pub graceful_stop: Option<RawDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<RawPriority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<Vec<RawStep>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,8 @@
 //! | NotOwner | gate -> manager | the committed ownership | - |
 //! | SessionBeat | gate -> leader of the gates | nothing | SessionAck |
 //! | SessionAck | leader of the gates -> gate | the committed session | - |
+//! | Pressure | manager -> worker | nothing | - |
+//! | Swim | member -> member | nothing | see `membership` |
 
 use std::time::Duration;
 
@@ -30,6 +32,7 @@ use crate::ids::{BootId, DiskId, Fence, LogIndex, NodeId, PartId, RunId, Term, W
 use crate::input::Progress;
 use crate::limits;
 use crate::manager::ManagerCommand;
+use crate::membership;
 use crate::plan::{Plan, PlanTime, Slice};
 use crate::report::{PartResult, WorkflowView};
 use crate::stats::Totals;
@@ -39,6 +42,11 @@ macro_rules! messages {
         /// Everything one node says to another.
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
         pub enum Message { $($(#[$doc])* $name($inner),)* }
+
+        impl Message {
+            /// How many kinds there are.
+            pub const KINDS: u32 = [$(stringify!($name),)*].len() as u32;
+        }
 
         $(impl From<$inner> for Message {
             fn from(inner: $inner) -> Self { Self::$name(inner) }
@@ -85,6 +93,10 @@ messages! {
     SessionBeat(SessionBeat),
     /// The gate's session goes on.
     SessionAck(SessionAck),
+    /// Report less often.
+    Pressure(Pressure),
+    /// Between members.
+    Swim(membership::Message),
 }
 
 /// Gate -> manager: an offer of a part. Sent again until a `PartReport` with this fence or a higher
@@ -427,7 +439,44 @@ pub struct SessionAck {
     pub ttl: Duration,
 }
 
+/// Manager -> worker, with every heartbeat while the level lasts: how often runs are to report.
+/// Held for a few seconds, then forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pressure {
+    /// The worker's life this is for; another life ignores it.
+    pub boot: BootId,
+    /// How much.
+    pub level: PressureLevel,
+}
+
+/// How often runs report, from always to rarely.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub enum PressureLevel {
+    /// Every plan second.
+    #[default]
+    None,
+    /// Every second one.
+    Throttle,
+    /// Every fifth.
+    Batch,
+    /// Every tenth.
+    Skip,
+}
+
+impl PressureLevel {
+    /// Plan seconds between two reports of a run.
+    pub const fn report_every(self) -> u32 {
+        match self {
+            Self::None => 1,
+            Self::Throttle => 2,
+            Self::Batch => 5,
+            Self::Skip => 10,
+        }
+    }
+}
+
 impl Volatile for NotLeader {}
+impl Volatile for Pressure {}
 impl Volatile for SessionBeat {}
 impl Volatile for Heartbeat {}
 impl Volatile for Report {}

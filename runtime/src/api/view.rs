@@ -1,6 +1,7 @@
 //! What the API shows of jobs and of the cluster, as JSON. Kept apart from the core's types, which
 //! may change.
 
+mod flow;
 use std::time::Duration;
 
 use hyperscale_core::api;
@@ -9,7 +10,9 @@ use hyperscale_core::ids::NodeId;
 use hyperscale_core::report::{self, JobStatus, WorkflowStatus};
 use serde::{Deserialize, Serialize};
 
+use super::stats::Window;
 use crate::summary::{Metric, workflow_metrics};
+pub use flow::{Flow, FlowClass};
 
 /// The answer to a submission.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub struct JobLine {
     pub name: String,
     /// See [`job_status`].
     pub status: String,
+    /// Its place among the jobs that wait for their turn, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
 }
 
 /// A job.
@@ -60,6 +66,9 @@ pub struct Job {
     pub reason: String,
     /// In the order of the plan; empty before the first report.
     pub workflows: Vec<Workflow>,
+    /// Its place among the jobs that wait for their turn, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u32>,
 }
 
 /// A workflow while it runs.
@@ -77,8 +86,12 @@ pub struct Workflow {
     pub shards_live: u16,
     /// Shards in all.
     pub shards: u16,
-    /// Every shard's totals reach at least this plan second; `metrics` are cumulative.
+    /// `metrics` have what ended before this plan second, and nothing later.
     pub second: u32,
+    /// Shards whose measurements up to `second` have not come.
+    pub shards_late: u16,
+    /// The newest closed window; absent before the first.
+    pub window: Option<Window>,
     /// Since the start, with k6's names.
     pub metrics: Vec<Metric>,
 }
@@ -100,6 +113,8 @@ pub struct Cluster {
     pub sessions: Vec<Session>,
     /// In the order of the gate's configuration.
     pub datacenters: Vec<Datacenter>,
+    /// How the gate copes, and what it refused since it started.
+    pub flow: Flow,
 }
 
 /// A member of the gates' group.
@@ -111,6 +126,8 @@ pub struct Member {
     pub disk: String,
     /// Whether it votes; others only receive the log.
     pub votes: bool,
+    /// `alive`, `suspect`, `dead`, `left`, or `unconfirmed` before it was reached.
+    pub standing: String,
 }
 
 /// A gate's session.
@@ -226,13 +243,18 @@ pub struct Candidate {
 impl From<&api::JobSummary> for JobLine {
     fn from(line: &api::JobSummary) -> Self {
         let status = job_status(line.status).to_owned();
-        Self { id: line.job.to_string(), name: line.name.clone(), status }
+        let (id, name) = (line.job.to_string(), line.name.clone());
+        Self { id, name, status, position: line.position }
     }
 }
 
 impl From<&api::JobView> for Job {
     fn from(view: &api::JobView) -> Self {
-        let workflows = view.workflows.iter().map(|one| workflow(&view.workflow_names, one));
+        let workflows = view.workflows.iter().map(|one| {
+            let window = view.windows.iter().find(|window| window.workflow == one.workflow);
+            let window = window.map(Window::from);
+            Workflow { window, ..workflow(&view.workflow_names, one) }
+        });
         Self {
             id: view.job.to_string(),
             name: view.name.clone(),
@@ -240,6 +262,7 @@ impl From<&api::JobView> for Job {
             terminal: view.status.is_terminal(),
             reason: view.reason.clone(),
             workflows: workflows.collect(),
+            position: view.position,
         }
     }
 }
@@ -251,6 +274,7 @@ impl From<&api::ClusterView> for Cluster {
             node: member.node.get(),
             disk: member.disk.to_string(),
             votes: member.votes,
+            standing: member.standing.name().to_owned(),
         });
         let sessions = view.sessions.iter().map(|one| Session {
             gate: one.gate.get(),
@@ -265,6 +289,7 @@ impl From<&api::ClusterView> for Cluster {
             members: members.collect(),
             sessions: sessions.collect(),
             datacenters: datacenters.collect(),
+            flow: Flow::from(&view.flow),
         }
     }
 }
@@ -342,6 +367,8 @@ fn workflow(names: &[String], view: &report::WorkflowView) -> Workflow {
         shards_live: view.shards_live,
         shards: view.shards,
         second: view.second,
+        shards_late: view.shards_late,
+        window: None,
         metrics: workflow_metrics(&view.totals, f64::from(view.second)),
     }
 }
@@ -349,6 +376,7 @@ fn workflow(names: &[String], view: &report::WorkflowView) -> Workflow {
 /// A job's status as it is shown.
 pub const fn job_status(status: JobStatus) -> &'static str {
     match status {
+        JobStatus::Queued => "queued",
         JobStatus::Submitted => "submitted",
         JobStatus::Dispatching => "dispatching",
         JobStatus::Running => "running",

@@ -13,6 +13,8 @@ pub struct Groups {
     failovers: (u64, u64),
     /// With a job given to another gate.
     moves: u64,
+    /// With several datacenters; of those, with load of one job in several.
+    spread: (u64, u64),
     /// In which a member got a snapshot from its leader.
     installs: u64,
     /// In which a member took the place of another.
@@ -35,6 +37,9 @@ impl Groups {
         self.failovers.0 += u64::from(gates && tally.failovers.0 > 0);
         self.failovers.1 += u64::from(managers && tally.failovers.1 > 0);
         self.moves += u64::from(gates && tally.moves > 0);
+        let datacenters = layout.datacenters().count() > 1;
+        self.spread.0 += u64::from(datacenters);
+        self.spread.1 += u64::from(datacenters && tally.spread > 0);
         self.installs += u64::from(tally.installs > 0);
         self.replaced += u64::from(!tally.replaced.is_empty());
         self.drained += u64::from(tally.drains.1 > 0);
@@ -48,6 +53,8 @@ impl Groups {
         self.failovers.0 += other.failovers.0;
         self.failovers.1 += other.failovers.1;
         self.moves += other.moves;
+        self.spread.0 += other.spread.0;
+        self.spread.1 += other.spread.1;
         self.installs += other.installs;
         self.replaced += other.replaced;
         self.drained += other.drained;
@@ -61,6 +68,7 @@ impl Groups {
             ("seeds with another leader of the gates", self.failovers.0, self.several.0 / 10),
             ("seeds with another leader of managers", self.failovers.1, self.several.1 / 10),
             ("seeds with a job given to another gate", self.moves, self.several.0 / 10),
+            ("seeds with a job in several datacenters", self.spread.1, self.spread.0 / 10),
             ("seeds with a snapshot for a member", self.installs, some / 20),
             ("seeds with a replaced member", self.replaced, some / 10),
             ("seeds with a node that left in time", self.drained, some / 20),

@@ -83,6 +83,12 @@ impl World {
         {
             self.tally.moves += 1;
         }
+        if let Record::Gate(entry) = &chosen.record
+            && let Some(GateCommand::EndJob { job, .. }) = entry.command()
+            && self.truth.datacenters_of(*job) > 1
+        {
+            self.tally.spread += 1;
+        }
         if names_members(&chosen.record) {
             self.tally.changes += 1;
         }

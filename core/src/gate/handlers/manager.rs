@@ -3,17 +3,21 @@
 //! it: any other sends the manager there. What is over is over at every gate alike.
 
 use crate::consensus::Input;
+use crate::gate::models::PartEnd;
 use crate::gate::state::Committed;
 use crate::gate::sync::Heard;
 use crate::gate::{Gate, merge};
 use crate::ids::{Fence, NodeId, PartId};
 use crate::machine::Cx;
+use crate::membership;
 use crate::stat::Stat;
 use crate::wire::{CancelPart, Message, NotOwner, PartAck, PartReport};
 
 impl Gate {
     pub(in crate::gate) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        self.on_heard(cx, from);
         match msg {
+            Message::Swim(msg) => self.on_members(cx, membership::Input::Received { from, msg }),
             Message::Capacity(capacity) => self.health.on_capacity(cx, from, capacity),
             Message::NotLeader(said) => self.health.on_not_leader(cx, from, said),
             Message::PartReport(report) => self.on_part_report(cx, from, report),
@@ -37,7 +41,17 @@ impl Gate {
             | Message::Managers(_)
             | Message::Claim(_)
             | Message::NotOwner(_)
+            | Message::Pressure(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
+        }
+    }
+
+    /// The part's result is committed: its datacenter may forget it.
+    pub(in crate::gate) fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
+        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
+        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
+        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
+            cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part: id });
         }
     }
 
@@ -83,6 +97,7 @@ impl Gate {
         let id = part.job;
         let Some(job) = self.ledger.job(id) else { return };
         let untouched = self.sync.untouched(part, job);
+        self.on_views(cx, part);
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_alive(committed, cx.now(), part, untouched);
         self.publish(cx, id);

@@ -28,6 +28,8 @@ fn workflow(after: &[WorkflowIx]) -> Workflow {
         graceful_stop: Duration::ZERO,
         flow: BoundedVec::new(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -44,6 +46,8 @@ fn accept() -> ManagerCommand {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     };
     ManagerCommand::Accept { part: PART, gate: GATE, fence: fence(1), plan: Box::new(plan) }
 }

@@ -37,13 +37,26 @@ impl Plan {
             datacenters::enough(&workflow.executor, self.datacenters.count(), &at)?;
             span(workflow.graceful_stop, &at.key("graceful_stop"))?;
             flow(workflow, &self.data, &at.key("flow"))?;
+            retries(workflow.retries, limits::WORKFLOW_RETRIES_MAX, &at)?;
         }
+        let requests = |workflow: &Workflow| {
+            workflow.flow.iter().filter(|step| matches!(step, Step::Request(_))).count()
+        };
+        let steps: usize = self.workflows.iter().map(requests).sum();
+        workflows_at.ensure(
+            steps <= limits::STEPS_ALL_MAX,
+            format_args!("{steps} requests in all flows, at most {}", limits::STEPS_ALL_MAX),
+        )?;
         order::verify(&self.workflows, &workflows_at)?;
         threshold::verify(self, &at.key("thresholds"))?;
         if let OnGateLoss::StopAfter(after) = self.on_gate_loss {
             let at = at.key("on_gate_loss");
             positive(after, &at.key("stop_after"))?;
         }
+        if let Some(timeout) = self.timeout {
+            positive(timeout, &at.key("timeout"))?;
+        }
+        retries(self.retries, limits::JOB_RETRIES_MAX, &at)?;
         let size = codec::encode(self, limits::PLAN_BYTES_MAX);
         root.ensure(
             size.is_ok(),
@@ -90,6 +103,10 @@ fn span(span: Duration, at: &At<'_>) -> Result<(), PlanError> {
     let days = limits::DURATION_MAX_SECS / 86_400;
     let holds = span <= Duration::from_secs(limits::DURATION_MAX_SECS);
     at.ensure(holds, format_args!("longer than {days} days"))
+}
+
+fn retries(number: u8, most: u8, at: &At<'_>) -> Result<(), PlanError> {
+    at.key("retries").ensure(number <= most, format_args!("at most {most} are allowed"))
 }
 
 fn positive(duration: Duration, at: &At<'_>) -> Result<(), PlanError> {

@@ -15,10 +15,10 @@ use hyperscale_core::wire::{Message, PartPhase, PartReport};
 
 use super::world::*;
 
-const MANAGERS: [NodeId; 3] = [EAST, WEST, NORTH];
+pub(super) const MANAGERS: [NodeId; 3] = [EAST, WEST, NORTH];
 
 /// A plan of 20 arrivals over these datacenters.
-fn spread(sites: &[(&str, u32)]) -> Plan {
+pub(super) fn spread(sites: &[(&str, u32)]) -> Plan {
     let mut plan = plan("p");
     let site = |(name, weight): &(&str, u32)| Site { name: (*name).into(), weight: *weight };
     let sites: Vec<_> = sites.iter().map(site).collect();
@@ -43,13 +43,19 @@ fn told(world: &mut World, job: JobId) -> JobResult {
     }
 }
 
-fn say(world: &mut World, job: JobId, ix: u16, seq: u64, phase: PartPhase) -> Vec<String> {
+pub(super) fn say(
+    world: &mut World,
+    job: JobId,
+    ix: u16,
+    seq: u64,
+    phase: PartPhase,
+) -> Vec<String> {
     let report = world.heard_of(job, ix, seq, phase);
     world.report(MANAGERS[usize::from(ix)], report)
 }
 
 /// Brings a job of so many named parts to Running.
-fn begun(world: &mut World, plan: &Plan) -> JobId {
+pub(super) fn begun(world: &mut World, plan: &Plan) -> JobId {
     let job = world.submit("k", plan);
     let parts = u16::try_from(plan.datacenters.count()).unwrap();
     for ix in 0..parts {

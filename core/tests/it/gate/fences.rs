@@ -40,6 +40,8 @@ fn log() -> (Log, JobId) {
         plan_digest: 1,
         plan: Box::new(plan("p")),
         session: LogIndex::new(1),
+        tenant: Default::default(),
+        slots: 1,
     };
     assert_eq!(log.apply(create), Applied::Created(job));
     let owner = log.ledger.job(job).unwrap().owner;

@@ -10,5 +10,8 @@ mod parts;
 mod random;
 mod restart;
 mod routing;
+mod timeouts;
+mod turns;
 mod watch;
+mod windows;
 mod world;

@@ -287,7 +287,8 @@ fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
 }
 
 pub(super) fn called(call: u64, command: Command) -> Input {
-    Input::Called { call: CallId::new(call), command: Box::new(command) }
+    let client = hyperscale_core::api::Tenant::default();
+    Input::Called { call: CallId::new(call), client, command: Box::new(command) }
 }
 
 pub(super) fn received(from: NodeId, msg: impl Into<Message>) -> Input {
@@ -319,6 +320,8 @@ pub(super) fn plan(name: &str) -> Plan {
         graceful_stop: 5 * S,
         flow: vec![Step::Request(Box::new(step))].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         name: name.into(),
@@ -332,6 +335,8 @@ pub(super) fn plan(name: &str) -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -375,6 +380,7 @@ pub(super) fn live(second: u64, totals: Totals) -> WorkflowView {
         shards: 1,
         second: u32::try_from(second).unwrap(),
         totals: Box::new(totals),
+        shards_late: 0,
     }
 }
 
@@ -423,6 +429,10 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, .. }) => {
             format!("abort {job} {reason}")
         }
+        Some(GateCommand::Cancel { job, cause: CancelCause::TimedOut { reason }, .. }) => {
+            format!("time out {job} {reason}")
+        }
+        Some(GateCommand::Ran { job, elapsed, .. }) => format!("ran {job} {elapsed:?}"),
         Some(GateCommand::EndPart { part, end, .. }) => match end {
             PartEnd::Reported => format!("end {part:?} reported"),
             PartEnd::TimedOut => format!("end {part:?} timed out"),
@@ -435,6 +445,7 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Enrol { gate, boot, .. }) => format!("enrol {gate} boot {boot}"),
         Some(GateCommand::Expire { session }) => format!("expire {session}"),
         Some(GateCommand::Own { job, session }) => format!("own {job} {session}"),
+        Some(GateCommand::Admit { job }) => format!("admit {job}"),
     };
     format!("{} {what}", entry.index)
 }
