@@ -50,7 +50,7 @@ pub(super) enum Key {
 pub(super) struct Dispatch {
     ready: BTreeSet<WorkflowKey>,
     vacant: BTreeSet<ShardId>,
-    given_up: BTreeSet<ShardId>,
+    pub(super) given_up: BTreeSet<ShardId>,
     /// Who gets the shard of a run that its worker gives away; a core is promised.
     pub(super) heirs: BTreeMap<ShardId, (NodeId, BootId)>,
     failures: BTreeMap<(ShardId, NodeId), u32>,
