@@ -7,6 +7,8 @@ use hyperscale_runtime::api::view::{Job, Workflow};
 use hyperscale_runtime::summary::{Metric, Values, duration_ms, seconds};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::remote::standing;
+
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
 /// How a job is shown while it runs.
@@ -21,7 +23,7 @@ pub(crate) struct Progress {
 enum Shape {
     Quiet,
     Lines { printed: Option<Instant>, status: String },
-    Bars { all: MultiProgress, bars: Vec<ProgressBar> },
+    Bars { all: MultiProgress, bars: Vec<ProgressBar>, position: Option<u32> },
 }
 
 impl Progress {
@@ -30,7 +32,7 @@ impl Progress {
         let shape = if quiet {
             Shape::Quiet
         } else if io::stderr().is_terminal() {
-            Shape::Bars { all: MultiProgress::new(), bars: Vec::new() }
+            Shape::Bars { all: MultiProgress::new(), bars: Vec::new(), position: None }
         } else {
             Shape::Lines { printed: None, status: String::new() }
         };
@@ -49,15 +51,21 @@ impl Progress {
             Shape::Quiet => {}
             Shape::Lines { printed, status } => {
                 let due = printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
-                if due || *status != job.status {
+                let stands = standing(&job.status, job.position);
+                if due || *status != stands {
                     *printed = Some(Instant::now());
-                    status.clone_from(&job.status);
+                    *status = stands;
                     let line = line(job, &described);
                     // Progress is a courtesy: a closed pipe must not end the run.
                     let _ = writeln!(io::stderr().lock(), "{line}");
                 }
             }
-            Shape::Bars { all, bars } => {
+            Shape::Bars { all, bars, position } => {
+                if *position != job.position && job.position.is_some() {
+                    // Progress is a courtesy, as above.
+                    let _ = all.println(line(job, &[]));
+                }
+                *position = job.position;
                 while bars.len() < described.len() {
                     bars.push(bar(all, self.planned.get(bars.len())));
                 }
@@ -91,7 +99,7 @@ fn bar(all: &MultiProgress, planned: Option<&Duration>) -> ProgressBar {
 
 fn line(job: &Job, workflows: &[String]) -> String {
     let reason = if job.reason.is_empty() { String::new() } else { format!(" ({})", job.reason) };
-    let head = format!("{} {}{reason}", job.id, job.status);
+    let head = format!("{} {}{reason}", job.id, standing(&job.status, job.position));
     let mut parts = vec![head];
     parts.extend(workflows.iter().cloned());
     parts.join(" | ")

@@ -35,7 +35,7 @@ pub enum WorkflowStatus {
 /// Where a job stands. The legal moves are in `gate::models`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum JobStatus {
-    /// Acknowledged, not placed.
+    /// Acknowledged and its turn, not placed.
     Submitted,
     /// Offered to a datacenter.
     Dispatching,
@@ -53,13 +53,19 @@ pub enum JobStatus {
     TimedOut,
     /// Terminal: some of the load is missing for good.
     Partial,
+    /// Acknowledged, waiting for its turn.
+    Queued,
 }
 
 impl JobStatus {
     /// Whether it never changes again.
     pub const fn is_terminal(self) -> bool {
         match self {
-            Self::Submitted | Self::Dispatching | Self::Running | Self::Cancelling => false,
+            Self::Queued
+            | Self::Submitted
+            | Self::Dispatching
+            | Self::Running
+            | Self::Cancelling => false,
             Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut | Self::Partial => {
                 true
             }

@@ -47,6 +47,7 @@ impl History {
             Command::Status(job)
             | Command::Result(job)
             | Command::Cancel(job)
+            | Command::Explain(job)
             | Command::CancelWorkflow { job, .. } => Some(*job),
             Command::Submit { .. }
             | Command::List

@@ -33,7 +33,7 @@ use sim::scenario::{KILLS, Load, Topology, gates};
 
 use crate::real::Real;
 
-const TOPOLOGY: Topology = Topology { gates: 3, datacenters: 2, managers: 3, workers: 4, cores: 1 };
+const TOPOLOGY: Topology = Topology { gates: 3, datacenters: 2, managers: 3, workers: 4, cores: 2 };
 const LOAD: Load = Load { rate: 1_000, seconds: 15, datacenters: 2 };
 const KEYS: usize = 1_000;
 const LEADERS_KILLED: usize = 20;

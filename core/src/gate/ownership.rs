@@ -115,6 +115,7 @@ impl Gate {
     /// This gate leads.
     pub(super) fn on_led(&mut self, cx: &mut Cx<'_>) {
         self.led = true;
+        self.queue.on_leader_changed();
         self.grants.on_led(cx.now(), &self.ledger);
         self.registry.on_keys(cx.now(), &self.ledger, self.group.committed());
         self.read_again(cx);
@@ -125,6 +126,7 @@ impl Gate {
     /// This gate leads no more.
     pub(super) fn on_stood_down(&mut self) {
         self.led = false;
+        self.queue.on_leader_changed();
         self.grants.on_stood_down();
         self.registry.on_stood_down();
     }
@@ -175,6 +177,7 @@ impl Gate {
         }
         self.beat(cx);
         self.repair(cx);
+        self.queue.on_changed();
         for job in self.jobs_of(self.acting) {
             self.pursue(cx, job);
         }
@@ -250,6 +253,9 @@ impl Gate {
     ) {
         self.grants.on_committed(cx.now(), &self.ledger, command);
         self.registry.on_keys(cx.now(), &self.ledger, index);
+        if let GateCommand::Admit { job } = command {
+            self.queue.on_admitted(*job);
+        }
         if matches!(
             command,
             GateCommand::Create { .. }

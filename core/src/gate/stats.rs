@@ -15,7 +15,7 @@ use crate::report::{
 
 /// One line about a job.
 pub(super) fn summary(id: JobId, job: &Job) -> JobSummary {
-    JobSummary { job: id, name: job.name.clone(), status: job.status }
+    JobSummary { job: id, name: job.name.clone(), status: job.status, position: None }
 }
 
 /// A job as a client sees it: with its result's figures once it has ended, else with the newest
@@ -39,7 +39,7 @@ pub(super) fn view(
     let reason = match (&job.reason, &job.cancel) {
         (reason, Some(cancel)) if reason.is_empty() => match &cancel.cause {
             CancelCause::Client => String::new(),
-            CancelCause::Aborted { reason } => reason.clone(),
+            CancelCause::Aborted { reason } | CancelCause::TimedOut { reason } => reason.clone(),
         },
         (reason, _) => reason.clone(),
     };
@@ -50,6 +50,7 @@ pub(super) fn view(
         reason,
         workflow_names,
         workflows,
+        position: None,
         windows,
     }
 }

@@ -245,8 +245,8 @@ impl Gate {
         self.windows.line(job, workflow)
     }
 
-    /// A job as a client sees it.
-    pub(super) fn view(&self, id: JobId, job: &Job) -> JobView {
+    /// A job as a client sees it, but for its place among those that wait.
+    pub(super) fn view_live(&self, id: JobId, job: &Job) -> JobView {
         let live = super::merge::live(id, job, &self.sync);
         stats::view(id, job, &live, self.windows.newest(id))
     }

@@ -166,9 +166,6 @@ impl Manager {
                 let mut all = workflows.iter_mut().map(|one: &mut WorkflowView| &mut *one.totals);
                 stats::fit(&mut all.by_ref().collect::<Vec<_>>(), limits::TOTALS_CELLS_MAX);
                 self.sync.timers.set(job, cx.now().after(LIVE_EVERY));
-                if may_speak {
-                    cx.out.send_volatile(to, self.registry.capacity());
-                }
             }
             PartPhase::Cancelling => self.sync.timers.set(job, cx.now().after(LIVE_EVERY)),
             PartPhase::Ended(_) => {

@@ -25,6 +25,8 @@ impl Totals {
         add(&mut self.iterations, other.iterations);
         add(&mut self.interrupted, other.interrupted);
         add(&mut self.dropped, other.dropped);
+        add(&mut self.watched, other.watched);
+        add(&mut self.saturated, other.saturated);
         self.iteration_duration.merge(&other.iteration_duration);
         self.start_lag.merge(&other.start_lag);
         for (place, theirs) in other.steps.iter().enumerate() {

@@ -27,6 +27,8 @@ impl Totals {
             start_lag: self.start_lag.since(&before.start_lag),
             steps,
             coarse: self.coarse,
+            watched: self.watched.saturating_sub(before.watched),
+            saturated: self.saturated.saturating_sub(before.saturated),
         }
     }
 
@@ -40,8 +42,7 @@ impl Totals {
             step.duration = duration;
         }
         let (iteration_duration, start_lag) = (Histogram::default(), Histogram::default());
-        let Self { iterations, interrupted, dropped, coarse, .. } = *self;
-        Self { iterations, interrupted, dropped, iteration_duration, start_lag, steps, coarse }
+        Self { iteration_duration, start_lag, steps, ..*self }
     }
 
     /// Whether nothing is counted.

@@ -156,6 +156,7 @@ impl PersistFirst {
             | Message::NotOwner(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
+            | Message::Swim(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_) => Ok(()),

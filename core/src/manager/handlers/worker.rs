@@ -147,7 +147,7 @@ impl Manager {
         };
         let shards = self.leases.iter().filter(held).map(|l| l.run.shard).collect::<Vec<_>>();
         for shard in shards {
-            self.fail_open_run(cx, shard, "its worker was lost before it started");
+            self.vacate_open_run(cx, shard, "its worker was lost before it started");
         }
     }
 
@@ -217,6 +217,7 @@ impl Manager {
         let shard = id.shard;
         self.sync.close_run(shard);
         self.dispatch.close_run(shard);
+        self.health.forget(shard);
         self.disinherit(shard);
         let Some(lease) = self.leases.close(shard) else { return };
         self.registry.settle(lease.worker, shard);
@@ -225,7 +226,11 @@ impl Manager {
                 cx.count(Stat::RunFinal);
                 self.push(cx, vec![(lease.worker, lease.boot, id, VerdictKind::Forget)]);
             }
-            RunOutcome::Failed { .. } => self.dispatch.on_failed(shard, lease.worker),
+            RunOutcome::Failed { .. } => {
+                self.dispatch.on_failed(shard, lease.worker);
+                self.rest(cx, shard);
+            }
+            RunOutcome::Vacated { .. } => self.dispatch.on_failed(shard, lease.worker),
             RunOutcome::Lost => cx.count(Stat::RunLost),
         }
     }
