@@ -64,9 +64,8 @@ fn candidate(one: &view::Candidate) -> String {
 
 fn row(cells: [&str; 8]) -> String {
     let [name, class, answer, load, prefer, wait, score, verdict] = cells;
-    let line = format!(
-        "  {name:<16} {class:<10} {answer:>11} {load:>6} {prefer:>7} {wait:>7} {score:>10}  {verdict}"
-    );
+    let place = format!("  {name:<16} {class:<10} {answer:>11} {load:>6}");
+    let line = format!("{place} {prefer:>7} {wait:>7} {score:>10}  {verdict}");
     line.trim_end().to_owned()
 }
 
@@ -114,8 +113,8 @@ mod tests {
             "part 0 to east: the best score (gate n1, entry 9)",
             "  DATACENTER       CLASS           ANSWER   LOAD  PREFER    WAIT      SCORE",
             "  east             healthy        12.3 ms   1.25       -     0 s      15431  chosen",
-            "  west             busy           12.3 ms   1.25       -     0 s      15431  fallback, \
-             less well, cooling down",
+            "  west             busy           12.3 ms   1.25       -     0 s      15431  \
+             fallback, less well, cooling down",
             "  and 3 more",
         ];
         assert_eq!(lines(&told), expected);

@@ -286,8 +286,8 @@ mod tests {
             "  gate n1          voter        alive, session 9, 2 jobs, disk d5",
             "  gate n3          learner      dead, no session, disk d6",
             "  dc1              healthy      3 workers, 5/6 free, led by n11",
-            "                   reachable, ready, round trip 12 ms, p99 30 ms, circuit closed: free \
-             cores",
+            "                   reachable, ready, round trip 12 ms, p99 30 ms, circuit closed: \
+             free cores",
             "  jobs             64/64 running, 3 waiting",
             "  load             busy, 12 inputs waiting, 230 ms late, 72 % cpu, 4 % memory, \
              450 calls rate-limited",

@@ -26,7 +26,7 @@ mod offers;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::errand::{Errand, PartErrand, Wish};
+use super::errand::{Errand, PartErrand, Wish, message};
 use super::models::{CancelCause, Decision, Duty, GateCommand, Job, Next, PartEnd};
 use super::state::Committed;
 use super::stats::planned_end;
@@ -40,7 +40,7 @@ use crate::rng::Stream;
 use crate::stat::Stat;
 use crate::time::Instant;
 use crate::timers::Timers;
-use crate::wire::{Begin, CancelPart, Message, Offer};
+use crate::wire::CancelPart;
 
 /// The last doubling of the resend interval.
 const DOUBLINGS: u32 = 4;
@@ -485,20 +485,4 @@ fn stop(committed: Committed<'_>, id: PartId, workflow: WorkflowIx, attempt: u32
     let fence = committed.fence(at);
     let msg = CancelPart { part: id, fence, workflow: Some(workflow) };
     Events::one(Wish::Deliver { datacenter, attempt, msg: Box::new(msg.into()) })
-}
-
-fn message(
-    committed: Committed<'_>,
-    (part, job): (PartId, &Job),
-    start_in: Duration,
-) -> Option<(String, Message)> {
-    let placed = job.part(part.part)?;
-    let offer = committed.fence(placed.offer?);
-    let msg: Message = match job.duty(part.part) {
-        Duty::Offer(_) => Offer { part, fence: offer, plan: job.plan.clone()? }.into(),
-        Duty::Begin(at) => Begin { part, fence: committed.fence(at), offer, start_in }.into(),
-        Duty::Cancel(at) => CancelPart { part, fence: committed.fence(at), workflow: None }.into(),
-        Duty::Place | Duty::Nothing => return None,
-    };
-    Some((placed.datacenter.clone(), msg))
 }

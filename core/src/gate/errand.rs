@@ -1,9 +1,12 @@
 //! What is under way for a job and its parts, and what `dispatch` wants done. Volatile data.
 
-use super::models::{Duty, GateCommand};
+use std::time::Duration;
+
+use super::models::{Duty, GateCommand, Job};
+use super::state::Committed;
 use crate::ids::{JobId, NodeId, PartId, PartIx};
 use crate::time::Instant;
-use crate::wire::Message;
+use crate::wire::{Begin, CancelPart, Message, Offer};
 
 /// What a job needs from outside `dispatch`.
 #[derive(Clone, PartialEq, Debug)]
@@ -70,4 +73,21 @@ impl PartErrand {
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.is_some()
     }
+}
+
+/// What a datacenter is told about a part.
+pub(super) fn message(
+    committed: Committed<'_>,
+    (part, job): (PartId, &Job),
+    start_in: Duration,
+) -> Option<(String, Message)> {
+    let placed = job.part(part.part)?;
+    let offer = committed.fence(placed.offer?);
+    let msg: Message = match job.duty(part.part) {
+        Duty::Offer(_) => Offer { part, fence: offer, plan: job.plan.clone()? }.into(),
+        Duty::Begin(at) => Begin { part, fence: committed.fence(at), offer, start_in }.into(),
+        Duty::Cancel(at) => CancelPart { part, fence: committed.fence(at), workflow: None }.into(),
+        Duty::Place | Duty::Nothing => return None,
+    };
+    Some((placed.datacenter.clone(), msg))
 }

@@ -189,8 +189,8 @@ impl Manager {
         best.map(|(node, boot, _)| (node, boot))
     }
 
-    /// Workers with a core to spare that may run a workflow: suspected or dead ones only if there is
-    /// no other.
+    /// Workers with a core to spare that may run a workflow: suspected or dead ones only if there
+    /// is no other.
     fn candidates(
         &self,
         (key, is_exclusive): (WorkflowKey, bool),

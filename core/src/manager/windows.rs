@@ -2,7 +2,8 @@
 //!
 //! In: gains of open runs by plan second, ends of runs, plan time. Out: totals that have everything
 //! that ended before a second and nothing later, and how many shards are late. A boundary waits for
-//! every shard that somebody runs or is to run, at most `LATE_AFTER` and the report interval that workers were asked for.
+//! every shard that somebody runs or is to run, at most `LATE_AFTER` and the report
+//! interval that workers were asked for.
 //! Nothing is cut early in a leadership's first `LATE_AFTER`: it knows no report yet. A late run's
 //! gain is in a later cut, never lost.
 //! Volatile: a new leader starts from the ended runs in the ledger and hears cumulative totals.

@@ -21,6 +21,7 @@ mod suspicion;
 mod table;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::time::Duration;
 
@@ -156,49 +157,6 @@ impl Membership {
     pub fn with_beats(mut self, interval: Duration) -> Self {
         self.silence = Some(interval.saturating_mul(11) / 5);
         self
-    }
-
-    /// Every member but this node.
-    pub fn members(&self) -> impl Iterator<Item = MemberView> {
-        self.table.iter().map(|(node, member)| MemberView {
-            node,
-            role: member.claim.role,
-            boot: member.claim.boot,
-            incarnation: member.claim.incarnation,
-            standing: member.standing(),
-        })
-    }
-
-    /// Where a node stands; `None` if it is unknown.
-    pub fn standing(&self, node: NodeId) -> Option<Standing> {
-        self.table.member(node).map(table::Member::standing)
-    }
-
-    /// How many members stand so.
-    pub fn count(&self, standing: Standing) -> usize {
-        self.table.count(standing)
-    }
-
-    /// Whether others should be preferred to a node for something new. Nobody is doubted while
-    /// most members look dead: then the trouble is more likely here.
-    pub fn doubts(&self, node: NodeId) -> bool {
-        let is_bad = matches!(self.standing(node), Some(Standing::Suspect | Standing::Dead));
-        is_bad && !self.is_blind()
-    }
-
-    /// The suspicions held.
-    pub fn suspicions(&self) -> impl Iterator<Item = SuspicionView> {
-        self.suspicions.views()
-    }
-
-    /// This node's own claim.
-    pub fn me(&self) -> Update {
-        self.me
-    }
-
-    /// This node's local health score: 0 is healthy, 8 the worst.
-    pub fn score(&self) -> u32 {
-        self.awareness.score()
     }
 
     fn is_blind(&self) -> bool {

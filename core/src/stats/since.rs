@@ -32,7 +32,8 @@ impl Totals {
         }
     }
 
-    /// What windows keep: every counter, and of the histograms the requests' durations.
+    /// What windows keep: every counter but those of the generator, and of the histograms the
+    /// requests' durations.
     #[must_use]
     pub fn brief(&self) -> Self {
         let mut steps = self.steps.clone();
@@ -42,7 +43,7 @@ impl Totals {
             step.duration = duration;
         }
         let (iteration_duration, start_lag) = (Histogram::default(), Histogram::default());
-        Self { iteration_duration, start_lag, steps, ..*self }
+        Self { iteration_duration, start_lag, steps, watched: 0, saturated: 0, ..*self }
     }
 
     /// Whether nothing is counted.

@@ -163,7 +163,7 @@ impl PersistFirst {
         }
     }
 
-    /// A result is acknowledged; so is the end of a part that an old offer made where its job is not.
+    /// A result is acknowledged; so is the end of a part that an old offer made elsewhere.
     fn on_ack(&mut self, part: PartId, to: Option<&str>) -> Result<(), Violation> {
         let is_elsewhere = self.placed.get(&part).is_some_and(|name| Some(name.as_str()) != to);
         if is_elsewhere {
