@@ -1,8 +1,8 @@
 //! How often one client may ask: a token bucket per client and class, as the instant at which the
 //! bucket is full again.
 //!
-//! A bucket holds a window's worth of calls and fills evenly. A client whose buckets are all full is
-//! forgotten, which changes nothing: it would start full. Bound: `CLIENTS_MAX` clients; when all
+//! A bucket holds a window's worth of calls and fills evenly. A client whose buckets are all full
+//! is forgotten, which changes nothing: it would start full. Bound: `CLIENTS_MAX` clients; when all
 //! of them are active, those that are not known share one bucket.
 //! This process itself (no name) is not limited.
 

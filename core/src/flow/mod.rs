@@ -5,7 +5,8 @@
 //! many calls open, is refused as busy; a client beyond its rate is limited. Each refusal says
 //! after how long to come back, with a drawn half on top so that clients do not come back together.
 //! Invariants: control-never-shed, bounded. Does not do: measure (the driver), judge plans and keys
-//! (`gate::registry`), decide which job runs next (`gate::queue`). `retry` has back-off and budgets, for whoever tries again.
+//! (`gate::registry`), decide which job runs next (`gate::queue`).
+//! `retry` has back-off and budgets, for whoever tries again.
 
 mod class;
 mod credit;

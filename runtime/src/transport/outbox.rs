@@ -3,8 +3,8 @@
 //!
 //! What is more important goes first. When there are too many frames room is made by the least
 //! important class that has any, its oldest first: every message may be lost, and a newer one of
-//! its kind says more. A frame never displaces a more important one; when only such wait, it is dropped
-//! itself.
+//! its kind says more. A frame never displaces a more important one; when only such wait, it is
+//! dropped itself.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
