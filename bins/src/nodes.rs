@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,11 +16,12 @@ use hyperscale_runtime::api;
 use hyperscale_runtime::config::{
     GateFile, ManagerFile, NodeFile, PeerFile, WorkerFile, available_cores,
 };
+use hyperscale_runtime::events::EventLog;
 use hyperscale_runtime::load::Engine;
 use hyperscale_runtime::local::{Cluster, LocalOptions};
-use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Seat};
+use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Sampling, Seat};
 use hyperscale_runtime::store::StoreError;
-use hyperscale_runtime::transport::{Dial, Listener, dial, listen};
+use hyperscale_runtime::transport::{Dial, Listener, Receiver, dial, listen};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -33,14 +34,16 @@ use crate::failure::Failure;
 pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let options = Options { record: file.record.clone() };
+    let memory_max = file.admission.memory_max_mb.map(|mb| mb.saturating_mul(1 << 20));
+    let sampling = Some(Sampling { memory_max });
+    let options = Options { sampling, ..options!(file)? };
     let started = node::start_gate(seat, cluster, config, &file.state_dir, &options);
     let (running, gate) = started.map_err(|error| unformed(error, &launch))?;
     let listener = TcpListener::bind(file.api)
         .await
         .map_err(|error| refused(NodeError::Listen { addr: file.api.to_string(), error }))?;
     let _peers = match file.listen {
-        Some(addr) => Some(open(&running, addr).await?),
+        Some(addr) => Some(open(&running, addr, file.dials()).await?),
         None => None,
     };
     connect(&running, file.dials());
@@ -70,10 +73,10 @@ pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failu
 pub(crate) async fn run_manager(file: ManagerFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let options = Options { record: file.record.clone() };
+    let options = options!(file)?;
     let started = node::start_manager(seat, cluster, config, &file.state_dir, &options);
     let running = started.map_err(|error| unformed(error, &launch))?;
-    let _listener = open(&running, file.listen).await?;
+    let _listener = open(&running, file.listen, file.dials()).await?;
     connect(&running, file.dials());
     let disk = running.hello.disk;
     tracing::info!(node = file.node, listen = %file.listen, %disk, "manager started");
@@ -84,21 +87,63 @@ pub(crate) async fn run_worker(file: WorkerFile, launch: Launch) -> Result<(), F
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
     let engine = engine(config.cores);
-    let options = Options { record: file.record.clone() };
+    let options = options!(file)?;
     let started = node::start_worker(seat, cluster, config, engine, &options);
     let running = started.map_err(refused)?;
-    connect(&running, file.managers.iter().map(PeerFile::dial));
+    let managers: Vec<Dial> = file.managers.iter().map(PeerFile::dial).collect();
+    let any = any_port(&managers).await;
+    let _datagrams =
+        node::open_datagrams(&running, any, managers.clone()).await.map_err(refused)?;
+    connect(&running, managers);
     tracing::info!(node = file.node, "worker started");
     drained(running, file.drain_timeout_ms, launch.interrupt.asked()).await
 }
 
-/// Lets peers connect.
-async fn open(running: &Running, addr: SocketAddr) -> Result<Listener, Failure> {
+/// What every node's file says about how it is observed.
+macro_rules! options {
+    ($file:expr) => {
+        event_log($file.event_log.as_ref(), $file.node).map(|event_log| Options {
+            record: $file.record.clone(),
+            environment: Some($file.environment.clone()),
+            sampling: None,
+            event_log,
+        })
+    };
+}
+use options;
+
+fn event_log(path: Option<&PathBuf>, node: u64) -> Result<Option<EventLog>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    EventLog::open(path, NodeId::new(node)).map(Some).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("the event log {}: {error}", path.display()))
+    })
+}
+
+/// Any port, in the address family of the managers.
+async fn any_port(managers: &[Dial]) -> SocketAddr {
+    for manager in managers {
+        if let Ok(mut found) = tokio::net::lookup_host(&manager.addr).await
+            && found.next().is_some_and(|addr| addr.is_ipv6())
+        {
+            return SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        }
+    }
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
+}
+
+/// Lets peers connect, and members speak.
+async fn open(
+    running: &Running,
+    addr: SocketAddr,
+    members: Vec<Dial>,
+) -> Result<(Listener, Receiver), Failure> {
+    let datagrams = node::open_datagrams(running, addr, members).await.map_err(refused)?;
     let addr = addr.to_string();
     let (hello, peers) = (running.hello.clone(), running.peers.clone());
-    listen(&addr, hello, peers, running.inbox.clone())
+    let listener = listen(&addr, hello, peers, running.inbox.clone())
         .await
-        .map_err(|error| refused(NodeError::Listen { addr, error }))
+        .map_err(|error| refused(NodeError::Listen { addr, error }))?;
+    Ok((listener, datagrams))
 }
 
 fn connect(running: &Running, peers: impl IntoIterator<Item = Dial>) {
@@ -143,7 +188,9 @@ impl Local {
         let (state_dir, temporary) = state_dir(args)
             .map_err(|error| Failure::new(Exit::Invalid, format!("the state folder: {error}")))?;
         let cores = args.cores.unwrap_or_else(available_cores);
-        let options = LocalOptions { state_dir, cores, record: args.record.clone() };
+        let record = args.record.clone();
+        let event_log = event_log(args.event_log.as_ref(), 0)?;
+        let options = LocalOptions { state_dir, cores, record, event_log };
         let cluster = Cluster::start(&options, engine(cores)).map_err(refused)?;
         Ok(Self { cluster, _temporary: temporary })
     }
@@ -203,7 +250,10 @@ fn unformed(error: NodeError, launch: &Launch) -> Failure {
 
 fn refused(error: NodeError) -> Failure {
     let exit = match &error {
-        NodeError::Store(_) | NodeError::Recover(_) | NodeError::Listen { .. } => Exit::Invalid,
+        NodeError::Store(_)
+        | NodeError::Recover(_)
+        | NodeError::Listen { .. }
+        | NodeError::Datagrams { .. } => Exit::Invalid,
         NodeError::Io { .. } => Exit::Other,
         NodeError::Driver(_) | NodeError::Died => Exit::Internal,
     };

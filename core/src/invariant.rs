@@ -58,11 +58,16 @@ invariants! {
     QuorumConfigured = "quorum-configured",
     MinorityRefuses = "minority-refuses",
     Bounded = "bounded",
+    RouteSane = "route-sane",
+    RouteSteady = "route-steady",
+    NetworkHeld = "network-held",
+    PeerConfirmed = "peer-confirmed",
     CompatibleOnly = "compatible-only",
     HostileHarmless = "hostile-harmless",
     TerminalEventually = "terminal-eventually",
     Converge = "converge",
     CleanSlate = "clean-slate",
+    SuspicionExpires = "suspicion-expires",
     LoadResumes = "load-resumes",
     SeedDeterminism = "seed-determinism",
     StreamIndependence = "stream-independence",
@@ -71,6 +76,10 @@ invariants! {
     TimeoutHonest = "timeout-honest",
     PriorityOrder = "priority-order",
     NodeSettles = "node-settles",
+    ControlNeverShed = "control-never-shed",
+    RetryAfter = "retry-after",
+    QueueFair = "queue-fair",
+    WindowsSum = "windows-sum",
 }
 
 /// A broken invariant.

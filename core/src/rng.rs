@@ -19,6 +19,8 @@ pub enum Stream {
     Routing,
     /// Identifiers.
     Ids,
+    /// Whom a member probes.
+    Membership,
 }
 
 /// The generators of one boot of one node.
@@ -28,6 +30,7 @@ pub struct Streams {
     backoff: Rng,
     routing: Rng,
     ids: Rng,
+    membership: Rng,
 }
 
 /// Keeps these streams apart from any other use of the same entropy.
@@ -47,6 +50,7 @@ impl Streams {
             backoff: Rng::new(key, 1),
             routing: Rng::new(key, 2),
             ids: Rng::new(key, 3),
+            membership: Rng::new(key, 4),
         }
     }
 
@@ -57,6 +61,7 @@ impl Streams {
             Stream::Backoff => &mut self.backoff,
             Stream::Routing => &mut self.routing,
             Stream::Ids => &mut self.ids,
+            Stream::Membership => &mut self.membership,
         }
     }
 }

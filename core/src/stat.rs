@@ -24,6 +24,8 @@ stats! {
     InputForeign = "input_foreign",
     /// A message of a kind this role does not take.
     MessageForeign = "message_foreign",
+    /// A message that only a newer minor understands.
+    MessageUnknown = "message_unknown",
     /// A message about something unknown or older than what is known.
     MessageStale = "message_stale",
     /// A reply of an earlier boot.
@@ -135,6 +137,57 @@ stats! {
     /// Calls refused because no quorum answered in time.
     QuorumMissed = "quorum_missed",
 
+    /// Times the overload level changed.
+    OverloadChanged = "overload_changed",
+    /// Calls refused because the gate was overloaded.
+    CallShed = "call_shed",
+    /// Calls refused because their client asked too often.
+    CallLimited = "call_limited",
+    /// Jobs created that had to wait for their turn.
+    JobQueued = "job_queued",
+    /// Jobs that waited and got their turn.
+    JobAdmitted = "job_admitted",
+    /// Jobs overtaken because the datacenters they need were full.
+    JobOvertaken = "job_overtaken",
+    /// Datacenters kept free for a job that was overtaken for too long.
+    JobAged = "job_aged",
+    /// Probes that a datacenter's leader answered.
+    ProbeAnswered = "probe_answered",
+    /// Datacenters whose registration changed.
+    RegistrationMoved = "registration_moved",
+    /// Datacenters that answer, after they did not.
+    DatacenterReached = "datacenter_reached",
+    /// Datacenters that missed the last few probes.
+    DatacenterSuspected = "datacenter_suspected",
+    /// Datacenters that answered no probe for long.
+    DatacenterUnreachable = "datacenter_unreachable",
+    /// Datacenters that became degraded or unhealthy.
+    DatacenterFailed = "datacenter_failed",
+    /// Datacenters that became healthy.
+    DatacenterWell = "datacenter_well",
+    /// Datacenters that became full, or took a step of their recovery.
+    DatacenterMoved = "datacenter_moved",
+    /// Datacenters that began to flap and are held back.
+    DatacenterFlaps = "datacenter_flaps",
+    /// Times that several datacenters fell silent together.
+    NetworkBlamed = "network_blamed",
+    /// Circuits that opened.
+    CircuitOpened = "circuit_opened",
+    /// Circuits that closed.
+    CircuitClosed = "circuit_closed",
+    /// Datacenters chosen by their score.
+    RouteChosen = "route_chosen",
+    /// Datacenters chosen because they were the last time.
+    RouteKept = "route_kept",
+    /// Times that another datacenter became the first choice.
+    RouteSwitched = "route_switched",
+    /// Datacenters chosen because one that comes before them is full.
+    RouteSpilled = "route_spilled",
+    /// Parts that found no datacenter and wait for one.
+    RouteNone = "route_none",
+    /// Datacenters that did not take a part.
+    RouteFailed = "route_failed",
+
     /// Workflows started.
     WorkflowStarted = "workflow_started",
     /// Workflows ended.
@@ -190,6 +243,73 @@ stats! {
     RunEnded = "run_ended",
     /// Plan time moved by a confirmation.
     PlanTimeSlewed = "plan_time_slewed",
+
+    /// Windows of plan time closed.
+    WindowClosed = "window_closed",
+    /// Of those, closed without a shard that was late.
+    WindowIncomplete = "window_incomplete",
+    /// Windows added to an older one to keep memory fixed.
+    WindowFolded = "window_folded",
+    /// Windows added up early because all windows together had too many buckets.
+    WindowEvicted = "window_evicted",
+    /// Live totals that fell because what a run had reported is lost with it.
+    TotalsRestated = "totals_restated",
+    /// Live views that were older than what is known.
+    ViewStale = "view_stale",
+    /// Windows asked for by clients.
+    WindowsPulled = "windows_pulled",
+    /// Times workers were to report less often.
+    PressureRaised = "pressure_raised",
+    /// Times workers could report more often again.
+    PressureLowered = "pressure_lowered",
+    /// Workers told to report less often.
+    PressureTold = "pressure_told",
+    /// Reports that a worker left out because its manager wanted fewer.
+    ReportSkipped = "report_skipped",
+    /// Times a worker's machine came near its limits.
+    GuardWarned = "guard_warned",
+    /// Times a worker took no new runs because its machine was at its limits.
+    GuardThrottled = "guard_throttled",
+    /// Times a worker's memory was about to run out.
+    GuardStopping = "guard_stopping",
+    /// Times a worker's machine was far from its limits again.
+    GuardRelaxed = "guard_relaxed",
+    /// Runs ended by their worker because memory was about to run out.
+    RunSacrificed = "run_sacrificed",
+    /// Members probed.
+    SwimProbed = "swim_probed",
+    /// Probes answered, by whatever the member said.
+    SwimAnswered = "swim_answered",
+    /// Probes that nobody answered.
+    SwimUnanswered = "swim_unanswered",
+    /// Proxies asked to probe for this node.
+    SwimAsked = "swim_asked",
+    /// Probes answered through a proxy.
+    SwimRelayed = "swim_relayed",
+    /// Proxies that had no answer either.
+    SwimNacked = "swim_nacked",
+    /// Probes begun early because heartbeats stopped.
+    SwimHastened = "swim_hastened",
+    /// Lives of members reached.
+    SwimReached = "swim_reached",
+    /// Members suspected.
+    SwimSuspected = "swim_suspected",
+    /// Suspicions confirmed by another member.
+    SwimAccused = "swim_accused",
+    /// Suspicions refuted by the suspect.
+    SwimCleared = "swim_cleared",
+    /// Members that did not refute their suspicion in time.
+    SwimDied = "swim_died",
+    /// Members that said goodbye.
+    SwimLeft = "swim_left",
+    /// Members forgotten.
+    SwimRemoved = "swim_removed",
+    /// Claims about this node that it refuted.
+    SwimRefuted = "swim_refuted",
+    /// Deaths that change no choice because most members look dead.
+    SwimHeld = "swim_held",
+    /// Workers passed over for a new run because they are suspected or dead.
+    WorkerDoubted = "worker_doubted",
 }
 
 /// The counters of one boot of a node.

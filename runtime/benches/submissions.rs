@@ -65,6 +65,7 @@ fn plan() -> Plan {
     };
     Plan {
         datacenters: Default::default(),
+        placement: Default::default(),
         name: "tiny".to_owned(),
         base_url: "http://127.0.0.1".to_owned(),
         workflows: vec![workflow].try_into().expect("one workflow"),

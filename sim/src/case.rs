@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use hyperscale_core::config::{
-    DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, WorkerConfig,
+    AdmissionConfig, DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, MembershipConfig,
+    WorkerConfig,
 };
 use hyperscale_core::consensus::ConsensusConfig;
+use hyperscale_core::flow::WINDOW;
+use hyperscale_core::health::HealthConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
@@ -121,7 +124,14 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (gate, manager) = configs(streams, &mut top, lease);
+        let (mut gate, mut manager) = configs(streams, &mut top, lease);
+        gate.health = health(streams);
+        gate.admission = admission(streams);
+        manager.reports_per_second =
+            streams.cursor(Stream::Pressure, 0).pick(&[5_000, 5_000, 5_000, 1, 2, 4, 8]);
+        let mut members = streams.cursor(Stream::Topology, 1 << 33);
+        (gate.membership, manager.membership) =
+            (membership(&mut members), membership(&mut members));
         let ground = Ground {
             layout,
             places: layout.hosts() + clients,
@@ -247,6 +257,7 @@ impl Case {
             cores: self.cores_of(host),
             managers: self.layout.managers(datacenter).map(node_id).collect(),
             lease: self.lease,
+            membership: self.manager.membership,
         }
     }
 
@@ -259,7 +270,9 @@ impl Case {
         let resend = manager.resend_after.max(self.gate.resend_after) * 16;
         let per_workflow =
             manager.prepare_timeout * 2 + manager.cores_wait + manager.replace_wait + wait * 3;
-        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace;
+        // A part may find no datacenter for as long as an offer may go unanswered.
+        let placing = self.gate.accept_within * 2;
+        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace + placing + WINDOW * 6;
         bound += Duration::from_nanos(self.target.stall.map_or(0, |stall| stall.span));
         for job in &self.jobs {
             for workflow in job.plan.workflows.iter() {
@@ -278,6 +291,16 @@ impl Case {
         let bound = slowest(&self.gate.consensus).max(slowest(&self.manager.consensus));
         let delay = Duration::from_nanos(self.weather.delay_max) * 200;
         (bound + delay).as_nanos() as u64 * 2
+    }
+
+    /// How long, in true nanoseconds, after the faults stop every member takes those for living
+    /// that live. Local health has to recover first, period by stretched period.
+    pub fn members_bound(&self) -> u64 {
+        let members = u32::from(self.hosts()) * 4 + 100;
+        let slowest =
+            |config: &MembershipConfig| config.period * members + config.suspicion_max * 2;
+        let bound = slowest(&self.gate.membership).max(slowest(&self.manager.membership));
+        bound.as_nanos() as u64 * 2
     }
 
     /// The largest deviation of a clock of this case or its configuration, millionths.
@@ -309,6 +332,37 @@ fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfi
     (gate, manager)
 }
 
+/// What gates take from clients.
+fn admission(streams: Streams) -> AdmissionConfig {
+    let mut cursor = streams.cursor(Stream::Flow, 1 << 32);
+    AdmissionConfig {
+        jobs_running_max: cursor.pick(&[1, 1, 1, 2, 64]),
+        submissions: cursor.pick(&[0, 1, 2, 50]),
+        questions: cursor.pick(&[0, 10, 30, 500]),
+        lists: cursor.pick(&[5, 100]),
+        queue_patience: Duration::from_millis(cursor.pick(&[500, 3_000, 30_000])),
+    }
+}
+
+/// How patiently gates judge datacenters: as in production, or faster, so that short cases see it.
+fn health(streams: Streams) -> HealthConfig {
+    let mut cursor = streams.cursor(Stream::Topology, 3);
+    let mut ms = |of: &[u64]| Duration::from_millis(cursor.pick(of));
+    HealthConfig {
+        probe_every: ms(&[500, 1_000]),
+        suspect_after: ms(&[2_000, 3_000]),
+        unreachable_after: ms(&[4_000, 4_000, 10_000]),
+        failure_lasts: ms(&[1_000, 5_000]),
+        recovery_step: ms(&[1_000, 10_000]),
+        flap_hold: ms(&[5_000, 60_000]),
+        correlated_hold: ms(&[10_000, 60_000]),
+        circuit_open: ms(&[2_000, 10_000]),
+        route_hold: ms(&[1_000, 30_000]),
+        spill_wait: ms(&[1_000, 60_000]),
+        ..HealthConfig::default()
+    }
+}
+
 /// In some seeds the engine of a worker hangs for a while.
 fn stall(streams: Streams, layout: Layout) -> Option<Stall> {
     let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 2);
@@ -324,6 +378,22 @@ fn unprepared(streams: Streams) -> u32 {
     let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
     let often = cursor.pick(&[100_000, 300_000, 500_000]);
     if cursor.chance(30_000) { often } else { 0 }
+}
+
+fn membership(cursor: &mut Cursor) -> MembershipConfig {
+    let ms = Duration::from_millis;
+    let period = cursor.pick(&[500, 1_000, 1_000, 2_000]);
+    let suspicion_min = cursor.pick(&[400, 750, 1_500]);
+    MembershipConfig {
+        period: ms(period),
+        probe_timeout: ms(period / 2),
+        resend_after: ms(period / 8),
+        proxies: cursor.pick(&[0, 1, 3, 3]),
+        suspicion_min: ms(suspicion_min),
+        suspicion_max: ms(suspicion_min * cursor.pick(&[1, 4, 8])),
+        confirmations: cursor.pick(&[1, 3, 3]),
+        dead_kept: ms(cursor.pick(&[20_000, 120_000])),
+    }
 }
 
 /// A group whose members are far from each other takes longer timers.

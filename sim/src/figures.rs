@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use sim::measure::{self, Failover, Rate, Shape, Victim};
+use sim::measure::{self, Failover, Rate, Shape, Suspicions, Victim};
 
 use crate::Args;
 
@@ -49,6 +49,7 @@ pub(crate) fn print(args: &Args) -> bool {
             lines.extend(missed(shape, victim, &found));
         }
     }
+    wrong.extend(members(args, &mut lines));
     for what in &wrong {
         println!("NOT MEASURED: {what}");
     }
@@ -105,8 +106,75 @@ fn growth(all: &[(Shape, Vec<Rate>, Vec<Rate>)]) {
     }
 }
 
-/// Measures over seeds on the threads that were asked for.
+/// What members of a datacenter send, suspect and notice; what could not be measured.
+fn members(args: &Args, lines: &mut Vec<Value>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    println!("\ndatagrams per second and member, at rest");
+    for count in [10, 100, 1_000] {
+        match measure::datagrams(count) {
+            Ok((sent, bytes)) => {
+                println!("{count:>6} members {sent:>10.2} datagrams/s {bytes:>10.0} B/s");
+                lines.push(
+                    json!({ "members": count, "datagrams_per_s": sent, "bytes_per_s": bytes }),
+                );
+            }
+            Err(what) => wrong.push(what),
+        }
+    }
+    let shape = Shape { voters: 3, workers: WORKERS };
+    let (found, failed) = over_seeds(args, |seed| measure::suspicions(shape, seed));
+    wrong.extend(failed);
+    let sum = |of: fn(&Suspicions) -> u64| found.iter().map(of).sum::<u64>();
+    let minutes = sum(|one| one.node_seconds) as f64 / 60.0;
+    let (raised, believed) = (sum(|one| one.refuted), sum(|one| one.believed));
+    let deaths = sum(|one| one.deaths);
+    println!(
+        "\nfalse suspicions at 5 % loss and 200 ms jitter, in {minutes:.0} node-minutes: \
+         {raised} raised, believed {believed} times, {deaths} times to death"
+    );
+    let rate = |n: u64| n as f64 * 10_000.0 / minutes.max(1.0);
+    println!(
+        "  per 10,000 node-minutes: {:.2} raised, {:.2} beliefs (goal: below 1)",
+        rate(raised),
+        rate(believed)
+    );
+    lines.push(json!({
+        "node_minutes": minutes, "false_suspicions": raised, "believed": believed,
+        "false_deaths": deaths,
+    }));
+    println!("\nmissing a dead worker, milliseconds of simulated time (goal: p99 below 3,000)");
+    for shape in [1, 3, 5].map(|voters| Shape { voters, workers: WORKERS }) {
+        let (mut found, failed) = over_seeds(args, |seed| measure::detection(shape, seed));
+        wrong.extend(failed);
+        found.sort_unstable();
+        let rank = |percent: usize| {
+            let place = (found.len() * percent).div_ceil(100).saturating_sub(1);
+            found.get(place).map_or(0.0, |value| *value as f64 / 1e6)
+        };
+        let (p50, p99, max) = (rank(50), rank(99), rank(100));
+        println!(
+            "{:>6} managers, n {:>4}: p50 {p50:>8.0} p99 {p99:>8.0} max {max:>8.0}",
+            shape.voters,
+            found.len()
+        );
+        lines.push(json!({
+            "voters": shape.voters, "what": "a dead worker", "n": found.len(),
+            "p50_ms": p50, "p99_ms": p99, "max_ms": max,
+        }));
+    }
+    wrong
+}
+
 fn kills(args: &Args, shape: Shape, victim: Victim) -> (Vec<Failover>, Vec<String>) {
+    let (found, failed) = over_seeds(args, |seed| measure::failover(shape, victim, seed));
+    (found, failed.into_iter().map(|what| format!("{shape:?} {victim:?} {what}")).collect())
+}
+
+/// Measures over seeds on the threads that were asked for.
+fn over_seeds<T: Send + Clone>(
+    args: &Args,
+    measure: impl Fn(u64) -> Result<T, String> + Sync,
+) -> (Vec<T>, Vec<String>) {
     let next = AtomicU64::new(0);
     let work = || {
         let (mut found, mut failed) = (Vec::new(), Vec::new());
@@ -115,9 +183,9 @@ fn kills(args: &Args, shape: Shape, victim: Victim) -> (Vec<Failover>, Vec<Strin
             if seed >= args.kills {
                 return (found, failed);
             }
-            match measure::failover(shape, victim, seed) {
+            match measure(seed) {
                 Ok(one) => found.push(one),
-                Err(what) => failed.push(format!("{shape:?} {victim:?} seed {seed}: {what}")),
+                Err(what) => failed.push(format!("seed {seed}: {what}")),
             }
         }
     };

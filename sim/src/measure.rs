@@ -4,6 +4,10 @@
 //! machines, oracles and loads are those of every other case; nothing fails but what is killed
 //! here, and a broken promise ends the measurement with an error. Nothing is judged.
 
+mod members;
+
+pub use members::{Suspicions, datagrams, detection, suspicions};
+
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::config::{GateConfig, LeaseConfig, ManagerConfig};
 use hyperscale_core::ids::{Fence, JobId, NodeId};

@@ -21,6 +21,8 @@ const ECHO_NS: u64 = 800_000_000;
 pub enum Cargo {
     /// Between nodes.
     Message(Box<Message>),
+    /// Between nodes of different minors: the minor in whose form it is, and its bytes.
+    Frame(u16, Vec<u8>),
     /// A client asks; the number is the client's own.
     Call(u64, Box<Command>),
     /// A gate answers the client's call of this number.
@@ -38,6 +40,12 @@ pub struct Flight {
     pub cargo: Cargo,
     /// The digest of that.
     pub digest: u64,
+}
+
+impl Flight {
+    fn is_datagram(&self) -> bool {
+        matches!(&self.cargo, Cargo::Message(msg) if matches!(**msg, Message::Swim(_)))
+    }
 }
 
 /// What the network does to messages, times in nanoseconds, chances in millionths.
@@ -119,7 +127,7 @@ impl Network {
         Self {
             streams,
             places,
-            sent: vec![0; links],
+            sent: vec![0; 2 * links],
             cuts: vec![0; links],
             last: vec![0; links],
             flights: Slab::new(),
@@ -178,9 +186,12 @@ impl Network {
         queue: &mut Queue,
     ) -> Result<(), WireDefect> {
         let link = self.link(flight.from, flight.to);
-        let ordinal = self.sent[link];
-        self.sent[link] += 1;
-        let (w, s, entity) = (self.weather, self.streams, link as u64);
+        let is_datagram = flight.is_datagram();
+        // Datagrams and what goes over a connection draw apart.
+        let entity = link + if is_datagram { self.cuts.len() } else { 0 };
+        let ordinal = self.sent[entity];
+        self.sent[entity] += 1;
+        let (w, s, entity) = (self.weather, self.streams, entity as u64);
         if self.cuts[link] > 0 {
             self.fired.cuts += 1;
             return Ok(());
@@ -195,7 +206,7 @@ impl Network {
                 None => return Ok(()),
             }
         }
-        let at = self.arrival(now, link, ordinal);
+        let at = self.arrival(now, (link, is_datagram), (entity, ordinal));
         if s.draw(Stream::NetDup, entity, ordinal).chance(w.dup_ppm) {
             self.fired.dups += 1;
             let again = |n: u64| s.draw(Stream::NetDup, entity, !(ordinal * 4 + n));
@@ -227,14 +238,20 @@ impl Network {
 
     fn launch(&mut self, at: u64, flight: Flight, queue: &mut Queue) {
         let link = self.link(flight.from, flight.to) as u64;
+        let tie = if flight.is_datagram() { 1 << 41 } else { 1 << 40 };
         let flight = self.flights.insert(flight) as u32;
-        queue.push_of(at, Event::Deliver { flight }, 1 << 40 | link);
+        queue.push_of(at, Event::Deliver { flight }, tie | link);
     }
 
     /// When a message arrives: after the one before it on the link, unless it is drawn to be
-    /// overtaken.
-    fn arrival(&mut self, now: u64, link: usize, ordinal: u64) -> u64 {
-        let (w, entity) = (self.weather, link as u64);
+    /// overtaken or is a datagram.
+    fn arrival(
+        &mut self,
+        now: u64,
+        (link, is_datagram): (usize, bool),
+        (entity, ordinal): (u64, u64),
+    ) -> u64 {
+        let w = self.weather;
         let draw = |n: u64| self.streams.draw(Stream::NetDelay, entity, ordinal * 4 + n);
         let mut delay = draw(0).within(w.delay_min, w.delay_max);
         if w.spike_ppm > 0 && draw(1).chance(w.spike_ppm) {
@@ -244,6 +261,9 @@ impl Network {
         if w.reorder_ppm > 0 && draw(3).chance(w.reorder_ppm) {
             self.fired.reorders += 1;
             return now + delay + draw(2).below(4 * w.delay_max + 1);
+        }
+        if is_datagram {
+            return now + delay;
         }
         let at = (now + delay).max(self.last[link] + 1);
         self.last[link] = at;
@@ -260,7 +280,7 @@ impl Network {
         let damaged = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 1);
         let damaged = damaged.chance(self.weather.damage_ppm);
         let Cargo::Message(msg) = &flight.cargo else {
-            // The connection of a call whose bytes do not read breaks.
+            // What does not read is lost, as the connection breaks.
             self.fired.damages += u64::from(damaged);
             return Ok((!damaged).then_some(flight));
         };
@@ -304,7 +324,8 @@ mod tests {
         let mut network = Network::new(streams, 2, weather);
         let mut queue = Queue::new(streams);
         for n in 0..count {
-            let msg = Box::new(Message::from(Capacity { workers: n as u32, cores: 0, free: 0 }));
+            let msg =
+                Box::new(Message::from(Capacity { workers: n as u32, ..Capacity::default() }));
             let flight = Flight { from: 0, to: 1, cargo: Cargo::Message(msg), digest: n };
             network.send(n * 1_000, flight, &mut queue).unwrap();
         }
@@ -351,7 +372,7 @@ mod tests {
         let mut queue = Queue::new(streams);
         let mut network = Network::new(streams, 2, Weather::default());
         let flight = |from, to| {
-            let msg = Message::from(Capacity { workers: 0, cores: 0, free: 0 });
+            let msg = Message::from(Capacity::default());
             Flight { from, to, cargo: Cargo::Message(Box::new(msg)), digest: 0 }
         };
         network.cut(0, 1);

@@ -10,6 +10,7 @@ use hyperscale_core::invariant::Violation;
 use hyperscale_core::journal::Recovered;
 use hyperscale_core::machine::{Role as _, Wake};
 use hyperscale_core::manager::Manager;
+use hyperscale_core::membership::Membership;
 use hyperscale_core::node::Node;
 use hyperscale_core::stat::Counters;
 use hyperscale_core::time::Instant;
@@ -110,6 +111,11 @@ impl AnyNode {
     /// The counters of this boot.
     pub fn stats(&self) -> &Counters {
         each!(self, node => node.stats())
+    }
+
+    /// The members it knows.
+    pub fn membership(&self) -> &Membership {
+        each!(self, node => node.role().membership())
     }
 
     /// The gate, if it is one.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::ids::WorkflowIx;
 use hyperscale_core::plan::{
-    Datacenters, Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Priority, Rate, RequestStep,
-    Site, Step, Template, When, Workflow,
+    Datacenters, Executor, OnGateLoss, OnWorkerLoss, Piece, Placement, Plan, Priority, Rate,
+    RequestStep, Site, Step, Template, When, Workflow,
 };
 
 use crate::layout::Layout;
@@ -35,6 +35,7 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss,
         on_gate_loss,
         seed,
@@ -83,7 +84,23 @@ pub fn spread(mut plan: Plan, streams: Streams, n: u64, layout: Layout) -> Plan 
             Datacenters::Named(bounded(chosen.map(site).collect()))
         }
     };
+    if let Datacenters::Any(_) = plan.datacenters {
+        plan.placement = placement(streams, n, &known);
+    }
     plan
+}
+
+/// Wishes about where the gate places parts: most plans have none, some cannot be granted.
+fn placement(streams: Streams, n: u64, known: &[u16]) -> Placement {
+    let mut cursor = streams.cursor(Stream::Plan, (1 << 33) + n);
+    let first = cursor.within(0, known.len() as u64 - 1) as usize;
+    let count = cursor.pick(&[0, 0, 0, 1, 1, 2]);
+    let names = known.iter().cycle().skip(first).take(count);
+    let rtt = cursor.pick(&[0, 0, 0, 0, 1_000, 200, 40]);
+    Placement {
+        prefer: bounded(names.map(|dc| Layout::name(*dc)).collect()),
+        max_rtt: (rtt > 0).then(|| Duration::from_millis(rtt)),
+    }
 }
 
 /// One open-loop workflow: `rate` arrivals per second for so many seconds.
@@ -111,6 +128,7 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

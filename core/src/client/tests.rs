@@ -59,6 +59,7 @@ fn plan() -> Plan {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
@@ -88,6 +89,8 @@ fn status(status: JobStatus) -> Reply {
         reason: String::new(),
         workflow_names: vec![],
         workflows: vec![],
+        position: None,
+        windows: vec![],
     };
     Reply::Status(Box::new(view))
 }

@@ -21,16 +21,18 @@
 //! Inputs: committed entries, what managers were heard to say, wakes. Outputs: [`Wish`]es.
 //! Does not do: choose a datacenter (`health`), judge reports (`sync`).
 
+mod offers;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::errand::{Errand, PartErrand, Wish};
-use super::models::{CancelCause, Duty, GateCommand, Job, Next, PartEnd};
+use super::models::{CancelCause, Decision, Duty, GateCommand, Job, Next, PartEnd};
 use super::state::Committed;
 use super::stats::planned_end;
 use super::timeouts::Timeouts;
 use crate::config::GateConfig;
-use crate::ids::{JobId, PartId, PartIx, WorkflowIx};
+use crate::ids::{JobId, NodeId, PartId, PartIx, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::machine::{Cx, Events, Wake};
 use crate::report::PartResult;
@@ -52,6 +54,7 @@ enum Timer {
 /// The live jobs and what is being done for them.
 #[derive(Debug)]
 pub(super) struct Dispatch {
+    gate: NodeId,
     errands: BTreeMap<JobId, Errand>,
     timers: Timers<Timer>,
     timeouts: Timeouts,
@@ -64,6 +67,7 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(config: &GateConfig) -> Self {
         Self {
+            gate: config.node,
             errands: BTreeMap::new(),
             timers: Timers::new(),
             timeouts: Timeouts::default(),
@@ -121,6 +125,8 @@ impl Dispatch {
                 self.stop_timers(id);
                 Events::none()
             }
+            // Its turn has not come.
+            Duty::Place if job.admitted.is_none() => Events::none(),
             // One at a time where the gate chooses: each rules out a datacenter for the next.
             Duty::Place if placing && is_movable(id, job) => Events::none(),
             Duty::Place => self.place_or_abort(committed, id, "no datacenter is left to run it"),
@@ -399,7 +405,8 @@ impl Dispatch {
         let datacenter = part.datacenter.clone();
         if part.offer.is_none() {
             let owner = job.owner.fence;
-            let command = GateCommand::Place { part: id, datacenter, owner };
+            let decision = Decision::named(self.gate);
+            let command = GateCommand::Place { part: id, datacenter, owner, decision };
             return propose(id.job, Some(id.part), command);
         }
         if self.errands.get(&id.job).is_none_or(|errand| errand.is_busy()) {

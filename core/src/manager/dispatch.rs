@@ -60,7 +60,7 @@ pub(super) struct Dispatch {
     pub(super) vacant: BTreeSet<ShardId>,
     /// An exclusive workflow that is first and found no idle worker.
     pub(super) claimant: Option<WorkflowKey>,
-    given_up: BTreeSet<ShardId>,
+    pub(super) given_up: BTreeSet<ShardId>,
     /// Who gets the shard of a run that its worker gives away; a core is promised.
     pub(super) heirs: BTreeMap<ShardId, (NodeId, BootId)>,
     pub(super) failures: BTreeMap<(ShardId, NodeId), u32>,
@@ -121,6 +121,11 @@ impl Dispatch {
         !self.ready.is_empty() || !self.vacant.is_empty()
     }
 
+    /// Workflows that wait for their first core.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len()
+    }
+
     /// The next deadline that has passed.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Key> {
         self.timers.pop_due(now)
@@ -159,6 +164,7 @@ impl Manager {
             pending: &self.pending,
             leases: &self.leases,
             given_up: &self.dispatch.given_up,
+            cuts: &self.sync.cuts,
             assigns_max: self.config.assigns_max,
         };
         for decision in decide(part, view) {

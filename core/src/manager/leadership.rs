@@ -27,6 +27,7 @@ use super::gate_loss::GateLoss;
 use super::health::Health;
 use super::leases::Leases;
 use super::models::{ManagerCommand, WorkflowKey};
+use super::pressure::Pressure;
 use super::registry::Registry;
 use super::sync::Sync;
 use super::timeouts::Timeouts;
@@ -202,6 +203,7 @@ impl Manager {
         self.dispatch = Dispatch::default();
         self.leases = Leases::new(self.config.lease);
         self.sync = Sync::default();
+        self.pressure = Pressure::new(self.config.reports_per_second);
         self.gate_loss = GateLoss::new();
         self.expiry = Expiry::default();
         self.timeouts = Timeouts::default();

@@ -354,6 +354,7 @@ impl ManagerLedger {
         run.ended = Some(ended);
         let worker = run.worker;
         state.totals.merge(totals);
+        state.totals.fit();
         state.covered_ms = state.covered_ms.saturating_add(*covered_ms);
         stats::declare(state, losses);
         let part = self.parts.value_mut(&id.shard.job)?;

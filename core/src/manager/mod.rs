@@ -15,10 +15,11 @@
 //! | `placement` | what waits and gets cores, and which worker's |
 //! | `dispatch` | getting a shard to run there |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
-//! | `registry`, `health` | who lives, whose runs get on |
+//! | `registry`, `members`, `health` | who lives, who is doubted, whose runs get on |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
-//! | `sync` | what gates are told |
+//! | `sync`, `windows` | what gates are told |
+//! | `pressure` | how often workers report |
 //! | `cancellation` | ending runs |
 //! | `expiry`, `gate_loss`, `timeouts` | giving up what no gate begins, or none watches |
 //! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
@@ -26,6 +27,7 @@
 //! Does not do: elections and replication (`consensus`), discovery.
 
 mod cancellation;
+mod capacity;
 mod ceilings;
 mod dispatch;
 mod early;
@@ -38,13 +40,16 @@ mod health;
 mod leadership;
 mod leases;
 mod ledger;
+mod members;
 pub mod models;
 mod placement;
+mod pressure;
 mod progress;
 mod registry;
 mod stats;
 mod sync;
 mod timeouts;
+mod windows;
 mod workflow_lifecycle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -65,6 +70,7 @@ use crate::journal::{LedgerSnapshot, RecoverError, Recovered, Snapshot};
 use crate::lease::grantor_wait;
 use crate::limits;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
+use crate::membership::{self, MemberRole, Membership};
 use crate::plan::PlanTime;
 use crate::report::WorkflowStatus;
 use crate::stat::Stat;
@@ -79,6 +85,7 @@ use health::Health;
 use leadership::Pending;
 use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
+use pressure::Pressure;
 use registry::Registry;
 use sync::Sync;
 use timeouts::Timeouts;
@@ -93,6 +100,7 @@ pub struct Manager {
     dispatch: Dispatch,
     leases: Leases,
     sync: Sync,
+    pressure: Pressure,
     gate_loss: GateLoss,
     expiry: Expiry,
     timeouts: Timeouts,
@@ -111,6 +119,7 @@ pub struct Manager {
     has_started: bool,
     /// Between `Led` and `StoodDown`.
     led: bool,
+    membership: Membership,
     is_draining: bool,
     /// When a draining leader tries again to hand over.
     transfer_at: Option<Instant>,
@@ -125,12 +134,16 @@ impl Machine for Manager {
             self.has_started = true;
             self.on_group(cx, GroupInput::Start);
         }
+        self.on_members(cx, membership::Input::Wake);
         match input {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.on_group(cx, GroupInput::Durable(lsn)),
             Input::Received { from, msg } => self.on_received(cx, from, *msg),
             Input::Drain => self.on_drain(cx),
-            Input::Called { .. } | Input::Engine(_) => cx.count(Stat::InputForeign),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
+            Input::Called { .. } | Input::Engine(_) | Input::Sampled(_) => {
+                cx.count(Stat::InputForeign);
+            }
         }
         self.settle(cx);
         if self.leads() && self.dispatch.is_waiting() {
@@ -139,11 +152,14 @@ impl Machine for Manager {
         }
         self.serve_group(cx);
         self.settle(cx);
+        if self.is_drained() {
+            self.on_members(cx, membership::Input::Leave);
+        }
         Events::none()
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let group = self.group.next_wake();
+        let group = Wake::earliest(self.group.next_wake(), self.membership.next_wake());
         if !self.leads() {
             return group;
         }
@@ -163,6 +179,7 @@ impl Machine for Manager {
 
     fn check(&self) -> Result<(), Violation> {
         self.group.check()?;
+        self.membership.check()?;
         let bounds = [
             ("workers", self.registry.len(), limits::WORKERS_MAX),
             ("early heartbeats", self.early.len(), limits::WORKERS_MAX),
@@ -217,7 +234,9 @@ impl Manager {
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        self.on_heard(cx, from, &msg);
         match msg {
+            Message::Swim(msg) => self.on_members(cx, membership::Input::Received { from, msg }),
             Message::Managers(msg) => {
                 self.on_group(cx, GroupInput::Received { from, msg: Box::new(msg) });
             }
@@ -239,6 +258,7 @@ impl Manager {
             | Message::NotLeader(_)
             | Message::NotOwner(_)
             | Message::SessionBeat(_)
+            | Message::Pressure(_)
             | Message::SessionAck(_) => cx.count(Stat::MessageStale),
         }
     }
@@ -248,7 +268,7 @@ impl Manager {
             Message::Offer(offer) => self.on_offer(cx, from, offer),
             Message::Begin(begin) => self.on_begin(cx, from, begin),
             Message::CancelPart(cancel) => self.on_cancel(cx, from, cancel),
-            Message::Probe(_) => self.on_probe(cx, from),
+            Message::Probe(probe) => self.on_probe(cx, from, probe),
             Message::PartAck(ack) => self.on_part_ack(cx, ack),
             Message::Claim(claim) => self.on_claim(cx, claim.part, from, claim.fence),
             Message::NotOwner(NotOwner { part, owner: Some(owner), fence }) => {
@@ -266,6 +286,8 @@ impl Manager {
             | Message::NotLeader(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
+            | Message::Pressure(_)
+            | Message::Swim(_)
             | Message::Confirm(_) => cx.count(Stat::MessageForeign),
         }
     }
@@ -326,7 +348,11 @@ impl Manager {
             ManagerCommand::Advanced { part, workflow, plan_time, .. } => {
                 self.on_advanced(cx, key(part, workflow), *plan_time);
             }
-            ManagerCommand::EndRun { run, outcome, .. } => {
+            ManagerCommand::EndRun { run, outcome, until, totals, .. } => {
+                if applied == Applied::Changed {
+                    let now = self.leases.plan_time(WorkflowKey::of(run.shard), cx.now());
+                    self.sync.end_run(run.shard, now.unwrap_or(*until).max(*until), totals);
+                }
                 self.on_run_ended(cx, (*run, outcome), applied);
                 self.walk(cx, run.shard.job);
             }
@@ -335,6 +361,7 @@ impl Manager {
                     cx.count(Stat::WorkflowEnded);
                     self.leases.close_workflow(key(part, workflow));
                     self.dispatch.close_workflow(key(part, workflow));
+                    self.sync.cuts.close(key(part, workflow));
                     self.report_part(cx, part.job);
                 }
                 self.walk(cx, part.job);
@@ -371,11 +398,16 @@ impl Role for Manager {
             }
         }
         let wait = grantor_wait(config.lease.ttl, config.lease.drift_ppm);
+        let me = (config.node, MemberRole::Manager, boot.id);
+        let peers = (config.consensus.peers.clone(), MemberRole::Manager);
+        let membership = Membership::new(config.membership, me, peers);
         Ok(Self {
+            membership: membership.with_beats(config.lease.heartbeat_interval()),
             registry: Registry::new(wait),
             dispatch: Dispatch::default(),
             leases: Leases::new(config.lease),
             sync: Sync::default(),
+            pressure: Pressure::new(config.reports_per_second),
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
             timeouts: Timeouts::default(),

@@ -146,10 +146,13 @@ impl Manager {
         let Some(share) = part.share(key.workflow) else { return true };
         let (priority, id) = (planned.priority, part.id);
         let is_exclusive = priority == Priority::Exclusive;
+        let doubted = self.registry.spare().filter(|(node, ..)| self.membership.doubts(*node));
+        cx.count_many(Stat::WorkerDoubted, u64::try_from(doubted.count()).unwrap_or(u64::MAX));
         let spare = self.candidates((key, is_exclusive), isolation);
-        let (workers, cores) = spare.fold((0u32, 0u32), |(workers, sum), (.., cores)| {
-            (workers.saturating_add(1), sum.saturating_add(u32::from(cores)))
-        });
+        let (workers, cores) =
+            spare.into_iter().fold((0u32, 0u32), |(workers, sum), (.., cores)| {
+                (workers.saturating_add(1), sum.saturating_add(u32::from(cores)))
+            });
         if cores == 0 {
             return false;
         }
@@ -157,7 +160,7 @@ impl Manager {
         let fair = u32::try_from(fair.div_ceil(u64::from(weights.max(1)))).unwrap_or(u32::MAX);
         let left = cores.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
         let fair = if is_exclusive { cores } else { fair.min(left).max(1) };
-        let most = priority.cores_max(self.registry.capacity().cores);
+        let most = priority.cores_max(self.registry.cores());
         let shards = planned.executor.shards_wanted(&share, workers, fair.min(most));
         let command = ManagerCommand::Split { part: id, workflow: key.workflow, shards };
         // A group that hands leadership over takes nothing.
@@ -182,23 +185,28 @@ impl Manager {
         let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
         let best = self
             .candidates((key, self.is_exclusive(key)), isolation)
+            .into_iter()
             .min_by_key(|(node, _, cores)| (failed(*node), Reverse(*cores), *node));
         best.map(|(node, boot, _)| (node, boot))
     }
 
-    /// Workers with a core to spare that may run a workflow.
-    fn candidates<'a>(
-        &'a self,
+    /// Workers with a core to spare that may run a workflow: suspected or dead ones only if there is
+    /// no other.
+    fn candidates(
+        &self,
         (key, is_exclusive): (WorkflowKey, bool),
-        isolation: &'a Isolation,
-    ) -> impl Iterator<Item = (NodeId, BootId, u16)> + 'a {
-        self.registry.spare().filter(move |(node, boot, _)| {
+        isolation: &Isolation,
+    ) -> Vec<(NodeId, BootId, u16)> {
+        let fit = self.registry.spare().filter(|(node, boot, _)| {
             let worker = (*node, *boot);
             let is_own = isolation.occupants.contains_key(&worker);
             let is_idle = || is_own || self.registry.is_idle(*node);
             let is_fit = !self.health.is_stuck(*node);
             is_fit && isolation.admits(worker, (key, is_exclusive)) && (!is_exclusive || is_idle())
-        })
+        });
+        let is_doubted = |worker: &(NodeId, BootId, u16)| self.membership.doubts(worker.0);
+        let (doubted, trusted): (Vec<_>, Vec<_>) = fit.partition(is_doubted);
+        if trusted.is_empty() { doubted } else { trusted }
     }
 
     /// Who runs what; empty while no exclusive workflow is here.

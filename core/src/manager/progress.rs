@@ -15,6 +15,7 @@ use super::models::{
     ManagerCommand, Part, Retry, RunOutcome, Shard, StopCause, WorkflowKey, WorkflowState,
 };
 use super::stats::{Losses, planned_span};
+use super::windows::Cuts;
 use super::workflow_lifecycle::{Readiness, readiness};
 use crate::ids::{NodeId, ShardId, WorkflowIx};
 use crate::plan::{OnWorkerLoss, PlanTime, shares};
@@ -49,6 +50,8 @@ pub(super) struct View<'a> {
     pub(super) leases: &'a Leases,
     /// Shards whose rest nobody will run.
     pub(super) given_up: &'a BTreeSet<ShardId>,
+    /// How far workers' plan clocks went.
+    pub(super) cuts: &'a Cuts,
     /// Assignments of one shard before its workflow fails.
     pub(super) assigns_max: u32,
 }
@@ -244,7 +247,8 @@ fn end(
 
 fn plan_time(key: WorkflowKey, state: &WorkflowState, view: View<'_>) -> PlanTime {
     let at = view.leases.plan_time(key, view.now).or(state.plan_time).unwrap_or_default();
-    at.max(PlanTime::ZERO)
+    // A worker's clock may be ahead: the workflow does not end before its runs did.
+    at.max(view.cuts.furthest(key)).max(PlanTime::ZERO)
 }
 
 /// What nobody will run of the shards that were given up.

@@ -16,7 +16,7 @@ use crate::machine::{Cx, Wake};
 use crate::stat::Stat;
 use crate::time::Instant;
 use crate::timers::Timers;
-use crate::wire::{Capacity, Heartbeat};
+use crate::wire::Heartbeat;
 
 /// Earlier boots of a worker whose late heartbeats are recognised.
 const PAST_BOOTS_MAX: usize = 4;
@@ -189,6 +189,16 @@ impl Registry {
         })
     }
 
+    /// How many workers leave.
+    pub(super) fn leaving(&self) -> usize {
+        self.workers.values().filter(|worker| worker.draining).count()
+    }
+
+    /// The cores of all workers.
+    pub(super) fn cores(&self) -> u32 {
+        self.workers.values().fold(0, |sum, worker| sum.saturating_add(u32::from(worker.cores)))
+    }
+
     /// Whether a worker says that all its cores are free, and none is promised.
     pub(super) fn is_idle(&self, node: NodeId) -> bool {
         let idle = |worker: &Worker| worker.free == worker.cores && worker.promised.is_empty();
@@ -200,18 +210,6 @@ impl Registry {
         self.workers.iter().flat_map(|(node, worker)| {
             worker.promised.iter().map(|shard| ((*node, worker.boot), *shard))
         })
-    }
-
-    /// What the datacenter has.
-    pub(super) fn capacity(&self) -> Capacity {
-        let sum = |cores: fn(&Worker) -> u16| {
-            self.workers.values().fold(0u32, |sum, w| sum.saturating_add(u32::from(cores(w))))
-        };
-        Capacity {
-            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
-            cores: sum(|worker| worker.cores),
-            free: sum(|worker| worker.free),
-        }
     }
 
     /// How many workers are known.

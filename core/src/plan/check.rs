@@ -12,6 +12,7 @@ mod capture;
 mod data;
 mod datacenters;
 mod order;
+mod placement;
 mod step;
 mod template;
 mod text;
@@ -45,6 +46,7 @@ pub fn check(raw: &RawPlan) -> Result<Plan, PlanError> {
         data,
         thresholds,
         datacenters: datacenters::lower(raw.datacenters.as_ref(), &root.key("datacenters"))?,
+        placement: placement::lower(raw.placement.as_ref(), &root.key("placement"))?,
         on_worker_loss: worker_loss(raw.on_worker_loss),
         on_gate_loss: gate_loss(raw.on_gate_loss),
         seed: raw.seed.unwrap_or(0),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::datacenters::Datacenters;
+use super::placement::Placement;
 use super::priority::Priority;
 use crate::bounded::BoundedVec;
 use crate::ids::WorkflowIx;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub thresholds: BoundedVec<Threshold, { limits::THRESHOLDS_MAX }>,
     /// Where the load comes from.
     pub datacenters: Datacenters,
+    /// What is asked of them where the gate chooses.
+    pub placement: Placement,
     /// What happens to the load of a lost worker.
     pub on_worker_loss: OnWorkerLoss,
     /// What a datacenter does when every gate is silent.

@@ -39,6 +39,8 @@ pub struct RawPlan {
     pub thresholds: Option<RawMap<Vec<RawThreshold>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenters: Option<RawDatacenters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<RawPlacement>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "onWorkerLoss")]
     pub on_worker_loss: Option<RawWorkerLoss>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "onGateLoss")]
@@ -57,6 +59,18 @@ pub struct RawPlan {
     pub teardown: Option<Unbuilt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Unbuilt>,
+}
+
+/// Which datacenters the gate may choose, and which first.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawPlacement {
+    /// Names, the best first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<RawNames>,
+    /// The longest round trip from the gate.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "maxRtt")]
+    pub max_rtt: Option<RawDuration>,
 }
 
 /// A workflow: the options of every executor side by side, and the flow.

@@ -19,6 +19,7 @@ use hyperscale_core::input::Progress;
 use hyperscale_core::journal::segment::{Header, Identity, write_header, write_record};
 use hyperscale_core::journal::{LedgerSnapshot, Record, Snapshot, snapshot};
 use hyperscale_core::manager::ManagerCommand;
+use hyperscale_core::membership::{self, MemberRole, Standing, Update};
 use hyperscale_core::plan::raw::RawPlan;
 use hyperscale_core::plan::{Plan, PlanTime, Share, Slice, Stripe, check};
 use hyperscale_core::report::{
@@ -28,8 +29,9 @@ use hyperscale_core::stats::{Recorder, StepTotals, Totals};
 use hyperscale_core::wire::frame::{FRAME_MAX, encode_frame};
 use hyperscale_core::wire::{
     Begin, CancelPart, Capacity, Claim, Confirm, Final, Heartbeat, Message, NotLeader, NotOwner,
-    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Probe, Report, RunBeat, RunEnd,
-    RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
+    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe,
+    Release, Report, RunBeat, RunEnd, RunState, SessionAck, SessionBeat, Verdict, VerdictKind,
+    codec,
 };
 use proptest::prelude::*;
 
@@ -82,6 +84,21 @@ fn totals() -> Box<Totals> {
         steps: list(vec![step]),
         ..Default::default()
     })
+}
+
+fn capacity() -> Capacity {
+    let release = |secs, cores| Release { after: Duration::from_secs(secs), cores };
+    Capacity {
+        probe: 77,
+        term: Term::new(4),
+        workers: 3,
+        leaving: 1,
+        cores: 12,
+        free: 5,
+        waiting: 2,
+        draining: false,
+        releases: list(vec![release(3, 2), release(60, 5)]),
+    }
 }
 
 fn progress() -> Progress {
@@ -139,6 +156,7 @@ fn part_report(phase: PartPhase) -> PartReport {
         shards: 4,
         second: 1,
         totals: totals(),
+        shards_late: 2,
     };
     PartReport { part: part(), fence: fence(5), seq: (2, 8), phase, workflows: list(vec![view]) }
 }
@@ -186,13 +204,13 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("part-report-running", part_report(PartPhase::Running).into()),
         ("part-report-cancelling", part_report(PartPhase::Cancelling).into()),
         ("part-report-ended", part_report(PartPhase::Ended(Box::new(result()))).into()),
-        ("capacity", Capacity { workers: 3, cores: 12, free: 5 }.into()),
+        ("capacity", capacity().into()),
         ("prepare", Prepare { boot, run, slice: slice() }.into()),
         ("confirm", Confirm { boot, seq: 5, verdicts }.into()),
         ("heartbeat", heartbeat.into()),
         ("report", report.into()),
         ("final", end.into()),
-        ("probe", Probe {}.into()),
+        ("probe", Probe { number: 77 }.into()),
     ]
     .into_iter()
     .chain(grouped())
@@ -211,7 +229,27 @@ fn replicated() -> Vec<(&'static str, Message)> {
         ("not-owner", NotOwner { part: part(), owner, fence: fence(11) }.into()),
         ("session-beat", SessionBeat { disk, boot: 3, seq: 8, draining: false }.into()),
         ("session-ack", SessionAck { boot: 3, seq: 8, session, ttl }.into()),
+        ("pressure", Pressure { boot: BootId::new(77), level: PressureLevel::Batch }.into()),
+        ("swim", swim().into()),
     ]
+}
+
+fn swim() -> membership::Message {
+    let update = |node, standing| Update {
+        node: NodeId::new(node),
+        role: MemberRole::Worker,
+        boot: BootId::new(300),
+        incarnation: 2,
+        standing,
+        by: NodeId::new(4),
+    };
+    let standings = [Standing::Unconfirmed, Standing::Suspect, Standing::Dead, Standing::Left];
+    let updates = standings.map(|standing| update(7, standing));
+    membership::Message {
+        sender: update(5, Standing::Alive),
+        kind: membership::Kind::Ask { seq: 9, target: NodeId::new(6) },
+        updates: list(updates.to_vec()),
+    }
 }
 
 fn chunk() -> Chunk {
@@ -298,6 +336,8 @@ fn sampled(message: &Message) {
         | Message::NotOwner(_)
         | Message::SessionBeat(_)
         | Message::SessionAck(_)
+        | Message::Pressure(_)
+        | Message::Swim(_)
         | Message::Probe(_) => {}
     }
 }

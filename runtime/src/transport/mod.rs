@@ -1,5 +1,5 @@
-//! Messages between nodes: in-process queues or TCP. May lose, never corrupts; the machines assume
-//! nothing better.
+//! Messages between nodes: in-process queues or TCP, and datagrams between members. May lose,
+//! never corrupts; the machines assume nothing better.
 //!
 //! A node dials the peers in its configuration (workers their managers, gates their managers and
 //! the other gates, managers the others of their datacenter); whoever was dialled answers over the
@@ -13,7 +13,9 @@ mod link;
 mod outbox;
 mod peers;
 mod tcp;
+mod udp;
 
 pub use greeting::{Greeting, GreetingError, Hello, RoleName};
 pub use peers::Peers;
 pub use tcp::{Dial, Listener, dial, listen};
+pub use udp::{Datagrams, Receiver};

@@ -7,13 +7,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyperscale_core::flow::Class;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
 use hyperscale_core::wire::Message;
 use tokio::sync::mpsc;
 
 use super::link;
-use super::outbox::Outbox;
+use super::outbox::{Dropped, Outbox};
+use super::udp::Datagrams;
 
 /// Who opened a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +30,8 @@ pub(super) enum Direction {
 #[derive(Clone, Debug)]
 struct Wire {
     number: u64,
+    /// In the form of this minor the peer is talked to.
+    minor: u16,
     outbox: Outbox,
 }
 
@@ -42,8 +46,9 @@ struct Routes {
 #[derive(Debug, Default)]
 struct Book {
     routes: HashMap<NodeId, Routes>,
+    datagrams: Option<Datagrams>,
     connections: u64,
-    dropped: u64,
+    dropped: Dropped,
 }
 
 /// Clones share one book.
@@ -77,13 +82,23 @@ impl Peers {
         self.lock().routes.entry(peer).or_default().inbox = Some(inbox);
     }
 
+    /// What members say to each other goes through this socket, unless a queue is there.
+    pub fn connect_datagrams(&self, datagrams: Datagrams) {
+        self.lock().datagrams = Some(datagrams);
+    }
+
     /// Reaches `peer` through a connection from here on; gives the connection's number.
-    pub(super) fn connect_wire(&self, peer: NodeId, direction: Direction, outbox: Outbox) -> u64 {
+    pub(super) fn connect_wire(
+        &self,
+        peer: NodeId,
+        direction: Direction,
+        (minor, outbox): (u16, Outbox),
+    ) -> u64 {
         let mut book = self.lock();
         book.connections += 1;
         let number = book.connections;
         let routes = book.routes.entry(peer).or_default();
-        let older = routes.wire(direction).replace(Wire { number, outbox });
+        let older = routes.wire(direction).replace(Wire { number, minor, outbox });
         if let Some(older) = older {
             older.outbox.close();
         }
@@ -107,18 +122,45 @@ impl Peers {
 
     /// Sends a message, or drops it when the peer is not connected or does not keep up.
     pub fn send(&self, to: NodeId, msg: Box<Message>) {
-        let routes = self.lock().routes.get(&to).cloned().unwrap_or_default();
-        let dropped = match (routes.inbox, routes.dialled.or(routes.accepted)) {
-            (Some(inbox), _) => {
-                u64::from(inbox.try_send(Input::Received { from: self.me, msg }).is_err())
-            }
-            (None, Some(wire)) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
-            (None, None) => 1,
+        let (routes, datagrams) = {
+            let book = self.lock();
+            (book.routes.get(&to).cloned().unwrap_or_default(), book.datagrams.clone())
         };
-        if dropped > 0 {
-            let mut book = self.lock();
-            book.dropped += dropped;
-            tracing::trace!(%to, dropped = book.dropped, "messages dropped");
+        let class = Class::of(&msg);
+        let mut dropped = Dropped::default();
+        let lost = match (routes.inbox, *msg) {
+            (Some(inbox), msg) => {
+                let msg = Box::new(msg);
+                inbox.try_send(Input::Received { from: self.me, msg }).is_err()
+            }
+            (None, Message::Swim(msg)) => !datagrams.is_some_and(|socket| socket.send(to, msg)),
+            (None, msg) => match routes.dialled.or(routes.accepted) {
+                Some(wire) => match link::encode(&msg, wire.minor) {
+                    Some(frame) => {
+                        dropped = wire.outbox.push(class, frame);
+                        false
+                    }
+                    None => true,
+                },
+                None => true,
+            },
+        };
+        dropped[class.index()] += u64::from(lost);
+        if dropped != Dropped::default() {
+            self.on_dropped(dropped);
+            tracing::trace!(%to, ?dropped, "messages dropped");
+        }
+    }
+
+    /// Messages dropped since the start, by class.
+    pub fn dropped(&self) -> [u64; 4] {
+        self.lock().dropped
+    }
+
+    pub(super) fn on_dropped(&self, dropped: Dropped) {
+        let mut book = self.lock();
+        for (sum, more) in book.dropped.iter_mut().zip(dropped) {
+            *sum += more;
         }
     }
 

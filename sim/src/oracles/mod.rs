@@ -5,6 +5,8 @@
 //! everything else holds there.
 
 mod accounts;
+mod admission;
+mod authority;
 mod ballots;
 mod budgets;
 mod cancel;
@@ -14,6 +16,7 @@ mod leases;
 mod linear;
 mod liveness;
 mod loss;
+mod members;
 mod minority;
 mod owners;
 mod parts;
@@ -23,12 +26,15 @@ mod promises;
 mod replicas;
 mod resources;
 mod resume;
+mod routes;
 mod shares;
 mod timeouts;
+mod windows;
 mod workflows;
 
 use std::fmt;
 
+use hyperscale_core::api::Command;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
 use hyperscale_core::ids::{CallId, LogIndex, Lsn};
@@ -46,6 +52,7 @@ use crate::reach::Reach;
 use crate::truth::Truth;
 
 pub use liveness::leftover;
+pub use members::astray;
 pub use replicas::disagreement;
 
 /// What an oracle may read.
@@ -124,6 +131,13 @@ pub enum Seen<'a> {
         /// Which node.
         host: u16,
     },
+    /// A message is about to be taken.
+    Received {
+        /// By which node.
+        host: u16,
+        /// From which node.
+        from: u16,
+    },
     /// A process died.
     Crashed {
         /// Which node.
@@ -161,6 +175,8 @@ pub enum Seen<'a> {
         host: u16,
         /// The question.
         call: CallId,
+        /// What it asks.
+        command: &'a Command,
     },
     /// Time passed.
     Looked,
@@ -195,6 +211,8 @@ impl Wants {
     pub const CALLED: Wants = Wants(512);
     /// `Given`.
     pub const GIVEN: Wants = Wants(1024);
+    /// `Received`.
+    pub const RECEIVED: Wants = Wants(2048);
 
     /// Both.
     pub const fn and(self, other: Wants) -> Wants {
@@ -216,6 +234,7 @@ impl Seen<'_> {
             Seen::Applied { .. } => 8,
             Seen::Called { .. } => 9,
             Seen::Given { .. } => 10,
+            Seen::Received { .. } => 11,
         }
     }
 }
@@ -243,7 +262,7 @@ pub trait Oracle: fmt::Debug {
 #[derive(Debug)]
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
-    by_kind: [Vec<usize>; 11],
+    by_kind: [Vec<usize>; 12],
 }
 
 impl Panel {
@@ -283,18 +302,28 @@ impl Panel {
             Box::new(replicas::ForwardOnce::default()),
             Box::new(replicas::Converge::default()),
             Box::new(parts::PartPlacedOnce::default()),
+            Box::new(routes::RouteSane::default()),
+            Box::new(routes::RouteSteady::default()),
+            Box::new(routes::NetworkHeld::default()),
             Box::new(owners::OwnerSingle::default()),
             Box::new(owners::LeaseExclusive::default()),
+            Box::new(authority::LeaderLease::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
+            Box::new(admission::ControlNeverShed::default()),
+            Box::new(admission::RetryAfter::default()),
+            Box::new(admission::QueueFair::default()),
+            Box::new(windows::WindowsSum::default()),
             Box::new(budgets::RetryBudget::default()),
             Box::new(priorities::ExclusiveAlone::default()),
             Box::new(priorities::PriorityOrder::default()),
             Box::new(timeouts::TimeoutHonest::default()),
+            Box::new(members::PeerConfirmed::default()),
+            Box::new(members::SuspicionExpires::default()),
         ];
         let beyond = case.has(Class::DriftBeyond);
         oracles.retain(|oracle| !(beyond && oracle.rests_on_clocks()));
-        let mut by_kind: [Vec<usize>; 11] = Default::default();
+        let mut by_kind: [Vec<usize>; 12] = Default::default();
         for (place, oracle) in oracles.iter().enumerate() {
             for (kind, list) in by_kind.iter_mut().enumerate() {
                 if oracle.wants().0 >> kind & 1 == 1 {

@@ -147,6 +147,7 @@ impl PersistFirst {
             }
             Message::PartAck(_)
             | Message::Capacity(_)
+            | Message::Pressure(_)
             | Message::Probe(_)
             | Message::Gates(_)
             | Message::Managers(_)
@@ -155,6 +156,7 @@ impl PersistFirst {
             | Message::NotOwner(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
+            | Message::Swim(_)
             | Message::Heartbeat(_)
             | Message::Report(_)
             | Message::Final(_) => Ok(()),

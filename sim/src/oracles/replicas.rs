@@ -14,7 +14,7 @@ use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::ManagerLedger;
 
-use super::{Oracle, Seen, View, Wants, broken};
+use super::{Oracle, Seen, View, Wants, astray, broken};
 use crate::layout::Group;
 
 /// A comparison of whole ledgers is made at one in so many applications of a member.
@@ -203,8 +203,8 @@ impl Oracle for ForwardOnce {
     }
 }
 
-/// When faults have stopped, every group has one leader that all its members know, and all have
-/// applied the same.
+/// When faults have stopped, every group has one leader that all its members know, all have applied
+/// the same, and members take those for living that live.
 #[derive(Debug, Default)]
 pub(super) struct Converge {
     judged: u64,
@@ -224,7 +224,13 @@ impl Oracle for Converge {
         if !view.is_calm {
             return Ok(());
         }
-        let late = view.now > view.case.calm_from + view.case.agreement_bound();
+        let since = view.now.saturating_sub(view.case.calm_from);
+        if since > view.case.members_bound() || matches!(seen, Seen::Over) {
+            if let Some(what) = astray(view) {
+                return broken(self.inv(), what);
+            }
+        }
+        let late = since > view.case.agreement_bound();
         match (disagreement(view), seen) {
             (Some(what), _) if late || matches!(seen, Seen::Over) => broken(self.inv(), what),
             (None, Seen::Over) => {

@@ -145,9 +145,18 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
         Fault::Pause { host, .. } if layout.is_gate(*host) => true,
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
         Fault::Behead { group, down, .. } => group.datacenter().is_none() || !touches(*at, *down),
+        Fault::Depose { group, patience, down, .. } => {
+            group.datacenter().is_none() || !touches(*at, patience + down)
+        }
+        Fault::Forget { group, after, span, down, .. } => {
+            group.datacenter().is_none() || !touches(*at, after + span + down)
+        }
         Fault::Replace { down, .. } => !touches(*at, *down),
+        // A worker at its limits has no core to spare, until its samples are old.
+        Fault::Strain { .. } => !touches(*at, 12_000_000_000),
         Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
-        Fault::Heal { .. } | Fault::Leave { .. } => true,
+        // An overloaded gate is nothing to a run.
+        Fault::Heal { .. } | Fault::Leave { .. } | Fault::Slow { .. } => true,
         // A slow or failing sync strikes at the next sync, whenever that is.
         Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => {
             !layout.is_manager(*host) || *at > until

@@ -13,13 +13,20 @@ pub struct Sent {
     pub messages: u64,
     /// Their frames' bytes.
     pub bytes: u64,
+    /// Of those, datagrams between members, and their bytes.
+    pub datagrams: (u64, u64),
 }
 
 impl Sent {
     pub(super) fn add(&mut self, msg: &Message) {
         let payload = codec::encode(msg, FRAME_MAX).map_or(0, |payload| payload.len());
         self.messages += 1;
-        self.bytes += (frame::HEADER_LEN + payload) as u64;
+        let length = (frame::HEADER_LEN + payload) as u64;
+        self.bytes += length;
+        if matches!(msg, Message::Swim(_)) {
+            self.datagrams.0 += 1;
+            self.datagrams.1 += length;
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::decision::Decision;
+use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, WorkflowIx};
 use crate::limits;
@@ -24,6 +26,10 @@ pub enum GateCommand {
         plan: Box<Plan>,
         /// The session of the gate that submits it, which owns it from the start.
         session: LogIndex,
+        /// Who submits it.
+        tenant: Tenant,
+        /// It is admitted at once if nobody waits and fewer than so many have been.
+        slots: u32,
     },
     /// A part is offered to a datacenter; the entry's index is the offer's fence.
     Place {
@@ -33,6 +39,8 @@ pub enum GateCommand {
         datacenter: String,
         /// The entry that gave the job to the gate that decides this.
         owner: LogIndex,
+        /// Why there.
+        decision: Decision,
     },
     /// Every part of a job is begun where it was accepted; the entry's index is their fence. None
     /// of them moves again.
@@ -109,6 +117,11 @@ pub enum GateCommand {
         /// The new owner's session.
         session: LogIndex,
     },
+    /// It is the turn of a job that waits.
+    Admit {
+        /// The job.
+        job: JobId,
+    },
     /// How long a job with a timeout has run.
     Ran {
         /// The job.
@@ -136,7 +149,8 @@ impl GateCommand {
             | Self::Forget { .. }
             | Self::Enrol { .. }
             | Self::Expire { .. }
-            | Self::Own { .. } => None,
+            | Self::Own { .. }
+            | Self::Admit { .. } => None,
         }
     }
 }

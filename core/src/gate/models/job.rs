@@ -27,12 +27,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::command::{CancelCause, PartEnd};
+use super::decision::Decided;
 use super::part::{Duty, Part};
+use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{LogIndex, NodeId, PartIx, WorkflowIx};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, PartResult, WorkflowStatus};
+use crate::wire::codec;
 
 /// A job.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -57,10 +60,18 @@ pub struct Job {
     pub parts: BoundedVec<Part, { limits::DATACENTERS_MAX }>,
     /// Datacenters that did not take a part that any may take.
     pub tried: BoundedVec<String, { limits::DATACENTERS_MAX }>,
+    /// Why its parts went where they went, the newest last.
+    pub decisions: BoundedVec<Decided, { limits::DECISIONS_MAX }>,
     /// The entry that ended it.
     pub ended: Option<LogIndex>,
     /// Its result, once it has ended.
     pub result: Option<Box<JobResult>>,
+    /// Who submitted it.
+    pub tenant: Tenant,
+    /// The entry with which its turn came; `None` while it waits.
+    pub admitted: Option<LogIndex>,
+    /// Encoded bytes of its plan; 0 when it has ended.
+    pub plan_bytes: u32,
     /// How long it ran since its begin, as far as that is committed; only with a timeout.
     pub elapsed: Duration,
 }
@@ -111,7 +122,7 @@ pub enum Next {
 
 impl Job {
     /// A job as it is created.
-    pub fn new(key: String, plan: Box<Plan>, owner: Owner) -> Self {
+    pub fn new(key: String, plan: Box<Plan>, owner: Owner, tenant: Tenant) -> Self {
         let part = |ix| Part {
             datacenter: plan.datacenters.name(PartIx::new(ix)).unwrap_or_default().to_owned(),
             ..Part::default()
@@ -120,7 +131,7 @@ impl Job {
         Self {
             key,
             name: plan.name.clone(),
-            status: JobStatus::Submitted,
+            status: JobStatus::Queued,
             reason: String::new(),
             owner,
             cancel: None,
@@ -128,8 +139,12 @@ impl Job {
             // A checked plan has no more datacenters than a job may have parts.
             parts: parts.map(part).collect::<Vec<_>>().try_into().unwrap_or_default(),
             tried: BoundedVec::new(),
+            decisions: BoundedVec::new(),
             ended: None,
             result: None,
+            tenant,
+            admitted: None,
+            plan_bytes: u32::try_from(codec::length(&*plan)).unwrap_or(u32::MAX),
             elapsed: Duration::ZERO,
             plan: Some(plan),
         }
@@ -171,6 +186,16 @@ impl Job {
             Some(reason) => Next::Abort(reason),
             None if duties().all(|duty| matches!(duty, Duty::Offer(_))) => Next::Begin,
             None => Next::Wait,
+        }
+    }
+
+    /// Keeps why a part went where it went.
+    pub(in crate::gate) fn note(&mut self, decided: Decided) {
+        if let Err(decided) = self.decisions.push(decided) {
+            let mut kept = std::mem::take(&mut self.decisions).into_vec();
+            kept.remove(0);
+            kept.push(decided);
+            self.decisions = kept.try_into().unwrap_or_default();
         }
     }
 
@@ -279,6 +304,7 @@ impl Job {
 pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool {
     use JobStatus as S;
     match from {
+        S::Queued => matches!(to, S::Submitted | S::Cancelling),
         S::Submitted => matches!(to, S::Dispatching | S::Cancelling),
         S::Dispatching => matches!(to, S::Running | S::Cancelling | S::Failed),
         S::Running => {
@@ -294,7 +320,8 @@ mod tests {
     use super::*;
     use JobStatus as S;
 
-    const ALL: [S; 9] = [
+    const ALL: [S; 10] = [
+        S::Queued,
         S::Submitted,
         S::Dispatching,
         S::Running,
@@ -309,6 +336,8 @@ mod tests {
     #[test]
     fn the_table_is_exactly_this() {
         let legal = [
+            (S::Queued, S::Submitted),
+            (S::Queued, S::Cancelling),
             (S::Submitted, S::Dispatching),
             (S::Submitted, S::Cancelling),
             (S::Dispatching, S::Running),

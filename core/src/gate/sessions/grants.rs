@@ -128,6 +128,7 @@ impl Grants {
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
             | GateCommand::Forget { .. }
+            | GateCommand::Admit { .. }
             | GateCommand::Ran { .. } => {}
         }
     }
@@ -160,6 +161,7 @@ impl Grants {
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
             | GateCommand::Forget { .. }
+            | GateCommand::Admit { .. }
             | GateCommand::Ran { .. } => {}
         }
     }

@@ -41,6 +41,7 @@ fn accept() -> ManagerCommand {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

@@ -13,7 +13,8 @@ use crate::flow::retry::Budget;
 use crate::ids::{Fence, LogIndex, NodeId, PartId, WorkflowIx};
 use crate::limits;
 use crate::plan::{PartShare, Plan, Workflow};
-use crate::report::{PartResult, WorkflowStatus};
+use crate::report::{PartResult, WorkflowResult, WorkflowStatus};
+use crate::stats;
 
 /// A part from its acceptance until the gate has its result.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -185,12 +186,15 @@ impl Part {
 
     /// Its result; complete only once it ended.
     pub fn result(&self) -> PartResult {
-        let mut workflows = BoundedVec::new();
+        let mut workflows: BoundedVec<WorkflowResult, { limits::WORKFLOWS_MAX }> =
+            BoundedVec::new();
         for result in self.workflows.iter().filter_map(|state| state.result.as_deref()) {
             if workflows.push(result.clone()).is_err() {
                 break;
             }
         }
+        let mut all = workflows.iter_mut().map(|one| &mut *one.totals).collect::<Vec<_>>();
+        stats::fit(&mut all, limits::TOTALS_CELLS_MAX);
         PartResult {
             cancelled: self.cancelled,
             workers_lost: u32::try_from(self.lost.len()).unwrap_or(u32::MAX),

@@ -78,6 +78,7 @@ fn good() -> Plan {
         data: vec![source].try_into().unwrap(),
         thresholds: vec![threshold].try_into().unwrap(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: Default::default(),
         on_gate_loss: OnGateLoss::Finish,
         seed: 0,

@@ -11,7 +11,7 @@ use crate::plan::{
 use crate::wire::codec;
 
 use super::at::At;
-use super::{data, datacenters, order, text, threshold};
+use super::{data, datacenters, order, placement, text, threshold};
 
 impl Plan {
     /// Judges a plan that a peer sent as strictly as one that was read from a file.
@@ -25,6 +25,7 @@ impl Plan {
         base_url(&self.base_url, &at.key("base_url"))?;
         data::verify(&self.data, &at.key("data"))?;
         datacenters::verify(self, &at.key("datacenters"))?;
+        placement::verify(self, &at.key("placement"))?;
         let workflows_at = at.key("workflows");
         workflows_at.ensure(!self.workflows.is_empty(), "there is no workflow")?;
         let mut names = BTreeMap::new();
@@ -38,6 +39,14 @@ impl Plan {
             flow(workflow, &self.data, &at.key("flow"))?;
             retries(workflow.retries, limits::WORKFLOW_RETRIES_MAX, &at)?;
         }
+        let requests = |workflow: &Workflow| {
+            workflow.flow.iter().filter(|step| matches!(step, Step::Request(_))).count()
+        };
+        let steps: usize = self.workflows.iter().map(requests).sum();
+        workflows_at.ensure(
+            steps <= limits::STEPS_ALL_MAX,
+            format_args!("{steps} requests in all flows, at most {}", limits::STEPS_ALL_MAX),
+        )?;
         order::verify(&self.workflows, &workflows_at)?;
         threshold::verify(self, &at.key("thresholds"))?;
         if let OnGateLoss::StopAfter(after) = self.on_gate_loss {

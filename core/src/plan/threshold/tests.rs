@@ -57,6 +57,7 @@ fn plan(thresholds: Vec<Threshold>) -> Plan {
         data: BoundedVec::new(),
         thresholds: thresholds.try_into().unwrap(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

@@ -1,4 +1,4 @@
-//! What a manager says: assignments and verdicts.
+//! What a manager says: assignments and verdicts; and what any member says to another.
 //!
 //! Checked: the sender is a known manager, and the message is for this life of the worker. A
 //! confirmation must echo a heartbeat that was sent and is remembered, because its send is what
@@ -6,6 +6,7 @@
 
 use crate::ids::NodeId;
 use crate::machine::Cx;
+use crate::membership;
 use crate::stat::Stat;
 use crate::wire::{Confirm, Message, Prepare, VerdictKind};
 use crate::worker::models::Grant;
@@ -13,13 +14,21 @@ use crate::worker::{Worker, execution};
 
 impl Worker {
     pub(in crate::worker) fn on_message(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        if let Message::Swim(msg) = msg {
+            return self.on_members(cx, membership::Input::Received { from, msg });
+        }
         if !self.registry.knows(from) {
             cx.count(Stat::MessageForeign);
             return;
         }
+        self.on_members(cx, membership::Input::Heard { node: from, life: None });
         match msg {
             Message::Prepare(prepare) => self.on_prepare(cx, prepare),
             Message::Confirm(confirm) => self.on_confirm(cx, confirm),
+            Message::Pressure(said) if said.boot == self.boot() => {
+                self.backpressure.on_said(cx.now(), from, said.level);
+            }
+            Message::Pressure(_) => cx.count(Stat::BootStale),
             Message::Offer(_)
             | Message::Begin(_)
             | Message::CancelPart(_)
@@ -36,6 +45,7 @@ impl Worker {
             | Message::NotOwner(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
+            | Message::Swim(_)
             | Message::Final(_) => cx.count(Stat::MessageForeign),
         }
     }

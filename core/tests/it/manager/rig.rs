@@ -103,6 +103,7 @@ pub(super) fn plan(workflows: Vec<Workflow>) -> Plan {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,

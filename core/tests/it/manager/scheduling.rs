@@ -309,7 +309,7 @@ fn a_datacenter_decides_a_timeout_only_while_every_gate_is_silent() {
     rig.begin();
     rig.prepare_all(&mut hands);
     for _ in 0..14 {
-        rig.hear(GATE, Probe {});
+        rig.hear(GATE, Probe { number: 1 });
         rig.live(secs(1), &mut hands);
     }
     assert_eq!(status(&rig, 0), WorkflowStatus::Running, "a gate is there to decide");
