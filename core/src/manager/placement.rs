@@ -8,8 +8,8 @@
 //!
 //! An exclusive workflow runs on workers that run nothing else meanwhile. It takes only idle
 //! workers; what runs is let finish, and while it is first and finds none, nothing behind it
-//! starts. That ends with its `cores_wait`, when it fails, or when those behind it have waited so
-//! long that they rank as high.
+//! starts. That ends with its `cores_wait`, when it fails; and those behind it go first once they
+//! have waited so long that they rank as high.
 //!
 //! Invariants: exclusive-alone, priority-order, route-sane.
 
@@ -86,7 +86,8 @@ impl Manager {
             }
             let rest = order.iter().skip(done);
             let weights = rest.fold(0, |sum: u32, key| sum.saturating_add(self.weight(*key)));
-            let was_split = self.split(cx, *key, weights, &mut isolation);
+            let others = order.len().saturating_sub(done).saturating_sub(1);
+            let was_split = self.split(cx, *key, (weights, others), &mut isolation);
             is_claimed = !was_split && self.is_exclusive(*key);
         }
         let claimant = order.iter().copied().find(|key| self.is_exclusive(*key));
@@ -124,20 +125,20 @@ impl Manager {
             let rises = u8::try_from(rises).unwrap_or(RANK_MAX);
             let rank = self.base_rank(*key).saturating_add(rises).min(RANK_MAX);
             let held = self.leases.of_job(key.job).count();
-            (Reverse(rank), held, *since, *key)
+            (Reverse(rank), self.is_exclusive(*key), held, *since, *key)
         };
         let mut order = self.dispatch.ready.iter().map(place).collect::<Vec<_>>();
         order.sort_unstable();
         order.into_iter().map(|(.., key)| key).collect()
     }
 
-    /// Splits a ready workflow over its part of the spare cores. `weights`: of it and all behind
-    /// it. Whether there was a core.
+    /// Splits a ready workflow over its part of the spare cores, leaving one for each of the
+    /// `others` behind it. `weights`: of it and all of them. Whether there was a core.
     fn split(
         &mut self,
         cx: &mut Cx<'_>,
         key: WorkflowKey,
-        weights: u32,
+        (weights, others): (u32, usize),
         isolation: &mut Isolation,
     ) -> bool {
         let Some(part) = self.ledger.of_job(key.job) else { return true };
@@ -155,10 +156,10 @@ impl Manager {
         if cores == 0 {
             return false;
         }
-        let fair = u64::from(cores).saturating_mul(u64::from(priority.weight()))
-            / u64::from(weights.max(1));
-        let fair = u32::try_from(fair).unwrap_or(u32::MAX);
-        let fair = if is_exclusive { cores } else { fair.max(1) };
+        let fair = u64::from(cores).saturating_mul(u64::from(priority.weight()));
+        let fair = u32::try_from(fair.div_ceil(u64::from(weights.max(1)))).unwrap_or(u32::MAX);
+        let left = cores.saturating_sub(u32::try_from(others).unwrap_or(u32::MAX));
+        let fair = if is_exclusive { cores } else { fair.min(left).max(1) };
         let most = priority.cores_max(self.registry.cores());
         let shards = planned.executor.shards_wanted(&share, workers, fair.min(most));
         let command = ManagerCommand::Split { part: id, workflow: key.workflow, shards };

@@ -85,8 +85,11 @@ impl Manager {
             } else {
                 ManagerCommand::Ran { part, elapsed }
             };
-            self.propose(cx, command);
-            self.timeouts.timers.set(job, cx.now().after(wait(timeout, elapsed)));
+            let ends = matches!(command, ManagerCommand::Fail { .. });
+            // Once its end is in the log there is nothing to count any more.
+            if !(self.propose(cx, command) && ends) {
+                self.timeouts.timers.set(job, cx.now().after(wait(timeout, elapsed)));
+            }
         }
     }
 }

@@ -54,13 +54,14 @@ fn a_completion_and_a_timeout_at_one_instant_have_one_outcome_by_the_log() {
     let _ = world.step(Input::Wake);
     let _ = world.step(received(EAST, report));
     let _ = world.sync(usize::MAX);
+    let report = world.heard(job, 5, ended(WorkflowStatus::Completed));
+    world.report(EAST, report);
     assert_eq!(status(&world, job), JobStatus::TimedOut);
     // The other way round.
     let (mut world, job) = begun(4 * S);
     world.wake_until(4 * S - S / 100);
     let report = world.heard(job, 4, ended(WorkflowStatus::Completed));
-    let _ = world.step(received(EAST, report));
-    let _ = world.sync(usize::MAX);
+    world.report(EAST, report);
     assert_eq!(status(&world, job), JobStatus::Completed);
     world.wake_until(2 * S);
     assert_eq!(status(&world, job), JobStatus::Completed);
