@@ -76,6 +76,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Say why a job's parts run where they do
+    Explain(Explain),
+    /// Ask about one job
+    Job {
+        #[command(subcommand)]
+        about: About,
+    },
     /// Show the cluster as a gate sees it; or found, join and inspect a node's state
     #[command(args_conflicts_with_subcommands = true)]
     Cluster {
@@ -87,6 +94,24 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+}
+
+/// What is asked about one job.
+#[derive(Subcommand, Debug)]
+pub(crate) enum About {
+    /// Say why its parts run where they do
+    Explain(Explain),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Explain {
+    /// The job, j17 or 17
+    pub(crate) job: String,
+    /// Print the API's JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
 }
 
 /// What is done to the state of a gate or manager that does not run.
@@ -145,6 +170,9 @@ pub(crate) struct Run {
     /// Record every node's inputs here, so that its life can be replayed
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
+    /// Append what happens to every node to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) event_log: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

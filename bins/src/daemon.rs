@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     /// Settings that have no default to show.
-    const OPTIONAL: [&str; 4] = ["cores", "listen", "peers", "record"];
+    const OPTIONAL: [&str; 4] = ["event_log", "listen", "peers", "record"];
 
     /// The example with those commented settings switched on that are `wanted` by name.
     fn with(text: &str, wanted: impl Fn(&str) -> bool) -> String {

@@ -21,7 +21,7 @@ pub(crate) fn gate(
     let answering = gate.clone();
     tokio::spawn(async move {
         while let Some(input) = inputs.recv().await {
-            if let Input::Called { call, command } = input
+            if let Input::Called { call, command, .. } = input
                 && let Some(reply) = answer(&answering, *command)
             {
                 answering.reply(call, reply);
@@ -43,6 +43,8 @@ pub(crate) fn view(status: JobStatus) -> JobView {
         reason: String::new(),
         workflow_names: Vec::new(),
         workflows: Vec::new(),
+        position: None,
+        windows: Vec::new(),
     }
 }
 

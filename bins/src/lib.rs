@@ -9,6 +9,7 @@ mod client;
 mod cluster;
 pub mod daemon;
 mod exit;
+mod explain;
 mod failure;
 #[cfg(test)]
 mod fake;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::filter::LevelFilter;
 
-use args::{Cli, Command};
+use args::{About, Cli, Command};
 use exit::Exit;
 use failure::Failure;
 
@@ -55,6 +56,9 @@ async fn command(command: &Command, color: bool) -> Result<Exit, Failure> {
             remote::cancel(remote, job, workflow.as_deref()).await
         }
         Command::Result { job, json, remote } => remote::result(remote, job, *json, color).await,
+        Command::Explain(args) | Command::Job { about: About::Explain(args) } => {
+            explain::explain(&args.remote, &args.job, args.json).await
+        }
         Command::Cluster { action: Some(action), .. } => cluster::perform(action),
         Command::Cluster { action: None, json, remote } => remote::cluster(remote, *json).await,
     }

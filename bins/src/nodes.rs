@@ -16,9 +16,10 @@ use hyperscale_runtime::api;
 use hyperscale_runtime::config::{
     GateFile, ManagerFile, NodeFile, PeerFile, WorkerFile, available_cores,
 };
+use hyperscale_runtime::events::EventLog;
 use hyperscale_runtime::load::Engine;
 use hyperscale_runtime::local::{Cluster, LocalOptions};
-use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Seat};
+use hyperscale_runtime::node::{self, NodeError, Options, Orders, Running, Sampling, Seat};
 use hyperscale_runtime::store::StoreError;
 use hyperscale_runtime::transport::{Dial, Listener, Receiver, dial, listen};
 use tempfile::TempDir;
@@ -33,7 +34,9 @@ use crate::failure::Failure;
 pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let options = Options { record: file.record.clone() };
+    let memory_max = file.admission.memory_max_mb.map(|mb| mb.saturating_mul(1 << 20));
+    let sampling = Some(Sampling { memory_max });
+    let options = Options { sampling, ..options!(file)? };
     let started = node::start_gate(seat, cluster, config, &file.state_dir, &options);
     let (running, gate) = started.map_err(|error| unformed(error, &launch))?;
     let listener = TcpListener::bind(file.api)
@@ -70,7 +73,7 @@ pub(crate) async fn run_gate(file: GateFile, launch: Launch) -> Result<(), Failu
 pub(crate) async fn run_manager(file: ManagerFile, launch: Launch) -> Result<(), Failure> {
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
-    let options = Options { record: file.record.clone() };
+    let options = options!(file)?;
     let started = node::start_manager(seat, cluster, config, &file.state_dir, &options);
     let running = started.map_err(|error| unformed(error, &launch))?;
     let _listener = open(&running, file.listen, file.dials()).await?;
@@ -84,7 +87,7 @@ pub(crate) async fn run_worker(file: WorkerFile, launch: Launch) -> Result<(), F
     let config = file.checked().map_err(|error| invalid(&error))?;
     let (cluster, seat) = (ClusterId::new(file.cluster), Seat::new(NodeId::new(file.node)));
     let engine = engine(config.cores);
-    let options = Options { record: file.record.clone() };
+    let options = options!(file)?;
     let started = node::start_worker(seat, cluster, config, engine, &options);
     let running = started.map_err(refused)?;
     let managers: Vec<Dial> = file.managers.iter().map(PeerFile::dial).collect();
@@ -94,6 +97,26 @@ pub(crate) async fn run_worker(file: WorkerFile, launch: Launch) -> Result<(), F
     connect(&running, managers);
     tracing::info!(node = file.node, "worker started");
     drained(running, file.drain_timeout_ms, launch.interrupt.asked()).await
+}
+
+/// What every node's file says about how it is observed.
+macro_rules! options {
+    ($file:expr) => {
+        event_log($file.event_log.as_ref(), $file.node).map(|event_log| Options {
+            record: $file.record.clone(),
+            environment: Some($file.environment.clone()),
+            sampling: None,
+            event_log,
+        })
+    };
+}
+use options;
+
+fn event_log(path: Option<&PathBuf>, node: u64) -> Result<Option<EventLog>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    EventLog::open(path, NodeId::new(node)).map(Some).map_err(|error| {
+        Failure::new(Exit::Invalid, format!("the event log {}: {error}", path.display()))
+    })
 }
 
 /// Any port, in the address family of the managers.
@@ -165,7 +188,9 @@ impl Local {
         let (state_dir, temporary) = state_dir(args)
             .map_err(|error| Failure::new(Exit::Invalid, format!("the state folder: {error}")))?;
         let cores = args.cores.unwrap_or_else(available_cores);
-        let options = LocalOptions { state_dir, cores, record: args.record.clone() };
+        let record = args.record.clone();
+        let event_log = event_log(args.event_log.as_ref(), 0)?;
+        let options = LocalOptions { state_dir, cores, record, event_log };
         let cluster = Cluster::start(&options, engine(cores)).map_err(refused)?;
         Ok(Self { cluster, _temporary: temporary })
     }

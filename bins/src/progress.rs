@@ -1,12 +1,13 @@
 //! Live progress on standard error: bars on a terminal, otherwise one plain line a second.
 
-use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use hyperscale_runtime::api::view::{Job, Workflow};
 use hyperscale_runtime::summary::{Metric, Values, duration_ms, seconds};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::remote::standing;
 
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
@@ -16,22 +17,13 @@ pub(crate) struct Progress {
     shape: Shape,
     /// Planned durations by workflow, where the plan is known.
     planned: Vec<Duration>,
-    rates: BTreeMap<String, Rate>,
 }
 
 #[derive(Debug)]
 enum Shape {
     Quiet,
     Lines { printed: Option<Instant>, status: String },
-    Bars { all: MultiProgress, bars: Vec<ProgressBar> },
-}
-
-/// Requests per second between the two newest plan seconds that differ.
-#[derive(Clone, Copy, Default, Debug)]
-struct Rate {
-    second: u32,
-    requests: u64,
-    per_second: f64,
+    Bars { all: MultiProgress, bars: Vec<ProgressBar>, position: Option<u32> },
 }
 
 impl Progress {
@@ -40,37 +32,40 @@ impl Progress {
         let shape = if quiet {
             Shape::Quiet
         } else if io::stderr().is_terminal() {
-            Shape::Bars { all: MultiProgress::new(), bars: Vec::new() }
+            Shape::Bars { all: MultiProgress::new(), bars: Vec::new(), position: None }
         } else {
             Shape::Lines { printed: None, status: String::new() }
         };
-        Self { shape, planned, rates: BTreeMap::new() }
+        Self { shape, planned }
     }
 
     /// Shows the job as of an update.
     pub(crate) fn on_update(&mut self, job: &Job) {
-        for workflow in &job.workflows {
-            self.rates.entry(workflow.name.clone()).or_default().on_view(workflow);
-        }
         let described: Vec<String> = job
             .workflows
             .iter()
             .enumerate()
-            .map(|(place, workflow)| self.describe(place, workflow))
+            .map(|(place, workflow)| describe(workflow, self.planned.get(place)))
             .collect();
         match &mut self.shape {
             Shape::Quiet => {}
             Shape::Lines { printed, status } => {
                 let due = printed.is_none_or(|at| at.elapsed() >= LINE_EVERY);
-                if due || *status != job.status {
+                let stands = standing(&job.status, job.position);
+                if due || *status != stands {
                     *printed = Some(Instant::now());
-                    status.clone_from(&job.status);
+                    *status = stands;
                     let line = line(job, &described);
                     // Progress is a courtesy: a closed pipe must not end the run.
                     let _ = writeln!(io::stderr().lock(), "{line}");
                 }
             }
-            Shape::Bars { all, bars } => {
+            Shape::Bars { all, bars, position } => {
+                if *position != job.position && job.position.is_some() {
+                    // Progress is a courtesy, as above.
+                    let _ = all.println(line(job, &[]));
+                }
+                *position = job.position;
                 while bars.len() < described.len() {
                     bars.push(bar(all, self.planned.get(bars.len())));
                 }
@@ -86,23 +81,6 @@ impl Progress {
     pub(crate) fn finish(&mut self) {
         if let Shape::Bars { bars, .. } = &mut self.shape {
             bars.drain(..).for_each(|bar| bar.finish_and_clear());
-        }
-    }
-
-    fn describe(&self, place: usize, workflow: &Workflow) -> String {
-        let rate = self.rates.get(&workflow.name).copied().unwrap_or_default().per_second;
-        let planned = self.planned.get(place);
-        describe(workflow, planned, rate)
-    }
-}
-
-impl Rate {
-    fn on_view(&mut self, workflow: &Workflow) {
-        let requests = counter(&workflow.metrics, "http_reqs");
-        if workflow.second > self.second {
-            let span = f64::from(workflow.second - self.second);
-            self.per_second = requests.saturating_sub(self.requests) as f64 / span;
-            (self.second, self.requests) = (workflow.second, requests);
         }
     }
 }
@@ -121,13 +99,14 @@ fn bar(all: &MultiProgress, planned: Option<&Duration>) -> ProgressBar {
 
 fn line(job: &Job, workflows: &[String]) -> String {
     let reason = if job.reason.is_empty() { String::new() } else { format!(" ({})", job.reason) };
-    let head = format!("{} {}{reason}", job.id, job.status);
+    let head = format!("{} {}{reason}", job.id, standing(&job.status, job.position));
     let mut parts = vec![head];
     parts.extend(workflows.iter().cloned());
     parts.join(" | ")
 }
 
-fn describe(workflow: &Workflow, planned: Option<&Duration>, rate: f64) -> String {
+/// While it runs, of the newest closed window; else of the whole.
+fn describe(workflow: &Workflow, planned: Option<&Duration>) -> String {
     let mut text = format!("{} {}", workflow.name, workflow.status);
     if workflow.status == "pending" || workflow.status == "skipped" {
         return text;
@@ -136,18 +115,28 @@ fn describe(workflow: &Workflow, planned: Option<&Duration>, rate: f64) -> Strin
     if let Some(planned) = planned {
         text.push_str(&format!("/{}", seconds(planned.as_secs_f64())));
     }
-    if workflow.status == "running" {
-        text.push_str(&format!(" {rate:.0} req/s"));
-    } else {
-        text.push_str(&format!(" {} requests", counter(&workflow.metrics, "http_reqs")));
-    }
-    let (failed, share) = failures(&workflow.metrics);
+    let running = workflow.status == "running";
+    let (failed, share, p95) = match workflow.window.as_ref().filter(|_| running) {
+        Some(window) => {
+            text.push_str(&format!(" {:.0} req/s", window.rate));
+            let share = window.failed as f64 * 100.0 / window.requests.max(1) as f64;
+            (window.failed, share, window.p95)
+        }
+        None => {
+            text.push_str(&format!(" {} requests", counter(&workflow.metrics, "http_reqs")));
+            let (failed, share) = failures(&workflow.metrics);
+            (failed, share, p95(&workflow.metrics))
+        }
+    };
     text.push_str(&format!(", {failed} errors ({share:.2}%), {} vus", workflow.vus));
-    if let Some(p95) = p95(&workflow.metrics) {
+    if let Some(p95) = p95 {
         text.push_str(&format!(", p(95)={}", duration_ms(p95)));
     }
-    if workflow.shards_live < workflow.shards && workflow.status == "running" {
+    if running && workflow.shards_live < workflow.shards {
         text.push_str(&format!(", {}/{} shards", workflow.shards_live, workflow.shards));
+    }
+    if let Some(window) = workflow.window.as_ref().filter(|one| running && !one.complete) {
+        text.push_str(&format!(", incomplete {}/{}", window.shards, window.of));
     }
     text
 }
@@ -179,7 +168,9 @@ fn p95(metrics: &[Metric]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use hyperscale_core::api::WindowView;
     use hyperscale_core::stats::{Recorder, StepTotals, Totals};
+    use hyperscale_runtime::api::stats::Window;
     use hyperscale_runtime::summary::workflow_metrics;
 
     use super::*;
@@ -199,27 +190,40 @@ mod tests {
             shards_live: 1,
             shards: 2,
             second,
+            shards_late: 0,
+            window: None,
             metrics: workflow_metrics(&totals, f64::from(second)),
         }
     }
 
-    #[test]
-    fn the_rate_is_of_the_newest_second_not_of_the_whole_run() {
-        let mut rate = Rate::default();
-        for (second, requests) in [(1, 100), (2, 600), (2, 600)] {
-            rate.on_view(&workflow(second, requests, 0));
-        }
-        assert_eq!(rate.per_second, 500.0);
-        rate.on_view(&workflow(4, 1000, 0));
-        assert_eq!(rate.per_second, 200.0);
+    fn window(shards: u32) -> Window {
+        Window::from(&WindowView {
+            from: 10,
+            until: 12,
+            shards,
+            of: 2,
+            requests: 500,
+            failed: 5,
+            p95_us: Some(2_000),
+            ..Default::default()
+        })
     }
 
     #[test]
     fn a_line_says_time_rate_errors_vus_and_the_95th_percentile() {
         let planned = Duration::from_secs(90);
-        let text = describe(&workflow(12, 1000, 5), Some(&planned), 83.3);
-        let expected = "login running 12s/1m30s 83 req/s, 5 errors (0.50%), 8 vus, p(95)=1ms, \
+        let mut shown = workflow(12, 1000, 5);
+        let text = describe(&shown, Some(&planned));
+        let expected = "login running 12s/1m30s 1000 requests, 5 errors (0.50%), 8 vus, \
+                        p(95)=1ms, 1/2 shards";
+        assert_eq!(text, expected);
+        shown.window = Some(window(2));
+        let text = describe(&shown, Some(&planned));
+        let expected = "login running 12s/1m30s 250 req/s, 5 errors (1.00%), 8 vus, p(95)=2ms, \
                         1/2 shards";
         assert_eq!(text, expected);
+        shown.window = Some(window(1));
+        let text = describe(&shown, None);
+        assert!(text.ends_with(", 1/2 shards, incomplete 1/2"), "{text}");
     }
 }

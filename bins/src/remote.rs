@@ -120,7 +120,8 @@ pub(crate) async fn status(
             output::json(&jobs)?;
         } else {
             for job in &jobs.jobs {
-                output::line(&format!("{:<8} {:<12} {}", job.id, job.status, job.name));
+                let status = standing(&job.status, job.position);
+                output::line(&format!("{:<8} {status:<12} {}", job.id, job.name));
             }
         }
         return Ok(Exit::Ok);
@@ -130,7 +131,8 @@ pub(crate) async fn status(
         output::json(&job)?;
         return Ok(Exit::Ok);
     }
-    let line = format!("{}  {}  {}  {}", job.id, job.status, job.name, job.reason);
+    let status = standing(&job.status, job.position);
+    let line = format!("{}  {status}  {}  {}", job.id, job.name, job.reason);
     output::line(line.trim_end());
     for workflow in &job.workflows {
         let view::Workflow { name, status, plan_time, vus, shards_live, shards, .. } = workflow;
@@ -153,6 +155,34 @@ pub(crate) async fn cluster(remote: &Remote, json: bool) -> Result<Exit, Failure
     Ok(Exit::Ok)
 }
 
+/// A status, with its place if the job waits for its turn.
+pub(crate) fn standing(status: &str, position: Option<u32>) -> String {
+    position.map_or_else(|| status.to_owned(), |position| format!("{status} #{position}"))
+}
+
+/// How the gate that answers copes, and what it refused since it started.
+fn flow_lines(flow: &view::Flow) -> Vec<String> {
+    let view::Flow { level, waiting, running, running_max, queued, delay_ms, .. } = flow;
+    let (cpu, memory) = (flow.cpu_per_mille / 10, flow.memory_per_mille / 10);
+    let mut lines = vec![
+        format!("  jobs             {running}/{running_max} running, {waiting} waiting"),
+        format!(
+            "  load             {level}, {queued} inputs waiting, {delay_ms} ms late, \
+             {cpu} % cpu, {memory} % memory, {} calls rate-limited",
+            flow.limited
+        ),
+    ];
+    for class in &flow.classes {
+        let view::FlowClass { name, open, shed, dropped } = class;
+        if *open > 0 || *shed > 0 || *dropped > 0 {
+            lines.push(format!(
+                "    {name:<14} {open} calls open, {shed} shed, {dropped} messages dropped"
+            ));
+        }
+    }
+    lines
+}
+
 fn cluster_lines(cluster: &view::Cluster) -> Vec<String> {
     let ready = if cluster.ready { "ready" } else { "not ready" };
     let leader = cluster.leader.map_or("none known".to_owned(), |node| format!("n{node}"));
@@ -169,14 +199,31 @@ fn cluster_lines(cluster: &view::Cluster) -> Vec<String> {
         lines.push(format!("  {gate:<16} {votes:<12} {standing}, {session}, disk {disk}"));
     }
     for datacenter in &cluster.datacenters {
-        let view::Datacenter { name, reachable, workers, cores, free, leader } = datacenter;
-        let reachable = if *reachable { "reachable" } else { "unreachable" };
-        let leader = leader.map_or(String::new(), |leader| format!(", led by n{leader}"));
-        lines.push(format!(
-            "  {name:<16} {reachable:<12} {workers} workers, {free}/{cores} free{leader}"
-        ));
+        lines.extend(datacenter_lines(datacenter));
     }
+    lines.extend(flow_lines(&cluster.flow));
     lines
+}
+
+/// What it has, and how it stands with the gate.
+fn datacenter_lines(datacenter: &view::Datacenter) -> [String; 2] {
+    let view::Datacenter { name, class, why, registration, reachability, circuit, .. } = datacenter;
+    let view::Datacenter { workers, cores, free, leader, .. } = datacenter;
+    let leader = leader.map_or(String::new(), |leader| format!(", led by n{leader}"));
+    let rtt = datacenter.rtt_p50_ms.zip(datacenter.rtt_p99_ms);
+    let rtt = rtt.map_or("no round trip yet".to_owned(), |(half, most)| {
+        format!("round trip {half} ms, p99 {most} ms")
+    });
+    let wait = datacenter.wait_ms.filter(|wait| *wait > 0);
+    let wait = wait.map_or(String::new(), |ms| format!(", a core in {} s", ms.div_ceil(1_000)));
+    let draining = if datacenter.draining { ", draining" } else { "" };
+    [
+        format!("  {name:<16} {class:<12} {workers} workers, {free}/{cores} free{wait}{leader}"),
+        format!(
+            "  {:<16} {reachability}, {registration}{draining}, {rtt}, circuit {circuit}: {why}",
+            ""
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -204,17 +251,47 @@ mod tests {
             datacenters: vec![view::Datacenter {
                 name: "dc1".to_owned(),
                 reachable: true,
+                class: "healthy".to_owned(),
+                why: "free cores".to_owned(),
+                registration: "ready".to_owned(),
+                reachability: "reachable".to_owned(),
+                circuit: "closed".to_owned(),
+                rtt_p50_ms: Some(12),
+                rtt_p99_ms: Some(30),
                 workers: 3,
                 cores: 6,
                 free: 5,
                 leader: Some(11),
+                ..view::Datacenter::default()
             }],
+            flow: view::Flow {
+                level: "busy".to_owned(),
+                waiting: 3,
+                running: 64,
+                running_max: 64,
+                queued: 12,
+                delay_ms: 230,
+                cpu_per_mille: 720,
+                memory_per_mille: 45,
+                limited: 450,
+                clients: 2,
+                classes: vec![
+                    view::FlowClass { name: "control".to_owned(), open: 0, shed: 0, dropped: 0 },
+                    view::FlowClass { name: "telemetry".to_owned(), open: 1, shed: 9, dropped: 2 },
+                ],
+            },
         };
         let expected = [
             "gate n1 ready, leader n2, term 7",
             "  gate n1          voter        alive, session 9, 2 jobs, disk d5",
             "  gate n3          learner      dead, no session, disk d6",
-            "  dc1              reachable    3 workers, 5/6 free, led by n11",
+            "  dc1              healthy      3 workers, 5/6 free, led by n11",
+            "                   reachable, ready, round trip 12 ms, p99 30 ms, circuit closed: free \
+             cores",
+            "  jobs             64/64 running, 3 waiting",
+            "  load             busy, 12 inputs waiting, 230 ms late, 72 % cpu, 4 % memory, \
+             450 calls rate-limited",
+            "    telemetry      1 calls open, 9 shed, 2 messages dropped",
         ];
         assert_eq!(cluster_lines(&cluster), expected);
     }

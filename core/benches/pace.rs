@@ -31,6 +31,8 @@ fn slice(executor: Executor) -> Slice {
             graceful_stop: Duration::ZERO,
             flow: BoundedVec::new(),
             captures: 0,
+            priority: Default::default(),
+            retries: 3,
         },
         share: shares(&executor, &PartShare::whole(&executor), 3).swap_remove(1),
         first: 0,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::consensus::ConsensusConfig;
+use crate::health::HealthConfig;
 use crate::ids::NodeId;
 use crate::membership::MemberRole;
 
@@ -161,6 +162,37 @@ pub struct GateConfig {
     pub session_ttl: Duration,
     /// The gates as members.
     pub membership: MembershipConfig,
+    /// How patiently datacenters are judged.
+    pub health: HealthConfig,
+    /// What it takes from clients.
+    pub admission: AdmissionConfig,
+}
+
+/// What a gate takes from clients. The same for every gate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AdmissionConfig {
+    /// Jobs that run at a time; further ones wait for their turn.
+    pub jobs_running_max: u32,
+    /// Submissions of one client in ten seconds; 0: as many as it likes.
+    pub submissions: u32,
+    /// Questions of one client about jobs in ten seconds.
+    pub questions: u32,
+    /// Lists of one client in ten seconds.
+    pub lists: u32,
+    /// A job that waits is overtaken for so long by jobs that fit elsewhere.
+    pub queue_patience: Duration,
+}
+
+impl Default for AdmissionConfig {
+    fn default() -> Self {
+        Self {
+            jobs_running_max: 64,
+            submissions: 50,
+            questions: 500,
+            lists: 100,
+            queue_patience: Duration::from_secs(30),
+        }
+    }
 }
 
 /// A datacenter as a gate knows it.
@@ -189,6 +221,10 @@ pub struct ManagerConfig {
     pub replace_wait: Duration,
     /// A workflow waits so long for its first free core, then fails.
     pub cores_wait: Duration,
+    /// A run that issues next to nothing of what is due for so long is given to another worker.
+    pub stuck_after: Duration,
+    /// After every gate was silent for so long, the datacenter decides timeouts by itself.
+    pub gate_silence: Duration,
     /// A part that was accepted and is not begun by then is given up.
     pub begin_within: Duration,
     /// The first resend of a message that must be answered; doubles up to 16 times this.
@@ -197,6 +233,8 @@ pub struct ManagerConfig {
     pub assigns_max: u32,
     /// An arrival that cannot start within this is dropped.
     pub late_max: Duration,
+    /// Reports of runs that this node takes; above, workers are asked for fewer.
+    pub reports_per_second: u32,
     /// Entries between snapshots.
     pub checkpoint_entries: u64,
     /// The datacenter's group.
@@ -234,6 +272,8 @@ impl GateConfig {
             consensus: ConsensusConfig::default(),
             session_ttl: Duration::from_secs(2),
             membership: MembershipConfig::default(),
+            health: HealthConfig::default(),
+            admission: AdmissionConfig::default(),
         }
     }
 }
@@ -249,10 +289,13 @@ impl ManagerConfig {
             prepare_timeout: Duration::from_secs(10),
             replace_wait: Duration::from_secs(10),
             cores_wait: Duration::from_secs(60),
+            stuck_after: Duration::from_secs(120),
+            gate_silence: Duration::from_secs(300),
             begin_within: Duration::from_secs(120),
             resend_after: Duration::from_millis(500),
             assigns_max: 16,
             late_max: Duration::from_millis(100),
+            reports_per_second: 5_000,
             checkpoint_entries: 10_000,
             consensus: ConsensusConfig::default(),
             membership: MembershipConfig::default(),

@@ -1,9 +1,11 @@
 //! Everything that can happen to a node, whatever its role. A role counts and drops what is not for
 //! it. Inputs are plain data so that a node's life can be recorded and replayed.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::api::Command;
+use crate::api::{Command, Tenant};
 use crate::ids::{CallId, Lsn, NodeId, RunId};
 use crate::stats::Totals;
 use crate::wire::Message;
@@ -26,6 +28,8 @@ pub enum Input {
     Called {
         /// Where the reply goes.
         call: CallId,
+        /// Who asks; empty: this process itself.
+        client: Tenant,
         /// What is asked.
         command: Box<Command>,
     },
@@ -33,6 +37,28 @@ pub enum Input {
     Engine(Box<EngineEvent>),
     /// An operator or SIGTERM asks this node to leave: finish or hand back, take nothing new.
     Drain,
+    /// The driver measured how the node copes, a few times a second.
+    Sampled(Sample),
+    /// A message arrived of a kind or with a content that a newer minor brought.
+    Unknown {
+        /// Who sent it.
+        from: NodeId,
+    },
+}
+
+/// How a node copes, as its driver measures it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Sample {
+    /// Inputs that waited when this was taken.
+    pub queued: u32,
+    /// How long this input itself waited.
+    pub delay: Duration,
+    /// The process's share of its cores, per mille.
+    pub cpu: u16,
+    /// The process's share of the memory it may use, per mille.
+    pub memory: u16,
+    /// Messages to peers dropped since the process started, by class.
+    pub dropped: [u64; 4],
 }
 
 /// What the load engine tells its node.

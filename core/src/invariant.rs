@@ -58,6 +58,9 @@ invariants! {
     QuorumConfigured = "quorum-configured",
     MinorityRefuses = "minority-refuses",
     Bounded = "bounded",
+    RouteSane = "route-sane",
+    RouteSteady = "route-steady",
+    NetworkHeld = "network-held",
     PeerConfirmed = "peer-confirmed",
     CompatibleOnly = "compatible-only",
     HostileHarmless = "hostile-harmless",
@@ -68,7 +71,15 @@ invariants! {
     LoadResumes = "load-resumes",
     SeedDeterminism = "seed-determinism",
     StreamIndependence = "stream-independence",
+    RetryBudget = "retry-budget",
+    ExclusiveAlone = "exclusive-alone",
+    TimeoutHonest = "timeout-honest",
+    PriorityOrder = "priority-order",
     NodeSettles = "node-settles",
+    ControlNeverShed = "control-never-shed",
+    RetryAfter = "retry-after",
+    QueueFair = "queue-fair",
+    WindowsSum = "windows-sum",
 }
 
 /// A broken invariant.

@@ -35,7 +35,7 @@ pub enum WorkflowStatus {
 /// Where a job stands. The legal moves are in `gate::models`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum JobStatus {
-    /// Acknowledged, not placed.
+    /// Acknowledged and its turn, not placed.
     Submitted,
     /// Offered to a datacenter.
     Dispatching,
@@ -53,13 +53,19 @@ pub enum JobStatus {
     TimedOut,
     /// Terminal: some of the load is missing for good.
     Partial,
+    /// Acknowledged, waiting for its turn.
+    Queued,
 }
 
 impl JobStatus {
     /// Whether it never changes again.
     pub const fn is_terminal(self) -> bool {
         match self {
-            Self::Submitted | Self::Dispatching | Self::Running | Self::Cancelling => false,
+            Self::Queued
+            | Self::Submitted
+            | Self::Dispatching
+            | Self::Running
+            | Self::Cancelling => false,
             Self::Completed | Self::Failed | Self::Cancelled | Self::TimedOut | Self::Partial => {
                 true
             }
@@ -110,10 +116,13 @@ pub struct WorkflowView {
     pub shards_live: u16,
     /// Shards in all.
     pub shards: u16,
-    /// Every shard's totals are at least up to this plan second.
+    /// Everything that ended before this plan second is in the totals, and nothing later; of late
+    /// shards less.
     pub second: u32,
-    /// Sum of the last known totals of all its runs.
+    /// Sum over all its runs.
     pub totals: Box<Totals>,
+    /// Shards that run and have not reported up to `second`.
+    pub shards_late: u16,
 }
 
 /// The result of a workflow in one datacenter, committed.

@@ -24,6 +24,8 @@ stats! {
     InputForeign = "input_foreign",
     /// A message of a kind this role does not take.
     MessageForeign = "message_foreign",
+    /// A message that only a newer minor understands.
+    MessageUnknown = "message_unknown",
     /// A message about something unknown or older than what is known.
     MessageStale = "message_stale",
     /// A reply of an earlier boot.
@@ -98,6 +100,10 @@ stats! {
     JobCancelled = "job_cancelled",
     /// Cancels of single workflows committed.
     WorkflowCancelled = "workflow_cancelled",
+    /// Jobs that ran for their timeout.
+    JobTimedOut = "job_timed_out",
+    /// Parts that ran for their job's timeout while every gate was silent.
+    PartTimedOut = "part_timed_out",
     /// Cancels that came after the end.
     CancelTooLate = "cancel_too_late",
     /// Jobs that reached a terminal status.
@@ -131,6 +137,57 @@ stats! {
     /// Calls refused because no quorum answered in time.
     QuorumMissed = "quorum_missed",
 
+    /// Times the overload level changed.
+    OverloadChanged = "overload_changed",
+    /// Calls refused because the gate was overloaded.
+    CallShed = "call_shed",
+    /// Calls refused because their client asked too often.
+    CallLimited = "call_limited",
+    /// Jobs created that had to wait for their turn.
+    JobQueued = "job_queued",
+    /// Jobs that waited and got their turn.
+    JobAdmitted = "job_admitted",
+    /// Jobs overtaken because the datacenters they need were full.
+    JobOvertaken = "job_overtaken",
+    /// Datacenters kept free for a job that was overtaken for too long.
+    JobAged = "job_aged",
+    /// Probes that a datacenter's leader answered.
+    ProbeAnswered = "probe_answered",
+    /// Datacenters whose registration changed.
+    RegistrationMoved = "registration_moved",
+    /// Datacenters that answer, after they did not.
+    DatacenterReached = "datacenter_reached",
+    /// Datacenters that missed the last few probes.
+    DatacenterSuspected = "datacenter_suspected",
+    /// Datacenters that answered no probe for long.
+    DatacenterUnreachable = "datacenter_unreachable",
+    /// Datacenters that became degraded or unhealthy.
+    DatacenterFailed = "datacenter_failed",
+    /// Datacenters that became healthy.
+    DatacenterWell = "datacenter_well",
+    /// Datacenters that became full, or took a step of their recovery.
+    DatacenterMoved = "datacenter_moved",
+    /// Datacenters that began to flap and are held back.
+    DatacenterFlaps = "datacenter_flaps",
+    /// Times that several datacenters fell silent together.
+    NetworkBlamed = "network_blamed",
+    /// Circuits that opened.
+    CircuitOpened = "circuit_opened",
+    /// Circuits that closed.
+    CircuitClosed = "circuit_closed",
+    /// Datacenters chosen by their score.
+    RouteChosen = "route_chosen",
+    /// Datacenters chosen because they were the last time.
+    RouteKept = "route_kept",
+    /// Times that another datacenter became the first choice.
+    RouteSwitched = "route_switched",
+    /// Datacenters chosen because one that comes before them is full.
+    RouteSpilled = "route_spilled",
+    /// Parts that found no datacenter and wait for one.
+    RouteNone = "route_none",
+    /// Datacenters that did not take a part.
+    RouteFailed = "route_failed",
+
     /// Workflows started.
     WorkflowStarted = "workflow_started",
     /// Workflows ended.
@@ -141,6 +198,10 @@ stats! {
     ShardAssigned = "shard_assigned",
     /// Shards assigned again after a loss.
     ShardReassigned = "shard_reassigned",
+    /// Exclusive workflows that wait for an idle worker.
+    ExclusiveAwaited = "exclusive_awaited",
+    /// Decisions not to try again because a budget of retries is used up.
+    RetryExhausted = "retry_exhausted",
     /// Runs of a worker that leaves, given to a peer.
     RunHandedOver = "run_handed_over",
     /// Runs declared lost after their last confirmation expired.
@@ -159,6 +220,14 @@ stats! {
     CeilingReserved = "ceiling_reserved",
     /// Workers registered (a new boot).
     WorkerJoined = "worker_joined",
+    /// Workers whose runs stopped getting on.
+    WorkerStuck = "worker_stuck",
+    /// Workers whose runs get on again.
+    WorkerRecovered = "worker_recovered",
+    /// Times nothing was moved because most workers seemed stuck.
+    EvictionsHeld = "evictions_held",
+    /// Workflows that failed because nothing of them got on.
+    WorkflowStuck = "workflow_stuck",
     /// Workers silent beyond their lease.
     WorkerLost = "worker_lost",
 
@@ -175,6 +244,38 @@ stats! {
     /// Plan time moved by a confirmation.
     PlanTimeSlewed = "plan_time_slewed",
 
+    /// Windows of plan time closed.
+    WindowClosed = "window_closed",
+    /// Of those, closed without a shard that was late.
+    WindowIncomplete = "window_incomplete",
+    /// Windows added to an older one to keep memory fixed.
+    WindowFolded = "window_folded",
+    /// Windows added up early because all windows together had too many buckets.
+    WindowEvicted = "window_evicted",
+    /// Live totals that fell because what a run had reported is lost with it.
+    TotalsRestated = "totals_restated",
+    /// Live views that were older than what is known.
+    ViewStale = "view_stale",
+    /// Windows asked for by clients.
+    WindowsPulled = "windows_pulled",
+    /// Times workers were to report less often.
+    PressureRaised = "pressure_raised",
+    /// Times workers could report more often again.
+    PressureLowered = "pressure_lowered",
+    /// Workers told to report less often.
+    PressureTold = "pressure_told",
+    /// Reports that a worker left out because its manager wanted fewer.
+    ReportSkipped = "report_skipped",
+    /// Times a worker's machine came near its limits.
+    GuardWarned = "guard_warned",
+    /// Times a worker took no new runs because its machine was at its limits.
+    GuardThrottled = "guard_throttled",
+    /// Times a worker's memory was about to run out.
+    GuardStopping = "guard_stopping",
+    /// Times a worker's machine was far from its limits again.
+    GuardRelaxed = "guard_relaxed",
+    /// Runs ended by their worker because memory was about to run out.
+    RunSacrificed = "run_sacrificed",
     /// Members probed.
     SwimProbed = "swim_probed",
     /// Probes answered, by whatever the member said.

@@ -40,6 +40,8 @@ fn slice(base_url: &str, executor: Executor) -> Slice {
             graceful_stop: Duration::from_secs(1),
             flow: vec![Step::Request(Box::new(request))].try_into().expect("one step"),
             captures: 0,
+            priority: Default::default(),
+            retries: 3,
         },
         share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe::plain(0, 1) },
         first: 0,

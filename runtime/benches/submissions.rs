@@ -60,9 +60,12 @@ fn plan() -> Plan {
         graceful_stop: Duration::from_secs(1),
         flow: vec![Step::Request(Box::new(request))].try_into().expect("one step"),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         datacenters: Default::default(),
+        placement: Default::default(),
         name: "tiny".to_owned(),
         base_url: "http://127.0.0.1".to_owned(),
         workflows: vec![workflow].try_into().expect("one workflow"),
@@ -72,6 +75,8 @@ fn plan() -> Plan {
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 

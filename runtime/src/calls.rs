@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyperscale_core::api::{Command, Reply, Update};
+use hyperscale_core::api::{Command, Reply, Tenant, Update};
+use hyperscale_core::flow::Class;
 use hyperscale_core::ids::{CallId, JobId};
 use hyperscale_core::input::Input;
 use slab::Slab;
@@ -11,6 +12,9 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 /// Live updates kept for a slow watcher before it is told that it lagged, and asks the gate. Each
 /// has every histogram of its job, so few.
 const UPDATES_BUFFERED: usize = 8;
+
+/// One place of so many in the gate's queue is left to cancels.
+const RESERVED: usize = 8;
 
 /// The gate is gone or its queue is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -56,14 +60,30 @@ impl Gate {
     /// # Errors
     /// [`CallError`].
     pub async fn ask(&self, command: Command) -> Result<Reply, CallError> {
+        self.ask_as(Tenant::default(), command).await
+    }
+
+    /// As [`Gate::ask`], for a client outside this process. A cancel waits for its place in a queue
+    /// that is full, and anything else leaves the last places to cancels.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn ask_as(&self, client: Tenant, command: Command) -> Result<Reply, CallError> {
         let (sender, receiver) = oneshot::channel();
         let call = self.open(sender);
         let _forget = Forget { gate: self, call };
-        let input = Input::Called { call, command: Box::new(command) };
-        self.inbox.try_send(input).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => CallError::Busy,
-            mpsc::error::TrySendError::Closed(_) => CallError::Gone,
-        })?;
+        let waits = Class::of_command(&command) == Class::Control;
+        let input = Input::Called { call, client, command: Box::new(command) };
+        if waits {
+            self.inbox.send(input).await.map_err(|_| CallError::Gone)?;
+        } else if self.inbox.capacity() <= self.inbox.max_capacity() / RESERVED {
+            return Err(CallError::Busy);
+        } else {
+            self.inbox.try_send(input).map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => CallError::Busy,
+                mpsc::error::TrySendError::Closed(_) => CallError::Gone,
+            })?;
+        }
         receiver.await.map_err(|_| CallError::Gone)
     }
 
@@ -146,7 +166,7 @@ mod tests {
             let gate = gate.clone();
             async move { gate.ask(Command::List).await }
         });
-        let Some(Input::Called { call, command }) = inputs.recv().await else {
+        let Some(Input::Called { call, command, .. }) = inputs.recv().await else {
             panic!("no call");
         };
         assert_eq!(*command, Command::List);

@@ -9,6 +9,7 @@ use hyperscale_core::ids::{ClusterId, NodeId};
 
 use crate::boot;
 use crate::calls;
+use crate::events::EventLog;
 use crate::node::{self, NodeError, Options, Orders, Running, Seat};
 use crate::transport::RoleName;
 use hyperscale_core::input::Input;
@@ -27,6 +28,8 @@ pub struct LocalOptions {
     pub cores: u16,
     /// Record the inputs of every node into this directory.
     pub record: Option<PathBuf>,
+    /// Write what happens to every node here.
+    pub event_log: Option<EventLog>,
 }
 
 /// A cluster of one gate, one manager and one worker.
@@ -48,7 +51,12 @@ impl Cluster {
         let cluster = ClusterId::new(local_cluster(&options.state_dir));
         let recording = |role: RoleName, node: NodeId| {
             let file = |dir: &PathBuf| dir.join(format!("{role}-{node}.jsonl"));
-            Options { record: options.record.as_ref().map(file) }
+            Options {
+                record: options.record.as_ref().map(file),
+                event_log: options.event_log.clone(),
+                environment: None,
+                sampling: None,
+            }
         };
         let datacenter = DatacenterConfig { name: "local".to_owned(), managers: vec![MANAGER] };
         let seats = [GATE, MANAGER, WORKER].map(Seat::new);

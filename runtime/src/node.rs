@@ -17,12 +17,14 @@ use hyperscale_core::machine::Role;
 use hyperscale_core::manager::Manager;
 use hyperscale_core::node::Node;
 use hyperscale_core::wire::Message;
+use hyperscale_core::wire::version::{Features, VERSION};
 use hyperscale_core::worker::Worker;
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::driver::{Driver, DriverError, End, EngineOrder, World};
+use crate::driver::{Driver, DriverError, End, EngineOrder, World, sampler};
+use crate::events::EventLog;
 use crate::record::Recorder;
 use crate::store::{Disk, Expect, Journal, Owner, StoreError};
 use crate::transport::{Datagrams, Dial, Hello, Peers, Receiver, RoleName};
@@ -96,7 +98,23 @@ impl Seat {
 pub struct Options {
     /// Record every input into this file.
     pub record: Option<PathBuf>,
+    /// The environment it belongs to; `default` if none is named.
+    pub environment: Option<String>,
+    /// Write what happens here.
+    pub event_log: Option<EventLog>,
+    /// Measure how the node copes. Only where the process is the node's alone.
+    pub sampling: Option<Sampling>,
 }
+
+/// What a node's measurements are compared with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sampling {
+    /// Bytes that the process may use; without it, what its control group or the machine has.
+    pub memory_max: Option<u64>,
+}
+
+/// The environment of a node that names none.
+pub const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// A node that runs.
 #[derive(Debug)]
@@ -210,8 +228,14 @@ impl<'a> Start<'a> {
         let recorder = self.recorder(&config)?;
         let node = Node::<R>::recover(self.node, config, self.boot, disk.recovered)?;
         let Seat { inbox, peers, inputs } = seat;
+        if let Some(sampling) = self.options.sampling {
+            sampler::start(&inbox, peers.clone(), sampling.memory_max);
+        }
         let driver = Driver::new(node, world(peers.clone()), disk.journal, inputs);
-        let task = tokio::spawn(driver.recording(recorder).run(R::is_drained));
+        let events = self.options.event_log.as_ref().map(|log| log.of(self.node));
+        let driver = driver.recording(recorder).observed(events);
+        let task = tokio::spawn(driver.run(R::is_drained));
+        let environment = self.options.environment.clone();
         let hello = Hello {
             cluster: self.cluster,
             role: self.role,
@@ -220,6 +244,8 @@ impl<'a> Start<'a> {
             disk: self.boot.disk,
             boot: self.boot.id,
             build: env!("CARGO_PKG_VERSION").to_owned(),
+            environment: environment.unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned()),
+            features: Features::of_minor(VERSION.minor),
         };
         Ok(Running { inbox, peers, hello, task })
     }
@@ -278,6 +304,8 @@ pub fn start_worker(
         Disk { id: DiskId::new(0), recovered: Recovered::default(), journal: Journal::none() };
     let engine = engine(seat.inbox.clone())
         .map_err(|error| NodeError::Io { what: "the load engine", error })?;
+    // The task ends with the node's queue.
+    sampler::start(&seat.inbox, seat.peers.clone(), None);
     let world = |peers| Outside { peers, gate: None, engine: Some(engine) };
     start.run::<Worker, _>(config, disk, seat, world)
 }
@@ -322,7 +350,9 @@ impl Drop for Outside {
 }
 
 /// Runs a started node until `stop` resolves, then drains it: until it has ended, but no longer
-/// than `patience`, or until `stop` resolves again.
+/// than `patience`, or until `stop` resolves again. The stages are the node's: nothing new is
+/// taken, runs end or are handed over, what was reported is acknowledged, what waits for the
+/// journal has left. Its event log is closed after all of that.
 ///
 /// # Errors
 /// When the node failed.

@@ -102,6 +102,8 @@ pub struct Annals {
     layout: Layout,
     groups: Vec<History>,
     disks: Vec<Copy>,
+    /// Changes of members that were proposed and are not judged yet.
+    changes: Vec<(Group, LogIndex, Term)>,
     /// Disks that were replaced, as far as they were durable: what they acknowledged and voted
     /// before counts as it did.
     retired: BTreeMap<DiskId, Copy>,
@@ -144,6 +146,7 @@ impl Annals {
             layout,
             groups: vec![History::default(); layout.groups().count()],
             disks: vec![Copy::default(); usize::from(layout.hosts())],
+            changes: Vec::new(),
             retired: BTreeMap::new(),
             counted: 0,
             compared: 0,
@@ -193,6 +196,9 @@ impl Annals {
             )),
             Some(_) => Ok(()),
             None => {
+                if members.is_some() {
+                    self.changes.push((group, index, term));
+                }
                 let proposal = Proposal { digest, appended: now, record: record.clone() };
                 history.open.insert((index, term), proposal);
                 Ok(())
@@ -200,6 +206,23 @@ impl Annals {
         }
     }
 
+    /// Judges the changes of members that a step proposed, once what it acts on is chosen.
+    ///
+    /// # Errors
+    /// When no entry of the proposing leader's own term was chosen before.
+    pub fn judge_changes(&mut self) -> Result<(), Violation> {
+        for (group, index, term) in std::mem::take(&mut self.changes) {
+            let chosen = &self.groups[usize::from(group.0)].chosen;
+            let mut newest = chosen.iter().rev().take_while(|(chosen, _)| *chosen >= term);
+            if !newest.any(|(chosen, _)| *chosen == term) {
+                let detail = format!(
+                    "{group:?}: {index:?} changes the members before anything of {term:?} is chosen"
+                );
+                return Err(Violation::new(Inv::QuorumConfigured, detail));
+            }
+        }
+        Ok(())
+    }
     /// A record completes a snapshot up to this entry, which takes the place of a node's log.
     pub fn on_installed(&mut self, host: u16, lsn: Lsn, index: LogIndex, term: Term) {
         let line = Line { lsn, index, term, is_snapshot: true };
@@ -284,26 +307,25 @@ impl Annals {
                 format!("{group:?}: {host} acts on {index:?} and does not hold it"),
             ));
         };
-        let holds = |voter: &&Member| {
-            let line = match durable(**voter) {
-                Some((place, durable)) => self.line(place, index, durable),
-                None => self.retired.get(&voter.disk).and_then(|disk| disk.line(index, LATEST)),
-            };
-            line.is_some_and(|line| line.term == term)
-        };
-        // A step may commit, change the members and commit again: either majority will do.
-        let counts = [before, LATEST].map(|upto| {
-            let members = self.members_by(host, group, upto);
-            (members.voters.iter().filter(holds).count(), members.voters.len())
-        });
-        let [(holders, voters), _] = counts;
-        if counts.iter().all(|(holders, voters)| *holders <= voters / 2) {
+        let (holders, voters) = self.holders((host, before), (index, term), &durable);
+        if holders <= voters / 2 {
             let detail = format!(
                 "{group:?}: {host} acts on {index:?} of {term:?}, durable on {holders} of {voters}"
             );
             return Err(Violation::new(Inv::QuorumConfigured, detail));
         }
         self.counted += u64::from(voters > 1);
+        // An entry of an earlier term is chosen with one of the deciding leader's term above it.
+        let decides = self.ballots(host).last().map_or(term, |ballot| ballot.term);
+        let above = self.first_of_term(host, index, decides);
+        let held = above.map(|above| self.holders((host, before), (above, decides), &durable));
+        if held.is_none_or(|(holders, voters)| holders <= voters / 2) {
+            let detail = format!(
+                "{group:?}: {host} acts on {index:?} of {term:?} and no majority has anything of \
+                 {decides:?}"
+            );
+            return Err(Violation::new(Inv::LogMatching, detail));
+        }
         let history = &mut self.groups[usize::from(group.0)];
         let Some(proposal) = history.open.remove(&(index, term)) else { return Ok(None) };
         history.chosen.push((term, proposal.digest));
@@ -312,6 +334,41 @@ impl Annals {
         Ok(Some(Chosen { index, term, appended, record }))
     }
 
+    /// How many of the voters that `host` knows of hold an entry durably, and how many voters there
+    /// are. A step may commit, change the members and commit again: of the majorities before and
+    /// after it the one that is closer to being reached counts.
+    fn holders(
+        &self,
+        (host, before): (u16, Lsn),
+        (index, term): (LogIndex, Term),
+        durable: &impl Fn(Member) -> Option<(u16, Lsn)>,
+    ) -> (usize, usize) {
+        let Some(group) = self.layout.group_of(host) else { return (0, 0) };
+        let holds = |voter: &&Member| {
+            let line = match durable(**voter) {
+                Some((place, durable)) => self.line(place, index, durable),
+                None => self.retired.get(&voter.disk).and_then(|disk| disk.line(index, LATEST)),
+            };
+            line.is_some_and(|line| line.term == term)
+        };
+        let counts = [before, LATEST].map(|upto| {
+            let members = self.members_by(host, group, upto);
+            (members.voters.iter().filter(holds).count(), members.voters.len())
+        });
+        let [first, then] = counts;
+        if first.0 <= first.1 / 2 && then.0 > then.1 / 2 { then } else { first }
+    }
+    /// The first entry of a term at or above a place in what a node appended.
+    fn first_of_term(&self, host: u16, from: LogIndex, term: Term) -> Option<LogIndex> {
+        let mut at = from;
+        while let Some(found) = self.term_on(host, at) {
+            if found >= term {
+                return (found == term).then_some(at);
+            }
+            at = at.next();
+        }
+        None
+    }
     /// `host` acts on a place that is chosen.
     ///
     /// # Errors

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use hyperscale_core::config::{
-    DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, MembershipConfig, WorkerConfig,
+    AdmissionConfig, DatacenterConfig, GateConfig, LeaseConfig, ManagerConfig, MembershipConfig,
+    WorkerConfig,
 };
 use hyperscale_core::consensus::ConsensusConfig;
+use hyperscale_core::flow::WINDOW;
+use hyperscale_core::health::HealthConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
 use hyperscale_core::plan::Plan;
 
 use crate::clock::Clock;
-use crate::engine::Target;
+use crate::engine::{Stall, Target};
 use crate::faults::{self, Class, Fault, Ground};
 use crate::layout::{self, Layout, Role};
 use crate::network::Weather;
@@ -121,7 +124,11 @@ impl Case {
             ttl: Duration::from_millis(top.pick(&[1_000, 2_000, 3_000])),
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
-        let (mut gate, mut manager) = configs(&mut top, lease);
+        let (mut gate, mut manager) = configs(streams, &mut top, lease);
+        gate.health = health(streams);
+        gate.admission = admission(streams);
+        manager.reports_per_second =
+            streams.cursor(Stream::Pressure, 0).pick(&[5_000, 5_000, 5_000, 1, 2, 4, 8]);
         let mut members = streams.cursor(Stream::Topology, 1 << 33);
         (gate.membership, manager.membership) =
             (membership(&mut members), membership(&mut members));
@@ -142,7 +149,8 @@ impl Case {
                 fastest: target.within(0, 8) as u8,
                 spread: target.within(0, 7) as u8,
                 failing_ppm: target.pick(&[0, 5_000, 50_000]),
-                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]),
+                stall: stall(streams, layout),
+                unprepared_ppm: target.pick(&[0, 0, 0, 20_000]).max(unprepared(streams)),
             },
             jobs,
             faults: faults::schedule(streams, &classes, ground),
@@ -175,7 +183,8 @@ impl Case {
         case.weather =
             Weather { delay_min, delay_max, loss_ppm: 5_000, dup_ppm: 5_000, ..Weather::default() };
         case.sync_ns = (500_000, 4 * MS);
-        case.target = Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0 };
+        case.target =
+            Target { fastest: 4, spread: 6, failing_ppm: 1_000, unprepared_ppm: 0, stall: None };
         let plan = plans::steady(500, 60);
         case.jobs =
             vec![JobSpec { at: 1_000 * MS, key: "reference".into(), plan, cancel_at: None }];
@@ -261,7 +270,10 @@ impl Case {
         let resend = manager.resend_after.max(self.gate.resend_after) * 16;
         let per_workflow =
             manager.prepare_timeout * 2 + manager.cores_wait + manager.replace_wait + wait * 3;
-        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace;
+        // A part may find no datacenter for as long as an offer may go unanswered.
+        let placing = self.gate.accept_within * 2;
+        let mut bound = resend * 6 + wait * 2 + self.gate.result_grace + placing + WINDOW * 6;
+        bound += Duration::from_nanos(self.target.stall.map_or(0, |stall| stall.span));
         for job in &self.jobs {
             for workflow in job.plan.workflows.iter() {
                 bound += workflow.executor.planned_duration() + workflow.graceful_stop;
@@ -298,7 +310,7 @@ impl Case {
     }
 }
 
-fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
+fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) {
     let ms = |top: &mut Cursor, of: &[u64]| Duration::from_millis(top.pick(of));
     let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
@@ -313,7 +325,59 @@ fn configs(top: &mut Cursor, lease: LeaseConfig) -> (GateConfig, ManagerConfig) 
     manager.resend_after = ms(top, &[200, 500]);
     manager.checkpoint_entries = top.pick(&[8, 40, 10_000]);
     slow(&mut manager.consensus, top.pick(&[1, 1, 1, 2]));
+    // On a cursor of their own, so that no other draw shifts.
+    let mut roles = streams.cursor(Stream::Topology, 3);
+    manager.gate_silence = ms(&mut roles, &[1_500, 4_000, 300_000]);
+    manager.stuck_after = ms(&mut roles, &[1_500, 4_000, 120_000]);
     (gate, manager)
+}
+
+/// What gates take from clients.
+fn admission(streams: Streams) -> AdmissionConfig {
+    let mut cursor = streams.cursor(Stream::Flow, 1 << 32);
+    AdmissionConfig {
+        jobs_running_max: cursor.pick(&[1, 1, 1, 2, 64]),
+        submissions: cursor.pick(&[0, 1, 2, 50]),
+        questions: cursor.pick(&[0, 10, 30, 500]),
+        lists: cursor.pick(&[5, 100]),
+        queue_patience: Duration::from_millis(cursor.pick(&[500, 3_000, 30_000])),
+    }
+}
+
+/// How patiently gates judge datacenters: as in production, or faster, so that short cases see it.
+fn health(streams: Streams) -> HealthConfig {
+    let mut cursor = streams.cursor(Stream::Topology, 3);
+    let mut ms = |of: &[u64]| Duration::from_millis(cursor.pick(of));
+    HealthConfig {
+        probe_every: ms(&[500, 1_000]),
+        suspect_after: ms(&[2_000, 3_000]),
+        unreachable_after: ms(&[4_000, 4_000, 10_000]),
+        failure_lasts: ms(&[1_000, 5_000]),
+        recovery_step: ms(&[1_000, 10_000]),
+        flap_hold: ms(&[5_000, 60_000]),
+        correlated_hold: ms(&[10_000, 60_000]),
+        circuit_open: ms(&[2_000, 10_000]),
+        route_hold: ms(&[1_000, 30_000]),
+        spill_wait: ms(&[1_000, 60_000]),
+        ..HealthConfig::default()
+    }
+}
+
+/// In some seeds the engine of a worker hangs for a while.
+fn stall(streams: Streams, layout: Layout) -> Option<Stall> {
+    let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 2);
+    let workers = layout.all_workers();
+    let host = workers.start + cursor.within(0, u64::from(workers.end - workers.start) - 1) as u16;
+    let (from, span) = (cursor.within(1_000, 8_000) * MS, cursor.within(2_000, 9_000) * MS);
+    let is_on = cursor.chance(250_000) && !Class::is_sparse(streams);
+    is_on.then_some(Stall { host, from, span })
+}
+
+/// In some seeds workers often cannot prepare a run.
+fn unprepared(streams: Streams) -> u32 {
+    let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 1);
+    let often = cursor.pick(&[100_000, 300_000, 500_000]);
+    if cursor.chance(30_000) { often } else { 0 }
 }
 
 fn membership(cursor: &mut Cursor) -> MembershipConfig {

@@ -3,10 +3,14 @@
 //! Every class draws from its own streams, keyed by node, so that switching one off moves no fault
 //! of another.
 
+mod overload;
 mod schedule;
 mod shapes;
 
+pub use overload::Slowness;
 pub use schedule::schedule;
+
+use hyperscale_core::input::Sample;
 
 use crate::layout::{self, Group, Layout};
 use crate::streams::{Stream, Streams};
@@ -87,6 +91,16 @@ classes! {
     SlowSync = "slow-sync", 400_000;
     /// A sync fails, which ends the process.
     FailSync = "fail-sync", 420_000;
+    /// A leader is asked to leave and hears nothing any more of its group.
+    Depose = "depose", 400_000;
+    /// A leader is cut off from one member, and then from the others while they start again.
+    Amnesia = "amnesia", 400_000;
+    /// Gates do not cope, and are asked far more than they take.
+    Overload = "overload", 420_000;
+    /// Processes run as an older or a newer minor, and come back as another.
+    Skew = "skew", 300_000;
+    /// The machines of workers run out of processor or memory.
+    Strain = "strain", 300_000;
 }
 
 impl Class {
@@ -97,7 +111,7 @@ impl Class {
 
     /// Whether it needs roles that replicate.
     pub const fn needs_groups(self) -> bool {
-        matches!(self, Class::Wipe | Class::Change | Class::Drain)
+        matches!(self, Class::Wipe | Class::Change | Class::Drain | Class::Depose | Class::Amnesia)
     }
 
     /// Whether the seed is one of those with few faults.
@@ -156,6 +170,31 @@ pub enum Fault {
         /// The class it belongs to.
         class: Class,
     },
+    /// The leader of a group is asked to leave, and from then on hears nothing of the others.
+    Depose {
+        /// Which group.
+        group: Group,
+        /// How long it hears nothing.
+        span: u64,
+        /// How long it has to leave.
+        patience: u64,
+        /// How long it stays dead then.
+        down: u64,
+    },
+    /// The leader of a group is cut off from one member; later the others die and start again, cut
+    /// off from the leader as well.
+    Forget {
+        /// Which group.
+        group: Group,
+        /// Which of the members that are led is cut off first.
+        first: u16,
+        /// How long until the others are.
+        after: u64,
+        /// How long all are.
+        span: u64,
+        /// How long the others stay dead.
+        down: u64,
+    },
     /// A node is asked to leave.
     Drain {
         /// Which node.
@@ -202,12 +241,26 @@ pub enum Fault {
         /// How long.
         span: u64,
     },
+    /// A worker's process learns how busy its machine is.
+    Strain {
+        /// Which node.
+        host: u16,
+        /// How busy.
+        sample: Sample,
+    },
     /// The next sync of a disk fails.
     FailSync {
         /// Which node.
         host: u16,
         /// How long the process stays dead then.
         down: u64,
+    },
+    /// A gate does not cope at this moment.
+    Slow {
+        /// Which gate.
+        host: u16,
+        /// How badly.
+        slowness: Slowness,
     },
 }
 

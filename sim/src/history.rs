@@ -47,10 +47,13 @@ impl History {
             Command::Status(job)
             | Command::Result(job)
             | Command::Cancel(job)
+            | Command::Explain(job)
             | Command::CancelWorkflow { job, .. } => Some(*job),
-            Command::Submit { .. } | Command::List | Command::Watch { .. } | Command::Cluster => {
-                None
-            }
+            Command::Submit { .. }
+            | Command::List
+            | Command::Watch { .. }
+            | Command::Stats { .. }
+            | Command::Cluster => None,
         };
         if let Command::Cancel(job) = command {
             self.cancelled.get_or_insert((*job, now));

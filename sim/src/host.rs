@@ -10,6 +10,7 @@ use hyperscale_core::journal::Record;
 use hyperscale_core::journal::segment::Identity;
 use hyperscale_core::stat::{Counters, Stat};
 use hyperscale_core::time::Instant;
+use hyperscale_core::wire::version::VERSION;
 
 use crate::clock::Clock;
 use crate::disk::Disk;
@@ -36,6 +37,8 @@ pub struct Host {
     pub life: u32,
     /// The life's identity.
     pub boot: Boot,
+    /// The minor that the life runs as.
+    pub minor: u16,
     /// The engine, on a worker.
     pub engine: Engine,
     /// Effects that wait for a record, in the order of the code.
@@ -87,6 +90,7 @@ impl Host {
             node: None,
             life: 0,
             boot: Boot { id: BootId::new(0), entropy: 0, disk: DiskId::new(0) },
+            minor: VERSION.minor,
             engine: Engine::default(),
             held: VecDeque::new(),
             inbox: VecDeque::new(),

@@ -308,7 +308,7 @@ fn calm(shape: Shape, seed: u64) -> Case {
     case.manager = ManagerConfig::new(node_id(0), Layout::name(0));
     case.weather = Weather { delay_min: MS / 10, delay_max: MS / 2, ..Weather::default() };
     case.sync_ns = (MS / 2, 4 * MS);
-    case.target = Target { fastest: 0, spread: 4, failing_ppm: 0, unprepared_ppm: 0 };
+    case.target = Target { fastest: 0, spread: 4, failing_ppm: 0, unprepared_ppm: 0, stall: None };
     case
 }
 

@@ -21,6 +21,8 @@ const ECHO_NS: u64 = 800_000_000;
 pub enum Cargo {
     /// Between nodes.
     Message(Box<Message>),
+    /// Between nodes of different minors: the minor in whose form it is, and its bytes.
+    Frame(u16, Vec<u8>),
     /// A client asks; the number is the client's own.
     Call(u64, Box<Command>),
     /// A gate answers the client's call of this number.
@@ -278,7 +280,7 @@ impl Network {
         let damaged = self.streams.draw(Stream::NetWire, entity, ordinal * 3 + 1);
         let damaged = damaged.chance(self.weather.damage_ppm);
         let Cargo::Message(msg) = &flight.cargo else {
-            // The connection of a call whose bytes do not read breaks.
+            // What does not read is lost, as the connection breaks.
             self.fired.damages += u64::from(damaged);
             return Ok((!damaged).then_some(flight));
         };
@@ -322,7 +324,8 @@ mod tests {
         let mut network = Network::new(streams, 2, weather);
         let mut queue = Queue::new(streams);
         for n in 0..count {
-            let msg = Box::new(Message::from(Capacity { workers: n as u32, cores: 0, free: 0 }));
+            let msg =
+                Box::new(Message::from(Capacity { workers: n as u32, ..Capacity::default() }));
             let flight = Flight { from: 0, to: 1, cargo: Cargo::Message(msg), digest: n };
             network.send(n * 1_000, flight, &mut queue).unwrap();
         }
@@ -369,7 +372,7 @@ mod tests {
         let mut queue = Queue::new(streams);
         let mut network = Network::new(streams, 2, Weather::default());
         let flight = |from, to| {
-            let msg = Message::from(Capacity { workers: 0, cores: 0, free: 0 });
+            let msg = Message::from(Capacity::default());
             Flight { from, to, cargo: Cargo::Message(Box::new(msg)), digest: 0 }
         };
         network.cut(0, 1);

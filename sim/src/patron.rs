@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyperscale_core::api::{Command, Refusal, Reply};
-use hyperscale_core::client::{Client, ClientConfig, Event, Input, Outcome};
+use hyperscale_core::client::{Client, ClientConfig, Event, Input, Outcome, retry_after};
 use hyperscale_core::effect::Effects;
 use hyperscale_core::ids::{JobId, Lsn};
 use hyperscale_core::machine::{Cx, Machine as _};
@@ -43,6 +43,13 @@ pub struct Patron {
     pub history: History,
     /// It was refused for good, or gave up.
     pub refused: Option<Refusal>,
+    /// Answers that said when to come back.
+    pub told_to_wait: u64,
+    /// It did not wait so long.
+    pub early: Option<String>,
+    /// The question that has no answer yet, and until when it was told to wait, true time.
+    open: Option<u64>,
+    wait_until: u64,
     /// The wish that is scheduled.
     pub wish: Option<(u64, u32)>,
     /// Numbers wishes.
@@ -86,6 +93,10 @@ impl Patron {
             result: None,
             history: History::default(),
             refused: None,
+            told_to_wait: 0,
+            early: None,
+            open: None,
+            wait_until: 0,
             wish: None,
             wishes: 0,
         }
@@ -114,6 +125,12 @@ impl Patron {
     /// An answer arrived.
     pub fn hear(&mut self, now: u64, attempt: u64, reply: Reply) -> Option<Question> {
         self.history.on_heard(now, attempt, &reply);
+        if self.open.take_if(|open| *open == attempt).is_some()
+            && let Some(wait) = retry_after(&reply)
+        {
+            self.told_to_wait += 1;
+            self.wait_until = now + wait.as_nanos() as u64;
+        }
         match &reply {
             Reply::Submitted { job, .. } => {
                 self.acknowledged.push(*job);
@@ -130,6 +147,8 @@ impl Patron {
             | Reply::Status(_)
             | Reply::Jobs(_)
             | Reply::Watching { .. }
+            | Reply::Stats(_)
+            | Reply::Explained(_)
             | Reply::Cluster(_) => {}
         }
         self.take(now, Input::Reply { attempt, reply: Box::new(reply) })
@@ -145,6 +164,12 @@ impl Patron {
                 Event::Ask { attempt, gate, command } => {
                     self.gate = (gate + self.number % self.gates) % self.gates;
                     self.history.on_asked(now, attempt, &command);
+                    self.open = Some(attempt);
+                    if now < self.wait_until {
+                        let until = self.wait_until;
+                        let key = &self.spec.key;
+                        self.early = Some(format!("{key} asks at {now} ns, not after {until} ns"));
+                    }
                     question = Some((attempt, command));
                 }
                 Event::Done(Outcome::Ended(result)) => self.result = Some(result),

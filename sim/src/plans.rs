@@ -6,8 +6,8 @@ use std::time::Duration;
 use hyperscale_core::bounded::BoundedVec;
 use hyperscale_core::ids::WorkflowIx;
 use hyperscale_core::plan::{
-    Datacenters, Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, Rate, RequestStep, Site, Step,
-    Template, When, Workflow,
+    Datacenters, Executor, OnGateLoss, OnWorkerLoss, Piece, Placement, Plan, Priority, Rate,
+    RequestStep, Site, Step, Template, When, Workflow,
 };
 
 use crate::layout::Layout;
@@ -28,17 +28,37 @@ pub fn drawn(streams: Streams, n: u64) -> Plan {
         0 => OnGateLoss::StopAfter(Duration::from_secs(3 + cursor.draw().below(6))),
         _ => OnGateLoss::Finish,
     };
-    Plan {
+    let mut plan = Plan {
         name: format!("plan-{n}"),
         base_url: "http://target".to_owned(),
         workflows: bounded(workflows),
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss,
         on_gate_loss,
         seed,
         index_header: false,
+        timeout: None,
+        retries: 10,
+    };
+    rank(&mut plan, &mut streams.cursor(Stream::Plan, n + RANKS));
+    plan
+}
+
+/// Where the draws of priorities and budgets begin.
+const RANKS: u64 = 1 << 32;
+
+/// Priorities, budgets of retries, a timeout.
+fn rank(plan: &mut Plan, cursor: &mut Cursor) {
+    use Priority::{Auto, Exclusive, High, Low, Normal};
+    plan.retries = cursor.pick(&[10, 10, 10, 10, 10, 10, 10, 10, 10, 3, 1]);
+    let timeout = Duration::from_millis(cursor.within(2_000, 12_000));
+    plan.timeout = cursor.chance(50_000).then_some(timeout);
+    for workflow in plan.workflows.iter_mut() {
+        workflow.priority = cursor.pick(&[Auto, Auto, Auto, Low, Normal, High, High, Exclusive]);
+        workflow.retries = cursor.pick(&[3, 3, 3, 3, 3, 3, 3, 3, 3, 2, 1]);
     }
 }
 
@@ -64,7 +84,23 @@ pub fn spread(mut plan: Plan, streams: Streams, n: u64, layout: Layout) -> Plan 
             Datacenters::Named(bounded(chosen.map(site).collect()))
         }
     };
+    if let Datacenters::Any(_) = plan.datacenters {
+        plan.placement = placement(streams, n, &known);
+    }
     plan
+}
+
+/// Wishes about where the gate places parts: most plans have none, some cannot be granted.
+fn placement(streams: Streams, n: u64, known: &[u16]) -> Placement {
+    let mut cursor = streams.cursor(Stream::Plan, (1 << 33) + n);
+    let first = cursor.within(0, known.len() as u64 - 1) as usize;
+    let count = cursor.pick(&[0, 0, 0, 1, 1, 2]);
+    let names = known.iter().cycle().skip(first).take(count);
+    let rtt = cursor.pick(&[0, 0, 0, 0, 1_000, 200, 40]);
+    Placement {
+        prefer: bounded(names.map(|dc| Layout::name(*dc)).collect()),
+        max_rtt: (rtt > 0).then(|| Duration::from_millis(rtt)),
+    }
 }
 
 /// One open-loop workflow: `rate` arrivals per second for so many seconds.
@@ -82,6 +118,8 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         graceful_stop: Duration::from_secs(5),
         flow: bounded(vec![request(0)]),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         name: "steady".to_owned(),
@@ -90,10 +128,13 @@ pub fn steady(rate: u64, seconds: u64) -> Plan {
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -123,6 +164,8 @@ fn workflow(cursor: &mut Cursor, ix: u16) -> Workflow {
         graceful_stop: Duration::from_millis(cursor.within(0, 2_000)),
         flow: bounded(flow),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 

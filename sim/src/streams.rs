@@ -42,6 +42,10 @@ pub enum Stream {
     Swarm,
     /// Which steps are checked in full.
     Check,
+    /// What gates take, and when they do not cope.
+    Flow,
+    /// How many reports managers take.
+    Pressure,
 }
 
 /// The streams of one seed.

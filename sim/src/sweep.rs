@@ -29,8 +29,16 @@ pub struct Sweep {
     pub reassigned: u64,
     /// Seeds in which a run parked and resumed.
     pub parked: u64,
+    /// Seeds in which a worker's runs did not get on.
+    pub stuck: u64,
     /// Seeds in which a node recovered from its disk.
     pub recovered: u64,
+    /// Seeds in which a process came back as another minor.
+    pub minors: u64,
+    /// Seeds in which something was not understood.
+    pub unknown: u64,
+    /// Seeds in which a worker was throttled, and in which one gave up a run.
+    pub guarded: (u64, u64),
     /// What happened to groups.
     pub groups: Groups,
     /// Requests in all.
@@ -75,7 +83,12 @@ impl Sweep {
         self.completed += u64::from(completed);
         self.reassigned += u64::from(verdict.reassigned > 0);
         self.parked += u64::from(verdict.parked.1 > 0);
+        self.stuck += u64::from(verdict.stuck > 0);
         self.recovered += u64::from(verdict.recoveries > 0);
+        self.minors += u64::from(verdict.tally.minors > 0);
+        self.unknown += u64::from(verdict.tally.unknown > 0);
+        self.guarded.0 += u64::from(verdict.guarded.0 > 0);
+        self.guarded.1 += u64::from(verdict.guarded.1 > 0);
         self.groups.add(verdict);
         self.requests += verdict.requests;
         self.events += verdict.events;
@@ -105,7 +118,11 @@ impl Sweep {
         self.completed += other.completed;
         self.reassigned += other.reassigned;
         self.parked += other.parked;
+        self.stuck += other.stuck;
         self.recovered += other.recovered;
+        self.minors += other.minors;
+        self.unknown += other.unknown;
+        self.guarded = (self.guarded.0 + other.guarded.0, self.guarded.1 + other.guarded.1);
         self.groups.merge(&other.groups);
         self.requests += other.requests;
         self.events += other.events;
@@ -137,8 +154,17 @@ impl Sweep {
             row("seeds with a completed job and 100 requests", self.completed, share(90)),
             row("seeds with a re-assignment", self.reassigned, share(10)),
             row("seeds with park and resume", self.parked, share(10)),
+            row("seeds with a stuck worker", self.stuck, share(1)),
             row("seeds with a recovery", self.recovered, share(10)),
         ];
+        if !without.contains(&Class::Skew) {
+            rows.push(row("seeds with an upgrade or a downgrade", self.minors, share(10)));
+            rows.push(row("seeds with messages of a newer minor", self.unknown, share(10)));
+        }
+        if !without.contains(&Class::Strain) {
+            rows.push(row("seeds with a throttled worker", self.guarded.0, share(5)));
+            rows.push(row("seeds with a run given up for memory", self.guarded.1, share(2)));
+        }
         let drawn = |class: &&Class| layout::REPLICATED || !class.needs_groups();
         if layout::REPLICATED {
             rows.extend(self.groups.rows());

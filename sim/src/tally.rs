@@ -42,6 +42,20 @@ pub struct Tally {
     pub slow_syncs: u64,
     /// Syncs that failed.
     pub failed_syncs: u64,
+    /// Measurements of gates that do not cope.
+    pub slowness: u64,
+    /// Processes that came back as another minor.
+    pub minors: u64,
+    /// Messages in the form of an older minor.
+    pub older_frames: u64,
+    /// Messages that a node of an older minor cannot say.
+    pub unsaid: u64,
+    /// Chances of a newer minor to say something new.
+    pub news: u64,
+    /// Messages that were not understood.
+    pub unknown: u64,
+    /// Samples of machines at their limits.
+    pub strains: u64,
     /// Snapshots written.
     pub checkpoints: u64,
     /// Comparisons of folded and live state.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hyperscale_core::ids::{JobId, RunId, WorkflowIx};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::plan::{Executor, Slice, Stripe};
+use hyperscale_core::stats::Totals;
 
 /// Width of the buckets in which issues are counted, nanoseconds of true time.
 pub const BUCKET_NS: u64 = 100_000_000;
@@ -15,8 +16,10 @@ pub const BUCKET_NS: u64 = 100_000_000;
 pub struct Cut {
     /// Everything that ended before this plan second, or everything at the end.
     pub second: u32,
-    /// The digest of the totals.
+    /// The digest of the totals without what the generator saw of itself.
     pub digest: u64,
+    /// Seconds in which the generator watched itself, and of those the saturated ones.
+    pub generator: (u64, u64),
     /// Iterations that ended.
     pub iterations: u64,
     /// Requests that ended.
@@ -25,6 +28,13 @@ pub struct Cut {
     pub issued: u64,
     /// True time of the cut.
     pub at: u64,
+}
+
+/// The digest of totals without what the generator saw of itself: a node of an older minor does not
+/// hand that on.
+pub fn measured_digest(totals: &Totals) -> u64 {
+    let measured = Totals { watched: 0, saturated: 0, ..totals.clone() };
+    hyperscale_core::digest::of(&measured)
 }
 
 /// One run on one life of one worker.
@@ -111,6 +121,8 @@ pub struct Truth {
     by_shard: BTreeMap<(usize, u16, u16), Vec<usize>>,
     /// Pairs of runs of one shard that were compared.
     pub compared: u64,
+    /// Permits that a hanging engine did not take.
+    pub stalled: u64,
     /// Every issue, where somebody asks for it: when, the place of its workflow, which index.
     pub arrivals: Option<Vec<(u64, usize, u64)>>,
 }

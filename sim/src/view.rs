@@ -2,6 +2,7 @@
 
 use hyperscale_core::consensus::{Group, Member};
 use hyperscale_core::ids::{DiskId, GroupId, LogIndex, NodeId, Term};
+use hyperscale_core::time::Instant;
 
 use crate::node::AnyNode;
 
@@ -61,6 +62,15 @@ impl AnyNode {
         match self {
             AnyNode::Gate(node) => node.role().group().leads(),
             AnyNode::Manager(node) => node.role().group().leads(),
+            AnyNode::Worker(_) => false,
+        }
+    }
+
+    /// Whether it leads its group by a lease that lasts at this instant of its own clock.
+    pub fn leads_at(&self, now: Instant) -> bool {
+        match self {
+            AnyNode::Gate(node) => node.role().group().leads_at(now),
+            AnyNode::Manager(node) => node.role().group().leads_at(now),
             AnyNode::Worker(_) => false,
         }
     }

@@ -19,7 +19,7 @@ impl Backoff {
         let half = full / 2;
         let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
         let jittered = half + Duration::from_nanos(entropy % nanos.max(1));
-        asked.map_or(jittered, |asked| asked + jittered.min(FIRST))
+        asked.map_or(jittered, |asked| asked + jittered)
     }
 }
 

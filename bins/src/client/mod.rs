@@ -151,6 +151,14 @@ impl Client {
         self.json(&Ask::new(Method::GET, format!("/v1/jobs/{job}/result"))).await
     }
 
+    /// Why a job's parts were placed where they were.
+    ///
+    /// # Errors
+    /// As every request.
+    pub(crate) async fn explain(&mut self, job: &str) -> Result<view::Explanation, Failure> {
+        self.json(&Ask::new(Method::GET, format!("/v1/jobs/{job}/explain"))).await
+    }
+
     /// The cluster.
     ///
     /// # Errors

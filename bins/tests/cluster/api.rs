@@ -50,6 +50,8 @@ impl Api {
             Question::Submit { key, load } => {
                 let plan = files::plan(&key, &load, target);
                 let request = self.client.post(format!("{gate}/v1/jobs"));
+                let tenant = key.split_once('/').map_or("scenario", |(tenant, _)| tenant);
+                let request = request.header("X-Hyperscale-Tenant", tenant.to_owned());
                 request.header("Idempotency-Key", key).body(plan)
             }
             Question::Status(job) => self.client.get(format!("{gate}/v1/jobs/j{job}")),
@@ -73,7 +75,8 @@ fn understood(document: &Value) -> Answer {
     if let Some(kind) = document["type"].as_str() {
         let why = kind.rsplit(':').next().unwrap_or_default().to_owned();
         let reason = document["detail"].as_str().unwrap_or_default().to_owned();
-        return Answer::Refused { why, reason };
+        let again_in = document["retry_after"].as_u64().map(Duration::from_secs);
+        return Answer::Refused { why, reason, again_in };
     }
     if let Some(jobs) = document["jobs"].as_array() {
         return Answer::Jobs(jobs.iter().map(|job| number(&job["id"])).collect());
@@ -96,6 +99,7 @@ fn number(id: &Value) -> u64 {
 
 fn status(name: &Value) -> JobStatus {
     match name.as_str().unwrap() {
+        "queued" => JobStatus::Queued,
         "submitted" => JobStatus::Submitted,
         "dispatching" => JobStatus::Dispatching,
         "running" => JobStatus::Running,

@@ -314,6 +314,28 @@ impl Cluster for Real {
         self.target.served(key, self.start)
     }
 
+    fn vitals(&mut self, gate: u16) -> Vec<(String, u64)> {
+        let node = Node::Gate(gate);
+        let mut vitals = Vec::new();
+        if let Some(flow) = self.view(node).map(|view| view["flow"].clone()) {
+            for class in flow["classes"].as_array().into_iter().flatten() {
+                let name = class["name"].as_str().unwrap_or_default();
+                vitals.push((format!("shed {name}"), class["shed"].as_u64().unwrap_or(0)));
+            }
+            for field in ["limited", "waiting", "running"] {
+                vitals.push((field.to_owned(), flow[field].as_u64().unwrap_or(0)));
+            }
+        }
+        let id = self.processes.get(&node).map(Child::id);
+        let status = id.and_then(|id| fs::read_to_string(format!("/proc/{id}/status")).ok());
+        let resident = status.and_then(|text| {
+            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.trim().trim_end_matches(" kB").parse().ok()
+        });
+        vitals.extend(resident.map(|kib: u64| ("resident KiB".to_owned(), kib)));
+        vitals
+    }
+
     fn note(&mut self, text: &str) {
         println!("  {text}");
     }

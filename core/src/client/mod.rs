@@ -5,7 +5,8 @@
 //! [`is_retryable`]). One question is open at a time. A question without an answer in time, and an
 //! answer that says "later", is asked again with back-off and jitter, always with the same key, so
 //! that nothing is done twice. Every gate answers for every job: a question that had no answer, or
-//! that a gate could not decide, goes to the next gate.
+//! that a gate could not decide, goes to the next gate. A gate that says when to come back is asked
+//! no earlier.
 //!
 //! Inputs: `Start`, `Reply`, `Wake`. Events: `Ask`, then one `Done`. Never gives up before
 //! `give_up_after`.
@@ -14,7 +15,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
-pub use retry::{Retry, is_retryable};
+pub use retry::{Retry, is_retryable, retry_after};
 
 use std::time::Duration;
 
@@ -159,13 +160,16 @@ impl Client {
     }
 
     fn on_reply(&mut self, cx: &mut Cx<'_>, attempt: u64, reply: Reply) -> Events<Event> {
-        let State::Asked(step, _) = self.state else { return Events::none() };
         if attempt != self.attempt {
             return Events::none();
         }
+        let State::Asked(step, _) = self.state else {
+            self.on_late(cx.now(), &reply);
+            return Events::none();
+        };
         if is_retryable(&reply) {
             self.choose_gate(&reply);
-            return self.again(cx, step);
+            return self.again(cx, step, retry_after(&reply));
         }
         self.retry.reset();
         match reply {
@@ -181,7 +185,18 @@ impl Client {
             }
             Reply::Status(_) | Reply::Refused(Refusal::NotEnded(_)) => self.poll(cx),
             Reply::Refused(refusal) => self.finish(Outcome::Refused(refusal)),
-            Reply::Jobs(_) | Reply::Watching { .. } | Reply::Cluster(_) => self.again(cx, step),
+            Reply::Jobs(_)
+            | Reply::Watching { .. }
+            | Reply::Explained(_)
+            | Reply::Cluster(_)
+            | Reply::Stats(_) => self.again(cx, step, None),
+        }
+    }
+
+    /// An answer that nobody waited for any more: its wait counts all the same.
+    fn on_late(&mut self, now: Instant, reply: &Reply) {
+        if let (State::Waiting(step, at), Some(wait)) = (self.state, retry_after(reply)) {
+            self.state = State::Waiting(step, at.max(now.after(wait)));
         }
     }
 
@@ -194,7 +209,7 @@ impl Client {
             }
             State::Asked(step, until) if until <= now => {
                 self.next_gate();
-                self.again(cx, step)
+                self.again(cx, step, None)
             }
             State::Waiting(_, at) if at <= now => {
                 let step = self.next_step(now);
@@ -234,7 +249,7 @@ impl Client {
             && let Some(at) = self.config.gates.iter().position(|one| one == gate)
         {
             self.gate = u16::try_from(at).unwrap_or(0);
-        } else if *refusal != Refusal::Full {
+        } else if !matches!(refusal, Refusal::Full | Refusal::Limited { .. }) {
             self.next_gate();
         }
     }
@@ -245,9 +260,10 @@ impl Client {
         self.gate = if last { 0 } else { next };
     }
 
-    fn again(&mut self, cx: &mut Cx<'_>, step: Step) -> Events<Event> {
+    fn again(&mut self, cx: &mut Cx<'_>, step: Step, asked: Option<Duration>) -> Events<Event> {
         cx.count(Stat::Resent);
-        let wait = self.retry.next_wait(cx.rng(Stream::Backoff));
+        let rng = cx.rng(Stream::Backoff);
+        let wait = self.retry.next_wait_beyond(rng, asked.unwrap_or_default());
         self.state = State::Waiting(step, cx.now().after(wait));
         Events::none()
     }

@@ -28,9 +28,34 @@ impl Retry {
         rng.between(wait, wait.saturating_add(wait / 2))
     }
 
+    /// How long to wait when the gate has asked for at least so much: the back-off goes on top, so
+    /// that those it turned away at once do not come back at once.
+    pub fn next_wait_beyond(&mut self, rng: &mut Rng, asked: Duration) -> Duration {
+        asked.saturating_add(self.next_wait(rng))
+    }
+
     /// There was an answer: the next wait is the first again.
     pub fn reset(&mut self) {
         self.tries = 0;
+    }
+}
+
+/// After how long the gate wants to be asked again, if it says so.
+pub fn retry_after(reply: &Reply) -> Option<Duration> {
+    match reply {
+        Reply::Refused(Refusal::Busy { retry_after } | Refusal::Limited { retry_after }) => {
+            Some(*retry_after)
+        }
+        Reply::Refused(_)
+        | Reply::Submitted { .. }
+        | Reply::Jobs(_)
+        | Reply::Status(_)
+        | Reply::Cancelling(_)
+        | Reply::Result(_)
+        | Reply::Watching { .. }
+        | Reply::Stats(_)
+        | Reply::Explained(_)
+        | Reply::Cluster(_) => None,
     }
 }
 
@@ -42,6 +67,8 @@ pub fn is_retryable(reply: &Reply) -> bool {
             | Refusal::NotReady
             | Refusal::Draining
             | Refusal::OutcomeUnknown
+            | Refusal::Busy { .. }
+            | Refusal::Limited { .. }
             | Refusal::Elsewhere { .. } => true,
             Refusal::KeyReused(_)
             | Refusal::KeyInvalid
@@ -57,6 +84,8 @@ pub fn is_retryable(reply: &Reply) -> bool {
         | Reply::Cancelling(_)
         | Reply::Result(_)
         | Reply::Watching { .. }
+        | Reply::Stats(_)
+        | Reply::Explained(_)
         | Reply::Cluster(_) => false,
     }
 }

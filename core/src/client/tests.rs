@@ -59,10 +59,13 @@ fn plan() -> Plan {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -86,6 +89,8 @@ fn status(status: JobStatus) -> Reply {
         reason: String::new(),
         workflow_names: vec![],
         workflows: vec![],
+        position: None,
+        windows: vec![],
     };
     Reply::Status(Box::new(view))
 }

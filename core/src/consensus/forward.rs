@@ -53,6 +53,12 @@ impl<C: Command> Submissions<C> {
         self.queue.len() < SUBMISSIONS_MAX && self.bytes < SUBMISSIONS_BYTES_MAX
     }
 
+    /// Whether one more is taken that leaves so many places to others.
+    pub(super) fn has_room_beside(&self, reserved: usize) -> bool {
+        self.queue.len() < SUBMISSIONS_MAX.saturating_sub(reserved)
+            && self.bytes < SUBMISSIONS_BYTES_MAX / 2
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.queue.len()

@@ -147,6 +147,12 @@ impl<C: Command> Group<C> {
         self.submissions.has_room() && self.reads.len() < limits::READS_MAX
     }
 
+    /// Whether one more submission or read is taken that leaves so many places to others.
+    pub fn has_room_beside(&self, reserved: usize) -> bool {
+        self.submissions.has_room_beside(reserved)
+            && self.reads.len() < limits::READS_MAX.saturating_sub(reserved)
+    }
+
     /// The last entry of the log, committed or not.
     pub fn last(&self) -> LogIndex {
         self.log.last().index

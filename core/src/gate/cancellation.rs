@@ -132,6 +132,7 @@ impl Cancellation {
                 | Applied::Begun(_)
                 | Applied::PartEnded(_)
                 | Applied::JobEnded(_)
+                | Applied::Admitted(_)
                 | Applied::Forgot => Reply::Refused(Refusal::NoSuchJob(what.0)),
             };
             (call, reply)

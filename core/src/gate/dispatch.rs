@@ -21,15 +21,18 @@
 //! Inputs: committed entries, what managers were heard to say, wakes. Outputs: [`Wish`]es.
 //! Does not do: choose a datacenter (`health`), judge reports (`sync`).
 
+mod offers;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::errand::{Errand, PartErrand, Wish};
-use super::models::{CancelCause, Duty, GateCommand, Job, Next, PartEnd};
+use super::models::{CancelCause, Decision, Duty, GateCommand, Job, Next, PartEnd};
 use super::state::Committed;
 use super::stats::planned_end;
+use super::timeouts::Timeouts;
 use crate::config::GateConfig;
-use crate::ids::{JobId, PartId, PartIx, WorkflowIx};
+use crate::ids::{JobId, NodeId, PartId, PartIx, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::machine::{Cx, Events, Wake};
 use crate::report::PartResult;
@@ -51,8 +54,10 @@ enum Timer {
 /// The live jobs and what is being done for them.
 #[derive(Debug)]
 pub(super) struct Dispatch {
+    gate: NodeId,
     errands: BTreeMap<JobId, Errand>,
     timers: Timers<Timer>,
+    timeouts: Timeouts,
     resend_after: Duration,
     accept_within: Duration,
     result_grace: Duration,
@@ -62,8 +67,10 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(config: &GateConfig) -> Self {
         Self {
+            gate: config.node,
             errands: BTreeMap::new(),
             timers: Timers::new(),
+            timeouts: Timeouts::default(),
             resend_after: config.resend_after,
             accept_within: config.accept_within,
             result_grace: config.result_grace,
@@ -82,6 +89,7 @@ impl Dispatch {
             self.forget(id);
             return Events::none();
         };
+        self.timeouts.watch(cx.now(), (id, job));
         let errand = self.errands.entry(id).or_default();
         errand.parts.resize_with(job.parts.len(), PartErrand::default);
         let mut wishes = Events::none();
@@ -117,6 +125,8 @@ impl Dispatch {
                 self.stop_timers(id);
                 Events::none()
             }
+            // Its turn has not come.
+            Duty::Place if job.admitted.is_none() => Events::none(),
             // One at a time where the gate chooses: each rules out a datacenter for the next.
             Duty::Place if placing && is_movable(id, job) => Events::none(),
             Duty::Place => self.place_or_abort(committed, id, "no datacenter is left to run it"),
@@ -276,6 +286,9 @@ impl Dispatch {
     /// Does everything that is due.
     pub(super) fn on_wake(&mut self, cx: &mut Cx<'_>, committed: Committed<'_>) -> Events<Wish> {
         let mut wishes = Events::none();
+        for wish in self.timeouts.on_wake(cx, committed) {
+            wishes.push(wish);
+        }
         while let Some(timer) = self.timers.pop_due(cx.now()) {
             let due = match timer {
                 Timer::Resend(id) => {
@@ -293,10 +306,11 @@ impl Dispatch {
 
     /// When something is due next.
     pub(super) fn next_wake(&self) -> Option<Wake> {
-        self.timers.next().map(|(at, timer)| match timer {
+        let timer = self.timers.next().map(|(at, timer)| match timer {
             Timer::Resend(_) => Wake { at, why: "resend" },
             Timer::Missing(_) => Wake { at, why: "missing" },
-        })
+        });
+        Wake::earliest(timer, self.timeouts.next_wake())
     }
 
     /// The jobs that are pursued.
@@ -306,7 +320,7 @@ impl Dispatch {
 
     /// Whether no job needs anything.
     pub(super) fn is_idle(&self) -> bool {
-        self.errands.is_empty() && self.timers.is_empty()
+        self.errands.is_empty() && self.timers.is_empty() && self.timeouts.is_idle()
     }
 
     /// Checks that nothing is done for a job that has ended.
@@ -332,6 +346,7 @@ impl Dispatch {
 
     /// The job has ended, or another gate acts for it.
     pub(super) fn forget(&mut self, id: JobId) {
+        self.timeouts.forget(id);
         let parts = self.errands.remove(&id).map_or(0, |errand| errand.parts.len());
         for part in (0..parts).filter_map(|ix| u16::try_from(ix).ok()) {
             self.stop_timers(PartId { job: id, part: PartIx::new(part) });
@@ -390,7 +405,8 @@ impl Dispatch {
         let datacenter = part.datacenter.clone();
         if part.offer.is_none() {
             let owner = job.owner.fence;
-            let command = GateCommand::Place { part: id, datacenter, owner };
+            let decision = Decision::named(self.gate);
+            let command = GateCommand::Place { part: id, datacenter, owner, decision };
             return propose(id.job, Some(id.part), command);
         }
         if self.errands.get(&id.job).is_none_or(|errand| errand.is_busy()) {

@@ -1,7 +1,7 @@
 //! What is under way for a job and its parts, and what `dispatch` wants done. Volatile data.
 
 use super::models::{Duty, GateCommand};
-use crate::ids::{JobId, PartId, PartIx};
+use crate::ids::{JobId, NodeId, PartId, PartIx};
 use crate::time::Instant;
 use crate::wire::Message;
 
@@ -42,6 +42,12 @@ pub(super) struct PartErrand {
     pub(super) heard: Option<Instant>,
     /// The submission about it that is not committed yet, by number.
     pub(super) in_flight: Option<u64>,
+    /// Who was offered it last.
+    pub(super) asked: Option<NodeId>,
+    /// When it was offered first.
+    pub(super) offered: Option<Instant>,
+    /// Since when no datacenter was found for it.
+    pub(super) unplaced: Option<Instant>,
 }
 
 impl Errand {

@@ -15,13 +15,17 @@ use serde::{Deserialize, Serialize};
 
 use super::models::job::may_follow;
 use super::models::{
-    Cancel, CancelCause, GateCommand, Job, Next, Owner, Part, PartEnd, Session, Stopped,
+    Cancel, CancelCause, Decided, Decision, GateCommand, Job, Next, Owner, Part, PartEnd, Session,
+    Stopped,
 };
 use super::stats;
+use crate::api::Tenant;
 use crate::bounded::{BoundedMap, BoundedVec};
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, PartIx, WorkflowIx};
 use crate::invariant::{Inv, Violation};
-use crate::limits::{JOB_HISTORY_MAX, JOBS_LIVE_MAX, KEYS_MAX, SESSIONS_MAX, THRESHOLDS_MAX};
+use crate::limits::{
+    JOB_HISTORY_MAX, JOBS_LIVE_MAX, KEYS_MAX, PLANS_LIVE_BYTES_MAX, SESSIONS_MAX, THRESHOLDS_MAX,
+};
 use crate::plan::Plan;
 use crate::report::{JobStatus, PartResult, ThresholdOutcome};
 
@@ -78,6 +82,8 @@ pub enum Applied {
     Expired(NodeId),
     /// A job has another owner.
     Owned(JobId),
+    /// The turn of a job has come.
+    Admitted(JobId),
 }
 
 impl GateLedger {
@@ -99,6 +105,22 @@ impl GateLedger {
     /// How many have not ended.
     pub fn live_count(&self) -> usize {
         self.jobs.len().saturating_sub(self.history.len())
+    }
+
+    /// Jobs that wait for their turn, oldest first.
+    pub fn waiting(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        self.live().filter(|(_, job)| job.status == JobStatus::Queued)
+    }
+
+    /// How many jobs have had their turn and have not ended.
+    pub fn admitted_count(&self) -> usize {
+        self.live().filter(|(_, job)| job.admitted.is_some()).count()
+    }
+
+    /// Encoded bytes of the plans of live jobs.
+    pub fn plan_bytes(&self) -> usize {
+        let bytes = self.live().map(|(_, job)| usize::try_from(job.plan_bytes).unwrap_or(0));
+        bytes.fold(0, usize::saturating_add)
     }
 
     /// What a key stands for.
@@ -134,11 +156,20 @@ impl GateLedger {
             return Applied::Fenced(id);
         }
         match command {
-            GateCommand::Create { key, plan_digest, plan, session } => {
+            GateCommand::Create { key, plan_digest, plan, session, tenant, slots } => {
                 let owner = self.owner(index, *session);
-                self.create((key, *plan_digest), plan, owner)
+                let created = self.create((key, *plan_digest), plan, owner, tenant);
+                if let Applied::Created(job) = created
+                    && self.waiting().count() == 1
+                    && self.admitted_count() < usize::try_from(*slots).unwrap_or(usize::MAX)
+                {
+                    self.admit(index, job);
+                }
+                created
             }
-            GateCommand::Place { part, datacenter, .. } => self.place(index, *part, datacenter),
+            GateCommand::Place { part, datacenter, decision, .. } => {
+                self.place(index, *part, (datacenter, decision))
+            }
             GateCommand::Begin { job, offers, .. } => self.begin(index, *job, offers),
             GateCommand::Cancel { job, cause, workflow: None, .. } => {
                 self.cancel(index, *job, cause)
@@ -156,6 +187,13 @@ impl GateLedger {
             GateCommand::Enrol { gate, disk, boot } => self.enrol(index, *gate, *disk, *boot),
             GateCommand::Expire { session } => self.expire(*session),
             GateCommand::Own { job, session } => self.own(index, *job, *session),
+            GateCommand::Admit { job } => self.admit(index, *job),
+            GateCommand::Ran { job, elapsed, .. } => {
+                if let Some(job) = self.live_mut(*job) {
+                    job.elapsed = job.elapsed.max(*elapsed);
+                }
+                Applied::Overtaken
+            }
         }
     }
 
@@ -163,7 +201,7 @@ impl GateLedger {
         Owner { gate: self.holder(session).unwrap_or_default(), session, fence }
     }
 
-    fn create(&mut self, key: (&str, u64), plan: &Plan, owner: Owner) -> Applied {
+    fn create(&mut self, key: (&str, u64), plan: &Plan, owner: Owner, tenant: &Tenant) -> Applied {
         let (key, plan_digest) = key;
         if let Some(known) = self.key(key) {
             return Applied::Known(known);
@@ -172,13 +210,32 @@ impl GateLedger {
             return Applied::Full;
         }
         let job = JobId::new(owner.fence.get());
-        let created = Job::new(key.to_owned(), Box::new(plan.clone()), owner);
+        let plan = Box::new(plan.clone());
+        let created = Job::new(key.to_owned(), plan, owner, tenant.clone());
+        let bytes = usize::try_from(created.plan_bytes).unwrap_or(usize::MAX);
+        if self.plan_bytes().saturating_add(bytes) > PLANS_LIVE_BYTES_MAX {
+            return Applied::Full;
+        }
         let room = self.keys.insert(key.to_owned(), Key { job, plan_digest }).is_ok()
             && self.jobs.insert(job, created).is_ok();
         if room { Applied::Created(job) } else { Applied::Full }
     }
 
-    fn place(&mut self, index: LogIndex, id: PartId, datacenter: &str) -> Applied {
+    fn admit(&mut self, index: LogIndex, id: JobId) -> Applied {
+        let Some(job) = self.live_mut(id) else { return Applied::Overtaken };
+        if job.admitted.is_some() || !step(job, JobStatus::Submitted) {
+            return Applied::Overtaken;
+        }
+        job.admitted = Some(index);
+        Applied::Admitted(id)
+    }
+
+    fn place(
+        &mut self,
+        index: LogIndex,
+        id: PartId,
+        (datacenter, decision): (&str, &Decision),
+    ) -> Applied {
         let Some(job) = self.live_mut(id.job) else { return Applied::Overtaken };
         let Some(part) = job.part(id.part) else { return Applied::Overtaken };
         let named = job.plan.as_deref().and_then(|plan| plan.datacenters.name(id.part));
@@ -186,7 +243,8 @@ impl GateLedger {
             ix != id.part && other.offer.is_some() && other.datacenter == datacenter
         });
         let wrong = named.is_some_and(|name| name != datacenter || part.offer.is_some());
-        if job.cancel.is_some() || part.begun.is_some() || part.end.is_some() || taken || wrong {
+        let late = job.cancel.is_some() || part.begun.is_some() || part.end.is_some();
+        if job.admitted.is_none() || late || taken || wrong {
             return Applied::Overtaken;
         }
         let before = part.offer.is_some().then(|| part.datacenter.clone());
@@ -200,6 +258,7 @@ impl GateLedger {
             datacenter.clone_into(&mut part.datacenter);
             part.offer = Some(index);
         }
+        job.note(Decided { part: id.part, at: index, decision: decision.clone() });
         Applied::Placed(id.job)
     }
 
@@ -274,6 +333,7 @@ impl GateLedger {
         let result = stats::job_result(id, job, thresholds.clone());
         job.result = Some(Box::new(result));
         job.plan = None;
+        job.plan_bytes = 0;
         job.ended = Some(index);
         if self.history.is_full()
             && let Some((_, oldest)) = self.history.pop_first()
@@ -346,16 +406,16 @@ impl GateLedger {
         }
         let placed = job.parts.iter().any(|part| part.offer.is_some());
         let legal = match job.status {
-            JobStatus::Submitted => !placed && job.cancel.is_none(),
+            JobStatus::Queued => job.admitted.is_none() && !placed && job.cancel.is_none(),
+            JobStatus::Submitted => job.admitted.is_some() && !placed && job.cancel.is_none(),
             JobStatus::Dispatching => placed && !job.has_begun() && job.cancel.is_none(),
             JobStatus::Running => job.has_begun() && job.cancel.is_none(),
             JobStatus::Cancelling | JobStatus::Cancelled => job.cancel.is_some(),
             JobStatus::Failed => true,
-            JobStatus::Completed | JobStatus::TimedOut | JobStatus::Partial => {
-                job.has_begun() && job.cancel.is_none()
-            }
+            JobStatus::TimedOut => job.has_begun(),
+            JobStatus::Completed | JobStatus::Partial => job.has_begun() && job.cancel.is_none(),
         };
-        if !legal {
+        if !legal || (placed && job.admitted.is_none()) {
             return broken(Inv::LifecycleLegal, "the status does not fit the parts and the cancel");
         }
         if job.owner.fence.get() < id.get() || job.owner.session >= job.owner.fence {

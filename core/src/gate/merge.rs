@@ -58,6 +58,7 @@ fn add_view(sum: &mut WorkflowView, view: &WorkflowView) {
     sum.shards_live = sum.shards_live.saturating_add(view.shards_live);
     sum.shards = sum.shards.saturating_add(view.shards);
     sum.totals.merge(&view.totals);
+    sum.shards_late = sum.shards_late.saturating_add(view.shards_late);
 }
 
 /// The parts' results merged, and how each part ended. The job has its plan.

@@ -1,21 +1,22 @@
 //! A gate: takes jobs from clients and has datacenters run them.
 //!
 //! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
-//! modules: `calls` (answers in time), `registry` (admission, keys), `sessions` (who lives),
+//! modules: `flow` (which calls are taken), `calls` (answers in time), `registry` (keys), `queue`
+//! (whose turn it is), `sessions` (who lives),
 //! `ownership` (which jobs this gate acts for), `claims` (where parts report), `cancellation`,
-//! `dispatch` (what a job needs next), `sync` (judging reports), `health` (datacenters), `stats`
-//! (views, results, thresholds), `watch` (updates), `leadership` (boot, snapshots).
+//! `dispatch` (what a job needs next), `timeouts`, `sync` (judging reports), `health` (datacenters), `routing`
+//! and `placing` (which of them), `stats` (views, results, thresholds), `windows` (measurements over
+//! plan time), `watch` (updates), `leadership` (boot, snapshots).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
 //! job-durable, job-terminal and cancel-beats hold because each is decided by the order of the log.
-//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence,
-//! and a `PartAck` follows a committed end.
-//! Every gate applies every entry. What is decided about a job is decided by the gate that owns it,
-//! while its session lasts, and submitted to the log under the fence that gave it the job
-//! (owner-single). Sessions, owners and the age of keys are the leader's: it proposes them in its
-//! term. Does not do: routing by score.
+//! Managers hear what is committed: an `Offer`, `Begin` or `CancelPart` names its entry as fence.
+//! Every gate applies every entry. The gate that owns a job decides about it, while its session
+//! lasts, under the fence that gave it the job (owner-single). Sessions, owners and the age of keys
+//! are the leader's: it proposes them in its term.
 
+mod admission;
 mod calls;
 mod cancellation;
 mod claims;
@@ -29,12 +30,17 @@ mod members;
 mod merge;
 pub mod models;
 mod ownership;
+mod placing;
+mod queue;
 mod registry;
+mod routing;
 mod sessions;
 mod state;
 mod stats;
 mod sync;
+mod timeouts;
 mod watch;
+mod windows;
 
 use std::collections::VecDeque;
 
@@ -42,7 +48,8 @@ use crate::config::GateConfig;
 use crate::consensus::{self, Event, Group};
 use crate::digest;
 use crate::ensure;
-use crate::ids::{Boot, JobId, LogIndex, Lsn, PartId, PartIx, WorkflowIx};
+use crate::flow::Flow;
+use crate::ids::{Boot, JobId, LogIndex, Lsn, PartIx, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered};
@@ -61,11 +68,16 @@ use leadership::Leadership;
 pub use ledger::{Applied, GateLedger, Key};
 pub use models::GateCommand;
 use models::Next;
+use queue::Queue;
 use registry::Registry;
+pub use routing::Routed;
+use routing::Routing;
 use sessions::{Grants, Tenure};
-use state::{Committed, epoch};
+use state::Committed;
 use sync::Sync;
 use watch::Watch;
+pub use windows::Line;
+use windows::Windows;
 
 /// A gate.
 #[derive(Debug)]
@@ -88,7 +100,11 @@ pub struct Gate {
     dispatch: Dispatch,
     sync: Sync,
     health: Health,
+    routing: Routing,
     watch: Watch,
+    flow: Flow,
+    queue: Queue,
+    windows: Windows,
     led: bool,
     membership: Membership,
     draining: bool,
@@ -124,8 +140,7 @@ impl Gate {
         self.acting
     }
 
-    /// Whether this gate has a session, every job has ended, and nothing but history is kept about
-    /// any.
+    /// Whether this gate has a session, no job lives, and nothing but history is kept of any.
     pub fn is_idle(&self) -> bool {
         self.acting.is_some()
             && self.ledger.live_count() == 0
@@ -135,6 +150,7 @@ impl Gate {
             && self.cancellation.is_idle()
             && self.dispatch.is_idle()
             && self.sync.is_idle()
+            && self.queue.is_idle()
     }
 
     fn committed(&self) -> Committed<'_> {
@@ -208,6 +224,7 @@ impl Gate {
             self.tell_group(cx, consensus::Input::Ledger(Box::new(ledger)));
         }
         self.judge_tenure(cx);
+        self.on_turns_changed(cx);
     }
 
     fn on_committed(
@@ -240,18 +257,22 @@ impl Gate {
             GateCommand::EndPart { part, .. } => {
                 if applied == Applied::PartEnded(part.job) && self.acts_for(part.job) {
                     self.acknowledge(cx, *part);
+                    self.on_parts_ended(cx, part.job);
                 }
                 part.job
             }
             GateCommand::Begin { job, .. }
             | GateCommand::EndJob { job, .. }
-            | GateCommand::Own { job, .. } => *job,
+            | GateCommand::Admit { job }
+            | GateCommand::Own { job, .. }
+            | GateCommand::Ran { job, .. } => *job,
             GateCommand::Place { part, .. } => part.job,
             GateCommand::Forget { .. } | GateCommand::Enrol { .. } | GateCommand::Expire { .. } => {
                 return self.on_session_committed(cx, applied);
             }
         };
         self.touched.push(job);
+        self.queue.on_changed();
         if let Applied::Owned(job) = applied {
             self.on_owned(cx, job);
         } else if self.acts_for(job) {
@@ -260,6 +281,7 @@ impl Gate {
         }
         if let Applied::JobEnded(_) = applied {
             self.watch.retain(|job| self.ledger.job(job).is_some());
+            self.windows.retain(|job| self.ledger.job(job).is_some());
         }
     }
 
@@ -276,8 +298,9 @@ impl Gate {
             | Applied::Owned(_) => {}
             Applied::Created(job) => {
                 self.watch.on_created(job, index);
-                self.publish(cx, job);
+                self.on_created(cx, job);
             }
+            Applied::Admitted(_) => cx.count(Stat::JobAdmitted),
             Applied::Placed(job) => {
                 cx.count(Stat::PartOffered);
                 self.publish(cx, job);
@@ -298,6 +321,9 @@ impl Gate {
             }
             Applied::JobEnded(job) => {
                 cx.count(Stat::JobEnded);
+                if let Some(ended) = self.ledger.job(job) {
+                    self.windows.on_job_ended(cx, job, ended);
+                }
                 self.publish(cx, job);
                 self.sync.forget(job);
                 self.claims.forget(job);
@@ -324,13 +350,6 @@ impl Gate {
         self.fulfil(cx, wishes);
     }
 
-    fn publish(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        if let Some(job) = self.ledger.job(id) {
-            let view = stats::view(id, job, &merge::live(id, job, &self.sync));
-            self.watch.publish(cx, epoch(job), view);
-        }
-    }
-
     fn pursue(&mut self, cx: &mut Cx<'_>, job: JobId) {
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.pursue(cx, committed, job);
@@ -344,36 +363,10 @@ impl Gate {
                 Wish::Propose { job, part, command } => self.submit_for(cx, (job, part), command),
                 Wish::End(job) => self.end(cx, job),
                 Wish::Deliver { datacenter, attempt, msg } => {
-                    if let Some(to) = self.health.manager(&datacenter, attempt) {
-                        cx.out.send_resting_on(self.group.committed_lsn(), to, *msg);
-                    }
+                    self.deliver(cx, (&datacenter, attempt), *msg);
                 }
             }
         }
-    }
-
-    fn place(&mut self, cx: &mut Cx<'_>, id: PartId, otherwise: GateCommand) {
-        let Some(job) = self.ledger.job(id.job) else { return };
-        let tried = job.tried.iter().chain(job.parts.iter().map(|part| &part.datacenter));
-        let tried: Vec<_> = tried.map(String::as_str).collect();
-        let command = match self.health.choose(cx.now(), &tried) {
-            Some(found) => {
-                let (datacenter, owner) = (found.to_owned(), job.owner.fence);
-                GateCommand::Place { part: id, datacenter, owner }
-            }
-            None => otherwise,
-        };
-        let whole = matches!(command, GateCommand::Cancel { .. });
-        self.submit_for(cx, (id.job, (!whole).then_some(id.part)), command);
-    }
-
-    fn end(&mut self, cx: &mut Cx<'_>, id: JobId) {
-        let Some(job) = self.ledger.job(id) else { return };
-        let Some((status, reason)) = job.verdict() else { return };
-        let thresholds = merge::outcomes(job);
-        let owner = job.owner.fence;
-        let command = GateCommand::EndJob { job: id, status, reason, thresholds, owner };
-        self.submit_for(cx, (id, None), command);
     }
 
     fn on_wake(&mut self, cx: &mut Cx<'_>) {
@@ -399,6 +392,7 @@ impl Machine for Gate {
 
     fn handle(&mut self, cx: &mut Cx<'_>, input: Input) -> Events<Self::Event> {
         self.touched.clear();
+        self.routing.begin();
         if self.leadership.begin() {
             self.tell_group(cx, consensus::Input::Start);
             self.booted = cx.out.appended();
@@ -409,8 +403,10 @@ impl Machine for Gate {
             Input::Wake => self.on_wake(cx),
             Input::Durable(lsn) => self.tell_group(cx, consensus::Input::Durable(lsn)),
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
-            Input::Called { call, command } => self.on_called(cx, call, *command),
+            Input::Called { call, client, command } => self.on_called(cx, call, client, *command),
+            Input::Sampled(sample) => self.flow.on_sampled(cx, sample),
             Input::Engine(_) => cx.count(Stat::InputForeign),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
             Input::Drain => self.draining = true,
         }
         self.settle(cx);
@@ -419,8 +415,7 @@ impl Machine for Gate {
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let mut wake = self.group.next_wake();
-        let leads = self.led;
+        let (mut wake, leads) = (self.group.next_wake(), self.led);
         for other in [
             self.leadership.next_wake(),
             self.health.next_wake(),
@@ -441,6 +436,8 @@ impl Machine for Gate {
         self.group.check()?;
         self.membership.check()?;
         self.check_owned()?;
+        self.flow.check()?;
+        self.calls.credits().check()?;
         self.touched.iter().try_for_each(|job| self.ledger.check_job(*job))
     }
 }
@@ -466,8 +463,12 @@ impl Role for Gate {
             cancellation: Cancellation::default(),
             dispatch: Dispatch::new(&config),
             sync: Sync::default(),
-            health: Health::new(&config.datacenters),
+            health: Health::new(&config.datacenters, config.health, boot.id),
+            routing: Routing::new(config.node, config.health),
             watch: Watch::default(),
+            flow: Flow::new(admission::limits(&config.admission)),
+            queue: Queue::new(config.admission),
+            windows: Windows::default(),
             led: false,
             membership: members::of(&config, boot.id),
             draining: false,
@@ -482,6 +483,7 @@ impl Role for Gate {
         self.group.check()?;
         self.ledger.check_all()?;
         self.watch.check()?;
+        self.windows.check()?;
         self.dispatch.check_all(self.committed())
     }
 

@@ -90,6 +90,7 @@ impl Gate {
             due.extend(self.claims.on_taken(cx, committed, part_id, &part.datacenter));
         }
         self.send_claims(cx, due);
+        self.on_parts_ended(cx, id);
         self.pursue(cx, id);
     }
 
@@ -97,8 +98,9 @@ impl Gate {
         self.dispatch.forget(id);
         self.claims.forget(id);
         self.sync.forget(id);
+        self.windows.forget(id);
         if let Some(job) = self.ledger.job(id) {
-            self.watch.on_moved(cx, stats::view(id, job, &[]));
+            self.watch.on_moved(cx, stats::view(id, job, &[], Vec::new()));
         }
     }
 
@@ -113,6 +115,7 @@ impl Gate {
     /// This gate leads.
     pub(super) fn on_led(&mut self, cx: &mut Cx<'_>) {
         self.led = true;
+        self.queue.on_leader_changed();
         self.grants.on_led(cx.now(), &self.ledger);
         self.registry.on_keys(cx.now(), &self.ledger, self.group.committed());
         self.read_again(cx);
@@ -123,6 +126,7 @@ impl Gate {
     /// This gate leads no more.
     pub(super) fn on_stood_down(&mut self) {
         self.led = false;
+        self.queue.on_leader_changed();
         self.grants.on_stood_down();
         self.registry.on_stood_down();
     }
@@ -160,6 +164,7 @@ impl Gate {
         self.applied = index;
         self.leadership.on_installed();
         self.watch.retain(|job| self.ledger.job(job).is_some());
+        self.windows.retain(|job| self.ledger.job(job).is_some());
         let mut answers = self.registry.on_installed(&self.ledger);
         answers.extend(self.cancellation.on_installed());
         self.answer(cx, answers);
@@ -172,6 +177,7 @@ impl Gate {
         }
         self.beat(cx);
         self.repair(cx);
+        self.queue.on_changed();
         for job in self.jobs_of(self.acting) {
             self.pursue(cx, job);
         }
@@ -247,6 +253,9 @@ impl Gate {
     ) {
         self.grants.on_committed(cx.now(), &self.ledger, command);
         self.registry.on_keys(cx.now(), &self.ledger, index);
+        if let GateCommand::Admit { job } = command {
+            self.queue.on_admitted(*job);
+        }
         if matches!(
             command,
             GateCommand::Create { .. }

@@ -14,11 +14,12 @@ use super::models::GateCommand;
 use crate::api::{Refusal, Reply};
 use crate::digest;
 use crate::ids::{CallId, JobId, LogIndex};
-use crate::limits::{JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX};
+use crate::limits::{JOBS_LIVE_MAX, KEY_BYTES_MAX, KEYS_MAX, PLANS_LIVE_BYTES_MAX};
 use crate::machine::{Cx, Wake};
 use crate::plan::Plan;
 use crate::stat::Stat;
 use crate::time::Instant;
+use crate::wire::codec;
 
 /// How long a key stands for its job, at least.
 const KEY_RETENTION: Duration = Duration::from_secs(24 * 3600);
@@ -75,7 +76,9 @@ impl Registry {
             return refused(Refusal::PlanInvalid(error.to_string()));
         }
         let coming = self.creating.len();
+        let bytes = ledger.plan_bytes().saturating_add(codec::length(&*plan));
         if ledger.live_count().saturating_add(coming) >= JOBS_LIVE_MAX
+            || bytes > PLANS_LIVE_BYTES_MAX
             || ledger.key_count().saturating_add(coming) >= KEYS_MAX
         {
             return refused(Refusal::Full);
@@ -87,6 +90,11 @@ impl Registry {
     pub(super) fn on_submitted(&mut self, seq: u64, call: CallId, key: &str, plan_digest: u64) {
         self.creating.insert(key.to_owned(), seq);
         self.waiting.entry(seq).or_default().push(Waiter { call, plan_digest });
+    }
+
+    /// Submissions in flight at this gate.
+    pub(super) fn coming(&self) -> usize {
+        self.creating.len()
     }
 
     /// The time of a call is up.
@@ -120,6 +128,7 @@ impl Registry {
             | Applied::AlreadyEnded(_)
             | Applied::PartEnded(_)
             | Applied::JobEnded(_)
+            | Applied::Admitted(_)
             | Applied::Forgot => None,
         };
         let mut fresh = matches!(applied, Applied::Created(_));
@@ -199,6 +208,8 @@ pub(super) fn count(cx: &mut Cx<'_>, reply: &Reply) {
         | Reply::Cancelling(_)
         | Reply::Result(_)
         | Reply::Watching { .. }
+        | Reply::Stats(_)
+        | Reply::Explained(_)
         | Reply::Cluster(_) => {}
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::merge::merged;
 use super::models::{CancelCause, Job};
-use crate::api::{JobSummary, JobView};
+use crate::api::{JobSummary, JobView, WindowView};
 use crate::bounded::BoundedVec;
 use crate::ids::{JobId, PartIx, WorkflowIx};
 use crate::limits::{STEPS_MAX, THRESHOLDS_MAX, WORKFLOWS_MAX};
@@ -15,12 +15,17 @@ use crate::report::{
 
 /// One line about a job.
 pub(super) fn summary(id: JobId, job: &Job) -> JobSummary {
-    JobSummary { job: id, name: job.name.clone(), status: job.status }
+    JobSummary { job: id, name: job.name.clone(), status: job.status, position: None }
 }
 
 /// A job as a client sees it: with its result's figures once it has ended, else with the newest
 /// live ones.
-pub(super) fn view(id: JobId, job: &Job, live: &[WorkflowView]) -> JobView {
+pub(super) fn view(
+    id: JobId,
+    job: &Job,
+    live: &[WorkflowView],
+    windows: Vec<WindowView>,
+) -> JobView {
     let (workflow_names, workflows) = match (&job.result, &job.plan) {
         (Some(result), _) => (
             result.names.iter().map(|names| names.name.clone()).collect(),
@@ -34,7 +39,7 @@ pub(super) fn view(id: JobId, job: &Job, live: &[WorkflowView]) -> JobView {
     let reason = match (&job.reason, &job.cancel) {
         (reason, Some(cancel)) if reason.is_empty() => match &cancel.cause {
             CancelCause::Client => String::new(),
-            CancelCause::Aborted { reason } => reason.clone(),
+            CancelCause::Aborted { reason } | CancelCause::TimedOut { reason } => reason.clone(),
         },
         (reason, _) => reason.clone(),
     };
@@ -45,6 +50,8 @@ pub(super) fn view(id: JobId, job: &Job, live: &[WorkflowView]) -> JobView {
         reason,
         workflow_names,
         workflows,
+        position: None,
+        windows,
     }
 }
 
@@ -59,6 +66,7 @@ pub(super) fn final_view(result: &WorkflowResult) -> WorkflowView {
         shards: result.shards,
         second: plan_time.second(),
         totals: result.totals.clone(),
+        shards_late: 0,
     }
 }
 

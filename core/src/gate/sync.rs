@@ -5,7 +5,8 @@
 //! that any fence from the offer on is of that offer: a claim raises it. The end of a part is taken
 //! whatever its sequence: nothing follows it. A datacenter that has ended a part is told so
 //! (`Settled`) as often as it asks, but only once the end is committed; one that holds a part it
-//! should not hold is told to end it (`Orphaned`). State: the newest live view of every part of a
+//! should not hold is told to end it (`Orphaned`). Totals of a workflow that goes on never go back
+//! to an earlier plan second. State: the newest live view of every part of a
 //! live job, volatile.
 
 use std::collections::BTreeMap;
@@ -160,7 +161,19 @@ impl Sync {
         };
         live.seq = live.seq.max(seq);
         if heard == Heard::Alive && !workflows.is_empty() {
-            live.views = workflows.into_vec();
+            let mut views = workflows.into_vec();
+            for view in views.iter_mut().filter(|view| !view.status.is_terminal()) {
+                let known = live.views.iter().find(|known| known.workflow == view.workflow);
+                // A new leader there has yet to hear what the one before knew.
+                if let Some(known) = known.filter(|known| known.second >= view.second) {
+                    if known.second > view.second {
+                        cx.count(Stat::ViewStale);
+                    }
+                    (view.second, view.shards_late) = (known.second, known.shards_late);
+                    view.totals.clone_from(&known.totals);
+                }
+            }
+            live.views = views;
         }
         heard
     }

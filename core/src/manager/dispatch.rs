@@ -1,8 +1,7 @@
-//! Which worker runs which shard: splitting ready workflows by spare cores, choosing workers,
-//! preparing runs, replacing them.
+//! Getting a shard a worker: what waits, preparing runs, replacing them.
 //!
 //! Spread: the worker with the most spare cores first, ties by id, workers that failed this shard
-//! last.
+//! last. What goes before what is `placement`'s.
 //! `Prepare` is sent again until a heartbeat lists the run; a run that is not ready in time goes to
 //! another worker. A shard without a worker waits `replace_wait` for a core, then its rest is given
 //! up; a ready workflow waits `cores_wait`.
@@ -10,8 +9,8 @@
 //! Invariants: shares-exact (every shard of a split has its share by the plan), route-sane (nothing
 //! goes to a silent or draining worker), fence-monotonic.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Manager;
 use super::endings::Open;
@@ -22,15 +21,21 @@ use super::progress::{Decision, View, decide};
 use super::stats::Losses;
 use crate::bounded::BoundedVec;
 use crate::config::ManagerConfig;
-use crate::ids::{BootId, JobId, LogIndex, NodeId, RunId, ShardId, ShardIx};
+use crate::flow::retry::Backoff;
+use crate::ids::{BootId, JobId, LogIndex, NodeId, RunId, ShardId};
 use crate::limits;
 use crate::machine::{Cx, Wake};
 use crate::plan::{PlanTime, Slice, shares};
 use crate::report::WorkflowStatus;
+use crate::rng::Stream;
 use crate::stat::Stat;
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::wire::Prepare;
+
+/// A shard that failed waits so long before it is given away again.
+const RETRY: Backoff =
+    Backoff { first: Duration::from_millis(100), most: Duration::from_millis(3_200) };
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Key {
@@ -42,19 +47,24 @@ pub(super) enum Key {
     Resend(ShardId),
     /// A run is not ready.
     Ready(ShardId),
+    /// A shard that failed may be given away again.
+    Rest(ShardId),
 }
 
 /// What waits for a worker, and what a worker was asked to prepare. Volatile: derived anew from the
 /// ledger.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dispatch {
-    ready: BTreeSet<WorkflowKey>,
-    vacant: BTreeSet<ShardId>,
-    given_up: BTreeSet<ShardId>,
+    /// Since when.
+    pub(super) ready: BTreeMap<WorkflowKey, Instant>,
+    pub(super) vacant: BTreeSet<ShardId>,
+    /// An exclusive workflow that is first and found no idle worker.
+    pub(super) claimant: Option<WorkflowKey>,
+    pub(super) given_up: BTreeSet<ShardId>,
     /// Who gets the shard of a run that its worker gives away; a core is promised.
     pub(super) heirs: BTreeMap<ShardId, (NodeId, BootId)>,
-    failures: BTreeMap<(ShardId, NodeId), u32>,
-    timers: Timers<Key>,
+    pub(super) failures: BTreeMap<(ShardId, NodeId), u32>,
+    pub(super) timers: Timers<Key>,
 }
 
 impl Dispatch {
@@ -87,11 +97,19 @@ impl Dispatch {
     /// The workflow ended or is being ended: nothing of it waits any more.
     pub(super) fn close_workflow(&mut self, key: WorkflowKey) {
         self.ready.remove(&key);
+        self.claimant.take_if(|claimant| *claimant == key);
         self.timers.cancel(&Key::Cores(key));
         let range = key.shards();
         let in_range = |shard: &ShardId| range.contains(shard);
         for shard in self.vacant.range(key.shards()) {
             self.timers.cancel(&Key::Replace(*shard));
+        }
+        let resting = self.timers.iter().filter_map(|(key, _)| match key {
+            Key::Rest(shard) if in_range(shard) => Some(*key),
+            Key::Rest(_) | Key::Cores(_) | Key::Replace(_) | Key::Resend(_) | Key::Ready(_) => None,
+        });
+        for key in resting.collect::<Vec<_>>() {
+            self.timers.cancel(&key);
         }
         self.vacant.retain(|shard| !in_range(shard));
         self.given_up.retain(|shard| !in_range(shard));
@@ -101,6 +119,11 @@ impl Dispatch {
     /// Whether something waits for a core.
     pub(super) fn is_waiting(&self) -> bool {
         !self.ready.is_empty() || !self.vacant.is_empty()
+    }
+
+    /// Workflows that wait for their first core.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len()
     }
 
     /// The next deadline that has passed.
@@ -116,6 +139,7 @@ impl Dispatch {
                 Key::Replace(_) => "a shard waits for a worker",
                 Key::Resend(_) => "send prepare again",
                 Key::Ready(_) => "a run is not ready",
+                Key::Rest(_) => "a shard is tried again",
             };
             Wake { at, why }
         })
@@ -140,6 +164,7 @@ impl Manager {
             pending: &self.pending,
             leases: &self.leases,
             given_up: &self.dispatch.given_up,
+            cuts: &self.sync.cuts,
             assigns_max: self.config.assigns_max,
         };
         for decision in decide(part, view) {
@@ -149,19 +174,16 @@ impl Manager {
 
     fn carry_out(&mut self, cx: &mut Cx<'_>, decision: Decision) {
         match decision {
-            Decision::Ready(key) => {
-                if !self.pending.holds(&Intent::Split(key)) && self.dispatch.ready.insert(key) {
-                    let at = cx.now().after(self.config.cores_wait);
-                    self.dispatch.timers.set(Key::Cores(key), at);
-                }
-            }
+            Decision::Ready(key) => self.await_cores(cx, key),
             Decision::Vacant(shard) => {
-                if self.dispatch.vacant.insert(shard) {
+                let rests = self.dispatch.timers.deadline(&Key::Rest(shard)).is_some();
+                if !rests && self.dispatch.vacant.insert(shard) {
                     let at = cx.now().after(self.config.replace_wait);
                     self.dispatch.timers.set(Key::Replace(shard), at);
                 }
             }
             Decision::GiveUp(shard) => self.give_up(cx, shard),
+            Decision::Exhausted => cx.count(Stat::RetryExhausted),
             Decision::Start(key) => self.start_workflow(cx, key),
             Decision::Propose(command) => {
                 self.propose(cx, command);
@@ -177,78 +199,29 @@ impl Manager {
         }
     }
 
-    /// Gives spare cores to what waits for them: vacant shards first, their load is missing now.
-    pub(super) fn place(&mut self, cx: &mut Cx<'_>) {
-        for shard in self.dispatch.vacant.iter().copied().collect::<Vec<_>>() {
-            let Some((worker, boot)) = self.pick(shard) else { return };
-            self.dispatch.vacant.remove(&shard);
-            self.dispatch.timers.cancel(&Key::Replace(shard));
-            self.assign(cx, shard, worker, boot);
-        }
-        let ready = self.dispatch.ready.iter().copied().collect::<Vec<_>>();
-        for (done, key) in ready.iter().enumerate() {
-            let others = ready.len().saturating_sub(done).saturating_sub(1);
-            self.split(cx, *key, others);
-        }
-    }
-
-    /// The best worker for a shard: a suspected or dead one only if no other has a core.
-    pub(super) fn pick(&self, shard: ShardId) -> Option<(NodeId, BootId)> {
-        let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
-        let best = self.registry.spare().min_by_key(|(node, _, cores)| {
-            let is_doubted = self.membership.doubts(*node);
-            (is_doubted, failed(*node), Reverse(*cores), *node)
-        });
-        best.map(|(node, boot, _)| (node, boot))
-    }
-
-    /// Splits a ready workflow over the spare cores, leaving one for each of the `others` that wait
-    /// too.
-    fn split(&mut self, cx: &mut Cx<'_>, key: WorkflowKey, others: usize) {
-        let Some(part) = self.ledger.of_job(key.job) else { return };
-        let Some(planned) = part.planned(key.workflow) else { return };
-        let spare = |is_doubted: bool| {
-            let of = self.registry.spare().filter(|s| self.membership.doubts(s.0) == is_doubted);
-            of.fold((0u32, 0u32), |(workers, sum), spare| {
-                (workers.saturating_add(1), sum.saturating_add(u32::from(spare.2)))
-            })
-        };
-        let (trusted, doubted) = (spare(false), spare(true));
-        cx.count_many(Stat::WorkerDoubted, u64::from(doubted.0));
-        let (workers, cores) = if trusted.1 > 0 { trusted } else { doubted };
-        if cores == 0 {
-            return;
-        }
-        let others = u32::try_from(others).unwrap_or(u32::MAX);
-        let fair = cores.saturating_sub(others).max(1);
-        let Some(share) = part.share(key.workflow) else { return };
-        let shards = planned.executor.shards_wanted(&share, workers, fair);
-        let command = ManagerCommand::Split { part: part.id, workflow: key.workflow, shards };
-        self.dispatch.ready.remove(&key);
-        self.dispatch.timers.cancel(&Key::Cores(key));
-        if !self.propose(cx, command) {
-            return;
-        }
-        for ix in 0..shards {
-            let shard = key.shard(ShardIx::new(ix));
-            let Some((worker, boot)) = self.pick(shard) else { return };
-            self.assign(cx, shard, worker, boot);
-        }
-    }
-
-    fn assign(&mut self, cx: &mut Cx<'_>, shard: ShardId, worker: NodeId, boot: BootId) {
+    /// Whether the assignment went into the log.
+    pub(super) fn assign(
+        &mut self,
+        cx: &mut Cx<'_>,
+        shard: ShardId,
+        worker: NodeId,
+        boot: BootId,
+    ) -> bool {
         let key = WorkflowKey::of(shard);
+        let ended = self.ledger.shard(shard).and_then(|shard| shard.ended());
+        let ceiling = ended.map(|ended| ended.ceiling);
         let mut first = 0;
-        if let Some(ended) = self.ledger.shard(shard).and_then(|shard| shard.ended()) {
-            first = ended.ceiling.max(self.due_by_now(shard, cx.now()));
-            cx.count(Stat::ShardReassigned);
+        if let Some(ceiling) = ceiling {
+            first = ceiling.max(self.due_by_now(shard, cx.now()));
             self.advance(cx, key);
-        } else {
-            cx.count(Stat::ShardAssigned);
         }
-        if self.propose(cx, ManagerCommand::Assign { shard, worker, boot, first }) {
+        let is_in = self.propose(cx, ManagerCommand::Assign { shard, worker, boot, first });
+        if is_in {
+            let again = ceiling.is_some();
+            cx.count(if again { Stat::ShardReassigned } else { Stat::ShardAssigned });
             self.registry.promise(worker, shard);
         }
+        is_in
     }
 
     /// Arrivals of a shard that are due already: nobody catches up.
@@ -325,18 +298,25 @@ impl Manager {
             }
             Key::Ready(shard) => self.fail_open_run(cx, shard, "not ready in time"),
             Key::Replace(shard) => self.give_up(cx, shard),
+            Key::Rest(shard) => self.walk(cx, shard.job),
             Key::Cores(workflow) => self.fail_unsplit(cx, workflow),
         }
     }
 
     fn fail_unsplit(&mut self, cx: &mut Cx<'_>, key: WorkflowKey) {
         self.dispatch.ready.remove(&key);
+        let is_claimant = self.dispatch.claimant.take_if(|claimant| *claimant == key).is_some();
+        let reason = if is_claimant {
+            "no worker became free to run it alone"
+        } else {
+            "no worker has a free core"
+        };
         let Some(part) = self.ledger.of_job(key.job).map(|part| part.id) else { return };
         let command = ManagerCommand::EndWorkflow {
             part,
             workflow: key.workflow,
             status: WorkflowStatus::Failed,
-            reason: "no worker has a free core".to_owned(),
+            reason: reason.to_owned(),
             plan_time: PlanTime::ZERO,
             start_skew_ns: 0,
             losses: Losses::new(),
@@ -352,6 +332,21 @@ impl Manager {
             return;
         };
         self.propose(cx, command);
+    }
+
+    /// Ends a run that was never confirmed because its worker was lost or leaves.
+    pub(super) fn vacate_open_run(&mut self, cx: &mut Cx<'_>, shard: ShardId, reason: &str) {
+        let open = |open: Open<'_>| (!open.confirmed).then(|| open.vacated(reason));
+        if let Some(command) = self.open_run(shard, open) {
+            self.propose(cx, command);
+        }
+    }
+
+    /// A shard failed: it waits a little before it is given away again.
+    pub(super) fn rest(&mut self, cx: &mut Cx<'_>, shard: ShardId) {
+        let failures = self.ledger.shard(shard).map_or(0, |shard| shard.assigns);
+        let wait = RETRY.wait(failures, cx.rng(Stream::Backoff));
+        self.dispatch.timers.set(Key::Rest(shard), cx.now().after(wait));
     }
 
     /// Builds something from a shard's open run.

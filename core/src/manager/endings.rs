@@ -89,7 +89,7 @@ impl Open<'_> {
     /// nothing.
     pub(super) fn lost(&self, last: Option<&Reported>, at: PlanTime) -> ManagerCommand {
         if !self.confirmed {
-            return self.failed("its worker was lost before it started");
+            return self.vacated("its worker was lost before it started");
         }
         let joined = self.run.joined;
         let span = planned_span(self.executor).map(PlanTime::at);
@@ -122,9 +122,18 @@ impl Open<'_> {
 
     /// It never issued anything and will not: it was never confirmed.
     pub(super) fn failed(&self, reason: &str) -> ManagerCommand {
+        self.unissued_end(RunOutcome::Failed { reason: reason.to_owned() })
+    }
+
+    /// It never issued anything and will not: its worker was lost or leaves.
+    pub(super) fn vacated(&self, reason: &str) -> ManagerCommand {
+        self.unissued_end(RunOutcome::Vacated { reason: reason.to_owned() })
+    }
+
+    fn unissued_end(&self, outcome: RunOutcome) -> ManagerCommand {
         ManagerCommand::EndRun {
             run: self.id,
-            outcome: RunOutcome::Failed { reason: reason.to_owned() },
+            outcome,
             ceiling: self.run.first,
             until: self.run.joined,
             progress: Progress::default(),

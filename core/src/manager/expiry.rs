@@ -51,6 +51,7 @@ impl Manager {
     pub(super) fn watch_part(&mut self, cx: &Cx<'_>, job: JobId) {
         let Some(part) = self.ledger.of_job(job) else { return };
         self.gate_loss.watch(cx.now(), part);
+        self.timeouts.watch(cx.now(), part);
         self.expiry.watch(part, cx.now().after(self.config.begin_within));
     }
 

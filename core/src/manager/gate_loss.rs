@@ -31,6 +31,11 @@ impl GateLoss {
         self.latest = Some(gate);
     }
 
+    /// When a gate probed last.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
+    }
+
     /// The gate that probed last.
     pub(super) fn latest(&self) -> Option<NodeId> {
         self.latest

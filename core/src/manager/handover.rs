@@ -1,6 +1,8 @@
 //! A worker that leaves: each of its runs goes to a peer with a free core, if there is one. If
 //! there is none, the worker goes on with the run.
 //!
+//! A run that is stuck while others get on (`health`) is given away in the same way.
+//!
 //! A run that was never confirmed is ended, and its shard given away as after a refusal. One that
 //! issues is told to stop as soon as a core is promised to its shard. Its last word says how far it
 //! came, so its end and the peer's assignment go into the log together, and the peer starts at the
@@ -36,12 +38,13 @@ impl Manager {
     ) -> Option<VerdictKind> {
         let shard = beat.run.shard;
         let status = self.ledger.workflow(WorkflowKey::of(shard))?.status;
-        let may = self.registry.is_draining(worker) && self.may_speak(cx);
+        let leaves = self.registry.is_draining(worker) || self.health.is_evicted(shard);
+        let may = leaves && self.may_speak(cx);
         let is_confirmed = self.leases.lease(shard)?.was_confirmed();
         match status {
             WorkflowStatus::Dispatched | WorkflowStatus::Running if may && !is_confirmed => {
-                self.pick(shard)?;
-                self.fail_open_run(cx, shard, "its worker leaves");
+                self.pick(shard, &self.isolation())?;
+                self.vacate_open_run(cx, shard, "its worker leaves");
                 Some(VerdictKind::Hold)
             }
             WorkflowStatus::Running if may => match beat.state {
@@ -72,7 +75,7 @@ impl Manager {
         let heir = self.dispatch.heirs.get(&shard).copied();
         if heir.is_none_or(|(worker, boot)| !self.registry.is_fit(worker, boot)) {
             self.disinherit(shard);
-            let (worker, boot) = self.pick(shard)?;
+            let (worker, boot) = self.pick(shard, &self.isolation())?;
             self.registry.promise(worker, shard);
             self.dispatch.heirs.insert(shard, (worker, boot));
         }

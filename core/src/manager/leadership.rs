@@ -24,10 +24,13 @@ use super::Manager;
 use super::dispatch::Dispatch;
 use super::expiry::Expiry;
 use super::gate_loss::GateLoss;
+use super::health::Health;
 use super::leases::Leases;
 use super::models::{ManagerCommand, WorkflowKey};
+use super::pressure::Pressure;
 use super::registry::Registry;
 use super::sync::Sync;
+use super::timeouts::Timeouts;
 use crate::consensus::Input as GroupInput;
 use crate::ids::{JobId, LogIndex, NodeId, PartId, RunId, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
@@ -55,6 +58,7 @@ pub(super) enum Intent {
     Fail(JobId, Option<WorkflowIx>),
     Claim(JobId),
     Expire(PartId),
+    Ran(JobId),
 }
 
 impl Intent {
@@ -80,6 +84,7 @@ impl Intent {
             ManagerCommand::Fail { part, workflow, .. } => Self::Fail(part.job, *workflow),
             ManagerCommand::Claim { part, .. } => Self::Claim(part.job),
             ManagerCommand::Expire { part, .. } => Self::Expire(*part),
+            ManagerCommand::Ran { part, .. } => Self::Ran(part.job),
         }
     }
 }
@@ -198,8 +203,11 @@ impl Manager {
         self.dispatch = Dispatch::default();
         self.leases = Leases::new(self.config.lease);
         self.sync = Sync::default();
+        self.pressure = Pressure::new(self.config.reports_per_second);
         self.gate_loss = GateLoss::new();
         self.expiry = Expiry::default();
+        self.timeouts = Timeouts::default();
+        self.health = Health::new();
         self.pending = Pending::default();
         self.not_before.clear();
         self.transfer_at = None;

@@ -34,6 +34,9 @@ use crate::wire::{RunBeat, RunState, VerdictKind};
 /// often.
 const ADVANCE_EVERY: Duration = Duration::from_secs(1);
 
+/// An engine has so long to stop a run after its last confirmation expired.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
 /// An open run.
 #[derive(Clone, Debug)]
 pub(super) struct Lease {
@@ -65,6 +68,8 @@ pub(super) struct Lease {
     limited: bool,
     /// Opened before plan time was fixed, so that its start counts for the skew.
     is_original: bool,
+    /// Its worker was stopping it when its last confirmation expired.
+    is_doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +148,7 @@ impl Leases {
             rate: 0,
             is_frozen: false,
             limited: false,
+            is_doubted: false,
             is_original: !self.clocks.contains_key(&WorkflowKey::of(id.shard)),
         };
         self.runs.insert(id.shard, lease);
@@ -353,7 +359,17 @@ impl Leases {
         if self.grants.expires(lease.run).is_some() {
             return None;
         }
+        // It may not issue any more, whether or not its engine ever says that it stopped.
+        let is_stopping = lease.listed.is_some_and(|listed| listed.state == RunState::Stopping);
+        if is_stopping && lease.is_doubted {
+            return Some(Due::Lost(shard));
+        }
         let silent_from = lease.listed.map(|listed| listed.at.after(self.wait));
+        if let Some(lease) = self.runs.get_mut(&shard).filter(|_| is_stopping) {
+            lease.is_doubted = true;
+            self.timers.set(Key::Doubt(shard), now.after(STOP_WITHIN));
+            return None;
+        }
         match silent_from.filter(|end| *end > now) {
             Some(end) => {
                 self.timers.set(Key::Doubt(shard), end);
@@ -392,6 +408,12 @@ impl Lease {
             RunState::Prepared | RunState::Running | RunState::Parked => true,
             RunState::Preparing | RunState::Stopping | RunState::Ended | RunState::Refused => false,
         })
+    }
+
+    /// The next item of a run that its worker said is running, and when it said so.
+    pub(super) fn running_next(&self) -> Option<(u64, Instant)> {
+        let listed = self.listed.filter(|listed| listed.state == RunState::Running)?;
+        Some((listed.progress.next, listed.at))
     }
 
     /// Whether it may ever have been confirmed.

@@ -18,11 +18,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::models::{
-    Ended, ManagerCommand, Part, Run, RunOutcome, Shard, Tombstone, WorkflowKey, WorkflowState,
+    Ended, ManagerCommand, Part, Retry, Run, RunOutcome, Shard, Tombstone, WorkflowKey,
+    WorkflowState,
 };
 use super::stats::{self, Ending};
 use super::workflow_lifecycle::{Readiness, may_move, readiness};
 use crate::bounded::{BoundedMap, BoundedVec};
+use crate::flow::retry::Budget;
 use crate::ids::{Fence, JobId, LogIndex, NodeId, PartId, PartIx, ShardId, WorkflowIx};
 use crate::invariant::{Inv, Violation};
 use crate::limits;
@@ -86,6 +88,9 @@ impl ManagerLedger {
             ManagerCommand::Fail { part, workflow, reason } => self.fail(*part, *workflow, reason),
             ManagerCommand::Claim { part, gate, fence } => self.claim(*part, *gate, *fence),
             ManagerCommand::Expire { part, offer } => self.expire(*part, *offer),
+            ManagerCommand::Ran { part, elapsed } => self.part_mut(*part).map(|part| {
+                part.elapsed = part.elapsed.max(*elapsed);
+            }),
         };
         if changed.is_some() { Applied::Changed } else { Applied::Ignored }
     }
@@ -215,6 +220,9 @@ impl ManagerLedger {
             workers: BTreeSet::new(),
             lost: BTreeSet::new(),
             workflows: BoundedVec::try_from(states).ok()?,
+            retries: Budget::default(),
+            losses: Budget::default(),
+            elapsed: Duration::ZERO,
         };
         self.parts.insert(id.job, part).ok()?;
         self.tombstones.remove(&id);
@@ -239,7 +247,15 @@ impl ManagerLedger {
     }
 
     fn assign(&mut self, id: ShardId, mut run: Run) -> Option<()> {
-        let part = self.of_job(id.job)?.id.part;
+        let known = self.of_job(id.job)?;
+        let part = known.id.part;
+        let before = self.shard(id)?.run.clone();
+        if let Some(before) = &before
+            && matches!(known.may_retry(id.workflow, before), Retry::Spent { .. })
+        {
+            return None;
+        }
+        let index = run.index;
         let state = self.shard_state_mut(id)?;
         let running = match state.status {
             WorkflowStatus::Dispatched => false,
@@ -271,6 +287,9 @@ impl ManagerLedger {
         shard.assigns = shard.assigns.saturating_add(1);
         shard.run = Some(run);
         stats::declare(state, gap.as_slice());
+        if let (Some(before), Some(part)) = (before, self.parts.value_mut(&id.job)) {
+            part.charge(id.workflow, &before, index);
+        }
         Some(())
     }
 
@@ -335,6 +354,7 @@ impl ManagerLedger {
         run.ended = Some(ended);
         let worker = run.worker;
         state.totals.merge(totals);
+        state.totals.fit();
         state.covered_ms = state.covered_ms.saturating_add(*covered_ms);
         stats::declare(state, losses);
         let part = self.parts.value_mut(&id.shard.job)?;
@@ -346,7 +366,7 @@ impl ManagerLedger {
                 part.workers.insert(worker);
                 part.lost.insert(worker);
             }
-            RunOutcome::Failed { .. } => {}
+            RunOutcome::Failed { .. } | RunOutcome::Vacated { .. } => {}
         }
         Some(())
     }

@@ -12,19 +12,22 @@
 //! |---|---|
 //! | `ledger`, `models` | what is committed; refuses what would break a promise |
 //! | `workflow_lifecycle`, `progress` | what a part needs next |
-//! | `dispatch` | which worker runs which shard |
+//! | `placement` | what waits and gets cores, and which worker's |
+//! | `dispatch` | getting a shard to run there |
 //! | `leases`, `ceilings` | which run may issue, how far, until when |
-//! | `registry`, `members` | who lives, who is doubted |
+//! | `registry`, `members`, `health` | who lives, who is doubted, whose runs get on |
 //! | `handover` | what a worker that leaves gives to which peer |
 //! | `endings`, `stats` | what a run and a workflow contributed, and what is declared missing |
-//! | `sync` | what gates are told |
+//! | `sync`, `windows` | what gates are told |
+//! | `pressure` | how often workers report |
 //! | `cancellation` | ending runs |
-//! | `expiry`, `gate_loss` | giving up what no gate begins, stopping what no gate watches |
+//! | `expiry`, `gate_loss`, `timeouts` | giving up what no gate begins, or none watches |
 //! | `leadership`, `early` | proposing, taking over, standing down, draining, snapshots |
 //!
-//! Does not do: elections and replication (`consensus`), discovery and health beyond silence.
+//! Does not do: elections and replication (`consensus`), discovery.
 
 mod cancellation;
+mod capacity;
 mod ceilings;
 mod dispatch;
 mod early;
@@ -33,15 +36,20 @@ mod expiry;
 mod gate_loss;
 mod handlers;
 mod handover;
+mod health;
 mod leadership;
 mod leases;
 mod ledger;
 mod members;
 pub mod models;
+mod placement;
+mod pressure;
 mod progress;
 mod registry;
 mod stats;
 mod sync;
+mod timeouts;
+mod windows;
 mod workflow_lifecycle;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -49,6 +57,7 @@ use std::convert::Infallible;
 
 pub use ledger::{Applied, ManagerLedger};
 pub use models::{ManagerCommand, RunOutcome};
+pub use timeouts::TIMED_OUT;
 pub use workflow_lifecycle::may_move;
 
 use crate::config::ManagerConfig;
@@ -72,11 +81,14 @@ use dispatch::Dispatch;
 use early::Early;
 use expiry::Expiry;
 use gate_loss::GateLoss;
+use health::Health;
 use leadership::Pending;
 use leases::{Due, Leases};
 use models::{Part, Run, WorkflowKey};
+use pressure::Pressure;
 use registry::Registry;
 use sync::Sync;
+use timeouts::Timeouts;
 
 /// The manager of a datacenter.
 #[derive(Debug)]
@@ -88,8 +100,11 @@ pub struct Manager {
     dispatch: Dispatch,
     leases: Leases,
     sync: Sync,
+    pressure: Pressure,
     gate_loss: GateLoss,
     expiry: Expiry,
+    timeouts: Timeouts,
+    health: Health,
     pending: Pending,
     /// What the group told and is not routed yet.
     events: VecDeque<Event<ManagerCommand>>,
@@ -125,7 +140,10 @@ impl Machine for Manager {
             Input::Durable(lsn) => self.on_group(cx, GroupInput::Durable(lsn)),
             Input::Received { from, msg } => self.on_received(cx, from, *msg),
             Input::Drain => self.on_drain(cx),
-            Input::Called { .. } | Input::Engine(_) => cx.count(Stat::InputForeign),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
+            Input::Called { .. } | Input::Engine(_) | Input::Sampled(_) => {
+                cx.count(Stat::InputForeign);
+            }
         }
         self.settle(cx);
         if self.leads() && self.dispatch.is_waiting() {
@@ -153,6 +171,7 @@ impl Machine for Manager {
             self.sync.next_wake(),
             self.gate_loss.next_wake(),
             self.expiry.next_wake(),
+            self.timeouts.next_wake(),
             transfer,
         ];
         wakes.into_iter().fold(group, Wake::earliest)
@@ -197,7 +216,10 @@ impl Manager {
         for due in self.leases.on_wake(cx.now()) {
             match due {
                 Due::Lost(shard) => self.on_lease_lost(cx, shard),
-                Due::Advance(key) => self.advance(cx, key),
+                Due::Advance(key) => {
+                    self.advance(cx, key);
+                    self.review(cx, key);
+                }
             }
         }
         while let Some(key) = self.dispatch.pop_due(cx.now()) {
@@ -208,6 +230,7 @@ impl Manager {
         }
         self.on_gates_silent(cx);
         self.on_expiries(cx);
+        self.on_timeouts(cx);
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
@@ -235,6 +258,7 @@ impl Manager {
             | Message::NotLeader(_)
             | Message::NotOwner(_)
             | Message::SessionBeat(_)
+            | Message::Pressure(_)
             | Message::SessionAck(_) => cx.count(Stat::MessageStale),
         }
     }
@@ -244,7 +268,7 @@ impl Manager {
             Message::Offer(offer) => self.on_offer(cx, from, offer),
             Message::Begin(begin) => self.on_begin(cx, from, begin),
             Message::CancelPart(cancel) => self.on_cancel(cx, from, cancel),
-            Message::Probe(_) => self.on_probe(cx, from),
+            Message::Probe(probe) => self.on_probe(cx, from, probe),
             Message::PartAck(ack) => self.on_part_ack(cx, ack),
             Message::Claim(claim) => self.on_claim(cx, claim.part, from, claim.fence),
             Message::NotOwner(NotOwner { part, owner: Some(owner), fence }) => {
@@ -262,6 +286,7 @@ impl Manager {
             | Message::NotLeader(_)
             | Message::SessionBeat(_)
             | Message::SessionAck(_)
+            | Message::Pressure(_)
             | Message::Swim(_)
             | Message::Confirm(_) => cx.count(Stat::MessageForeign),
         }
@@ -323,7 +348,11 @@ impl Manager {
             ManagerCommand::Advanced { part, workflow, plan_time, .. } => {
                 self.on_advanced(cx, key(part, workflow), *plan_time);
             }
-            ManagerCommand::EndRun { run, outcome, .. } => {
+            ManagerCommand::EndRun { run, outcome, until, totals, .. } => {
+                if applied == Applied::Changed {
+                    let now = self.leases.plan_time(WorkflowKey::of(run.shard), cx.now());
+                    self.sync.end_run(run.shard, now.unwrap_or(*until).max(*until), totals);
+                }
                 self.on_run_ended(cx, (*run, outcome), applied);
                 self.walk(cx, run.shard.job);
             }
@@ -332,17 +361,20 @@ impl Manager {
                     cx.count(Stat::WorkflowEnded);
                     self.leases.close_workflow(key(part, workflow));
                     self.dispatch.close_workflow(key(part, workflow));
+                    self.sync.cuts.close(key(part, workflow));
                     self.report_part(cx, part.job);
                 }
                 self.walk(cx, part.job);
             }
             ManagerCommand::Claim { part, .. } => self.report_part(cx, part.job),
+            ManagerCommand::Ran { .. } => {}
             ManagerCommand::Close { part } | ManagerCommand::Expire { part, .. } => {
                 if self.ledger.of_job(part.job).is_none() {
                     self.sync.close(part.job);
                     self.not_before.remove(&part.job);
                     self.gate_loss.forget(part.job);
                     self.expiry.forget(part.job);
+                    self.timeouts.forget(part.job);
                 }
             }
         }
@@ -375,8 +407,11 @@ impl Role for Manager {
             dispatch: Dispatch::default(),
             leases: Leases::new(config.lease),
             sync: Sync::default(),
+            pressure: Pressure::new(config.reports_per_second),
             gate_loss: GateLoss::new(),
             expiry: Expiry::default(),
+            timeouts: Timeouts::default(),
+            health: Health::new(),
             pending: Pending::default(),
             events: VecDeque::new(),
             early: Early::new(config.lease.ttl),
@@ -397,6 +432,7 @@ impl Role for Manager {
     fn check_all(&self) -> Result<(), Violation> {
         self.check()?;
         self.ledger.check_all()?;
+        self.check_isolation()?;
         self.check_leases()
     }
 
@@ -482,6 +518,8 @@ impl Manager {
             && self.dispatch.is_empty()
             && self.sync.is_empty()
             && self.expiry.is_empty()
+            && self.timeouts.is_empty()
+            && self.health.is_empty()
             && self.pending.len() == 0
             && self.not_before.is_empty()
             && self.registry.promised() == 0

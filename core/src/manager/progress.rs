@@ -12,9 +12,10 @@ use super::leadership::{Intent, Pending};
 use super::leases::Leases;
 use super::ledger::shards_of;
 use super::models::{
-    ManagerCommand, Part, RunOutcome, Shard, StopCause, WorkflowKey, WorkflowState,
+    ManagerCommand, Part, Retry, RunOutcome, Shard, StopCause, WorkflowKey, WorkflowState,
 };
 use super::stats::{Losses, planned_span};
+use super::windows::Cuts;
 use super::workflow_lifecycle::{Readiness, readiness};
 use crate::ids::{NodeId, ShardId, WorkflowIx};
 use crate::plan::{OnWorkerLoss, PlanTime, shares};
@@ -30,6 +31,8 @@ pub(super) enum Decision {
     Vacant(ShardId),
     /// Nobody will run the rest of this shard.
     GiveUp(ShardId),
+    /// A budget of retries is used up.
+    Exhausted,
     /// Every run is ready.
     Start(WorkflowKey),
     /// Put this into the log.
@@ -47,6 +50,8 @@ pub(super) struct View<'a> {
     pub(super) leases: &'a Leases,
     /// Shards whose rest nobody will run.
     pub(super) given_up: &'a BTreeSet<ShardId>,
+    /// How far workers' plan clocks went.
+    pub(super) cuts: &'a Cuts,
     /// Assignments of one shard before its workflow fails.
     pub(super) assigns_max: u32,
 }
@@ -97,30 +102,47 @@ enum Need {
     Nothing,
     Worker,
     GiveUp,
+    /// Its workers were lost too often.
+    Shrink,
+    /// It failed too often.
+    Exhausted(String),
     Fail(String),
     Abort(NodeId),
 }
 
-fn need(part: &Part, shard: &Shard, assigns_max: u32) -> Need {
+fn need(part: &Part, workflow: WorkflowIx, shard: &Shard, assigns_max: u32) -> Need {
     let Some(run) = &shard.run else { return Need::Worker };
     let Some(ended) = &run.ended else { return Need::Nothing };
+    let spent = match part.may_retry(workflow, run) {
+        Retry::Spent { whose, most } => Some((whose, most)),
+        Retry::Free | Retry::Charged => None,
+    };
     match &ended.outcome {
         RunOutcome::Completed => return Need::Nothing,
         RunOutcome::Stopped => {}
-        RunOutcome::Failed { reason } if shard.assigns >= assigns_max => {
-            return Need::Fail(format!(
-                "a shard failed {} times, at last: {reason}",
-                shard.assigns
-            ));
+        RunOutcome::Failed { reason } => {
+            if let Some((whose, most)) = spent {
+                return Need::Exhausted(format!(
+                    "the {most} retries of {whose} are used up, at last: {reason}"
+                ));
+            }
+            if shard.assigns >= assigns_max {
+                let times = shard.assigns;
+                return Need::Fail(format!("a shard failed {times} times, at last: {reason}"));
+            }
         }
-        RunOutcome::Failed { .. } => {}
+        RunOutcome::Vacated { .. } => {}
         RunOutcome::Lost => match part.plan.on_worker_loss {
             OnWorkerLoss::Replace => {}
             OnWorkerLoss::Shrink => return Need::GiveUp,
             OnWorkerLoss::Abort => return Need::Abort(run.worker),
         },
     }
-    if shard.assigns >= assigns_max { Need::GiveUp } else { Need::Worker }
+    match spent {
+        Some(_) => Need::Shrink,
+        None if shard.assigns >= assigns_max => Need::GiveUp,
+        None => Need::Worker,
+    }
 }
 
 fn active(part: &Part, key: WorkflowKey, view: View<'_>, decisions: &mut Vec<Decision>) {
@@ -141,10 +163,20 @@ fn active(part: &Part, key: WorkflowKey, view: View<'_>, decisions: &mut Vec<Dec
         if view.pending.holds(&Intent::Assign(id)) {
             continue;
         }
-        match need(part, shard, view.assigns_max) {
+        match need(part, key.workflow, shard, view.assigns_max) {
             Need::Nothing => {}
             Need::Worker => decisions.push(Decision::Vacant(id)),
             Need::GiveUp => decisions.push(Decision::GiveUp(id)),
+            Need::Shrink => {
+                decisions.push(Decision::Exhausted);
+                decisions.push(Decision::GiveUp(id));
+            }
+            Need::Exhausted(reason) => {
+                decisions.push(Decision::Exhausted);
+                let workflow = Some(key.workflow);
+                let command = ManagerCommand::Fail { part: part.id, workflow, reason };
+                decisions.push(Decision::Propose(command));
+            }
             Need::Fail(reason) => decisions.push(Decision::Propose(ManagerCommand::Fail {
                 part: part.id,
                 workflow: Some(key.workflow),
@@ -167,7 +199,17 @@ fn active(part: &Part, key: WorkflowKey, view: View<'_>, decisions: &mut Vec<Dec
 fn finish(part: &Part, key: WorkflowKey, state: &WorkflowState, view: View<'_>) -> ManagerCommand {
     let completed = state.shards.iter().any(Shard::is_completed);
     let status = if completed { WorkflowStatus::Completed } else { WorkflowStatus::Failed };
-    let reason = if completed { "" } else { "no worker is left to run it" };
+    let is_spent = |shard: &Shard| {
+        let run = shard.run.as_ref().filter(|_| !shard.is_completed());
+        run.is_some_and(|run| matches!(part.may_retry(key.workflow, run), Retry::Spent { .. }))
+    };
+    let reason = if state.shards.iter().any(is_spent) {
+        "too many workers were lost to replace more"
+    } else if completed {
+        ""
+    } else {
+        "no worker is left to run it"
+    };
     let at = plan_time(key, state, view);
     let losses = if state.has_started() { unserved(part, key, state, at) } else { Losses::new() };
     end(part, key.workflow, view, (status, reason.to_owned(), at, losses))
@@ -205,7 +247,8 @@ fn end(
 
 fn plan_time(key: WorkflowKey, state: &WorkflowState, view: View<'_>) -> PlanTime {
     let at = view.leases.plan_time(key, view.now).or(state.plan_time).unwrap_or_default();
-    at.max(PlanTime::ZERO)
+    // A worker's clock may be ahead: the workflow does not end before its runs did.
+    at.max(view.cuts.furthest(key)).max(PlanTime::ZERO)
 }
 
 /// What nobody will run of the shards that were given up.

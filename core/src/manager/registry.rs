@@ -16,7 +16,7 @@ use crate::machine::{Cx, Wake};
 use crate::stat::Stat;
 use crate::time::Instant;
 use crate::timers::Timers;
-use crate::wire::{Capacity, Heartbeat};
+use crate::wire::Heartbeat;
 
 /// Earlier boots of a worker whose late heartbeats are recognised.
 const PAST_BOOTS_MAX: usize = 4;
@@ -151,6 +151,11 @@ impl Registry {
         self.workers.get(&node).filter(|worker| worker.boot == boot).map(|worker| worker.seq)
     }
 
+    /// Whether a worker was heard lately.
+    pub(super) fn is_known(&self, node: NodeId) -> bool {
+        self.workers.contains_key(&node)
+    }
+
     /// Whether the worker leaves.
     pub(super) fn is_draining(&self, node: NodeId) -> bool {
         self.workers.get(&node).is_some_and(|worker| worker.draining)
@@ -184,16 +189,27 @@ impl Registry {
         })
     }
 
-    /// What the datacenter has.
-    pub(super) fn capacity(&self) -> Capacity {
-        let sum = |cores: fn(&Worker) -> u16| {
-            self.workers.values().fold(0u32, |sum, w| sum.saturating_add(u32::from(cores(w))))
-        };
-        Capacity {
-            workers: u32::try_from(self.workers.len()).unwrap_or(u32::MAX),
-            cores: sum(|worker| worker.cores),
-            free: sum(|worker| worker.free),
-        }
+    /// How many workers leave.
+    pub(super) fn leaving(&self) -> usize {
+        self.workers.values().filter(|worker| worker.draining).count()
+    }
+
+    /// The cores of all workers.
+    pub(super) fn cores(&self) -> u32 {
+        self.workers.values().fold(0, |sum, worker| sum.saturating_add(u32::from(worker.cores)))
+    }
+
+    /// Whether a worker says that all its cores are free, and none is promised.
+    pub(super) fn is_idle(&self, node: NodeId) -> bool {
+        let idle = |worker: &Worker| worker.free == worker.cores && worker.promised.is_empty();
+        self.workers.get(&node).is_some_and(idle)
+    }
+
+    /// Cores promised to shards, with the worker of each.
+    pub(super) fn promises(&self) -> impl Iterator<Item = ((NodeId, BootId), ShardId)> {
+        self.workers.iter().flat_map(|(node, worker)| {
+            worker.promised.iter().map(|shard| ((*node, worker.boot), *shard))
+        })
     }
 
     /// How many workers are known.

@@ -14,13 +14,16 @@ use std::time::Duration;
 
 use super::Manager;
 use super::models::{Part, WorkflowKey, WorkflowState};
+use super::windows::Cuts;
 use crate::bounded::BoundedVec;
 use crate::ids::{Fence, JobId, NodeId, PartId, ShardId, WorkflowIx};
 use crate::input::Progress;
+use crate::limits;
 use crate::machine::{Cx, Wake};
+use crate::plan::PlanTime;
 use crate::report::{PartResult, WorkflowStatus, WorkflowView};
 use crate::stat::Stat;
-use crate::stats::Totals;
+use crate::stats::{self, Totals};
 use crate::time::Instant;
 use crate::timers::Timers;
 use crate::wire::{PartPhase, PartReport, Report};
@@ -48,7 +51,11 @@ pub(super) struct Sync {
     counter: u64,
     /// The gate that spoke of a job under the highest fence in this life.
     gates: BTreeMap<JobId, (Fence, NodeId)>,
-    runs: BTreeMap<ShardId, Reported>,
+    pub(super) runs: BTreeMap<ShardId, Reported>,
+    /// What those add up to at whole plan seconds.
+    pub(super) cuts: Cuts,
+    /// When runs ended whose last word is being committed, by their workers' plan time.
+    ends: BTreeMap<ShardId, PlanTime>,
     timers: Timers<JobId>,
     tries: BTreeMap<JobId, u32>,
 }
@@ -75,6 +82,10 @@ impl Sync {
             return;
         }
         let Report { seq, second, progress, totals, .. } = report;
+        match self.runs.get(&shard) {
+            Some(known) => self.cuts.credit(shard, second, &totals.since(&known.totals)),
+            None => self.cuts.credit(shard, second, &totals),
+        }
         self.runs.insert(shard, Reported { seq, second, progress, totals });
     }
 
@@ -83,9 +94,26 @@ impl Sync {
         self.runs.get(&shard)
     }
 
+    /// A run ended at a plan time; its last word is being committed.
+    pub(super) fn on_last_word(&mut self, shard: ShardId, at: Option<PlanTime>) {
+        if let Some(at) = at {
+            self.ends.insert(shard, at);
+            self.cuts.on_last_word(shard, at);
+        }
+    }
+
+    /// The end of a shard's run is committed, with what it measured before `until` if its worker
+    /// did not say when it ended.
+    pub(super) fn end_run(&mut self, shard: ShardId, until: PlanTime, totals: &Totals) {
+        let until = self.ends.remove(&shard).unwrap_or(until);
+        let known = self.runs.get(&shard).map(|known| &*known.totals);
+        self.cuts.on_run_ended(shard, until, (totals, known));
+    }
+
     /// The shard's run ended or another takes over.
     pub(super) fn close_run(&mut self, shard: ShardId) {
         self.runs.remove(&shard);
+        self.ends.remove(&shard);
     }
 
     /// The part is no longer of this ledger.
@@ -109,6 +137,8 @@ impl Sync {
     pub(super) fn is_empty(&self) -> bool {
         self.gates.is_empty()
             && self.runs.is_empty()
+            && self.cuts.is_empty()
+            && self.ends.is_empty()
             && self.timers.is_empty()
             && self.tries.is_empty()
     }
@@ -117,6 +147,10 @@ impl Sync {
 impl Manager {
     /// Tells the gate where a part stands, and sets when it is told again.
     pub(super) fn report_part(&mut self, cx: &mut Cx<'_>, job: JobId) {
+        let workflows = self.ledger.of_job(job).map_or(0, |part| part.workflows.len());
+        for workflow in (0u16..).map(WorkflowIx::new).take(workflows) {
+            self.cut(cx, WorkflowKey { job, workflow });
+        }
         let Some(part) = self.ledger.of_job(job) else { return };
         let mut to = self.sync.receiver(part);
         let may_speak = self.may_speak(cx);
@@ -129,10 +163,9 @@ impl Manager {
                         break;
                     }
                 }
+                let mut all = workflows.iter_mut().map(|one: &mut WorkflowView| &mut *one.totals);
+                stats::fit(&mut all.by_ref().collect::<Vec<_>>(), limits::TOTALS_CELLS_MAX);
                 self.sync.timers.set(job, cx.now().after(LIVE_EVERY));
-                if may_speak {
-                    cx.out.send_volatile(to, self.registry.capacity());
-                }
             }
             PartPhase::Cancelling => self.sync.timers.set(job, cx.now().after(LIVE_EVERY)),
             PartPhase::Ended(_) => {
@@ -189,23 +222,20 @@ impl Manager {
     ) -> WorkflowView {
         let key = WorkflowKey { job: part.id.job, workflow };
         let result = state.result.as_deref();
-        let mut totals =
-            result.map_or_else(|| state.totals.clone(), |result| result.totals.clone());
         let (mut vus, mut shards_live) = (0u32, 0u16);
-        let mut second = None;
         for lease in self.leases.of_workflow(key) {
             if self.leases.is_live(lease.run, now) {
                 vus = vus.saturating_add(lease.share.vus);
                 shards_live = shards_live.saturating_add(1);
             }
-            let reported = self.sync.runs.get(&lease.run.shard);
-            if let Some(reported) = reported {
-                totals.merge(&reported.totals);
-            }
-            let at = reported.map_or(0, |reported| reported.second);
-            second = Some(second.unwrap_or(at).min(at));
         }
-        let ended = result.map(|result| crate::plan::PlanTime::at(result.ran));
+        let cut = self.sync.cuts.newest(key).filter(|_| result.is_none());
+        let totals = match (result, cut) {
+            (Some(result), _) => result.totals.clone(),
+            (None, Some(cut)) => Box::new(cut.totals.clone()),
+            (None, None) => state.totals.clone(),
+        };
+        let ended = result.map(|result| PlanTime::at(result.ran));
         let plan_time = self.leases.plan_time(key, now).or(ended).unwrap_or_default();
         let shards = result.map_or_else(|| state.shards.len(), |r| usize::from(r.shards));
         WorkflowView {
@@ -215,8 +245,9 @@ impl Manager {
             vus,
             shards_live,
             shards: u16::try_from(shards).unwrap_or(u16::MAX),
-            second: second.unwrap_or(plan_time.second()),
+            second: result.map_or(cut.map_or(0, |cut| cut.second), |_| plan_time.second()),
             totals,
+            shards_late: cut.map_or(0, |cut| u16::try_from(cut.late).unwrap_or(u16::MAX)),
         }
     }
 }

@@ -12,6 +12,7 @@ mod capture;
 mod data;
 mod datacenters;
 mod order;
+mod placement;
 mod step;
 mod template;
 mod text;
@@ -21,6 +22,7 @@ mod workflow;
 
 use super::raw::{RawGateLoss, RawPlan, RawWorkerLoss, Unbuilt};
 use super::{OnGateLoss, OnWorkerLoss, Plan, PlanError};
+use crate::limits;
 use at::At;
 
 /// The checked plan that `raw` describes.
@@ -44,13 +46,21 @@ pub fn check(raw: &RawPlan) -> Result<Plan, PlanError> {
         data,
         thresholds,
         datacenters: datacenters::lower(raw.datacenters.as_ref(), &root.key("datacenters"))?,
+        placement: placement::lower(raw.placement.as_ref(), &root.key("placement"))?,
         on_worker_loss: worker_loss(raw.on_worker_loss),
         on_gate_loss: gate_loss(raw.on_gate_loss),
         seed: raw.seed.unwrap_or(0),
         index_header: raw.index_header.unwrap_or(false),
+        timeout: raw.timeout.map(|span| span.0),
+        retries: retries(raw.retries, limits::JOB_RETRIES),
     };
     plan.check_again()?;
     Ok(plan)
+}
+
+/// Above what fits, `verify` refuses what fits.
+fn retries(raw: Option<u64>, otherwise: u8) -> u8 {
+    raw.map_or(otherwise, |number| u8::try_from(number).unwrap_or(u8::MAX))
 }
 
 fn worker_loss(raw: Option<RawWorkerLoss>) -> OnWorkerLoss {

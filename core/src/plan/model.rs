@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::datacenters::Datacenters;
+use super::placement::Placement;
+use super::priority::Priority;
 use crate::bounded::BoundedVec;
 use crate::ids::WorkflowIx;
 use crate::limits;
@@ -26,6 +28,8 @@ pub struct Plan {
     pub thresholds: BoundedVec<Threshold, { limits::THRESHOLDS_MAX }>,
     /// Where the load comes from.
     pub datacenters: Datacenters,
+    /// What is asked of them where the gate chooses.
+    pub placement: Placement,
     /// What happens to the load of a lost worker.
     pub on_worker_loss: OnWorkerLoss,
     /// What a datacenter does when every gate is silent.
@@ -35,6 +39,10 @@ pub struct Plan {
     /// Send `X-Hyperscale-Index: <workflow>/<index>` with every request, so that a server can
     /// check index-once.
     pub index_header: bool,
+    /// The job is ended when it has run for so long.
+    pub timeout: Option<Duration>,
+    /// How often the job may try again what failed, in each datacenter.
+    pub retries: u8,
 }
 
 /// One workflow: an executor that decides when, and a flow that says what.
@@ -55,6 +63,10 @@ pub struct Workflow {
     pub flow: BoundedVec<Step, { limits::STEPS_MAX }>,
     /// How many values `capture` stores in one iteration.
     pub captures: u16,
+    /// Which cores it gets, and when.
+    pub priority: Priority,
+    /// How often it may try again what failed, in each datacenter.
+    pub retries: u8,
 }
 
 /// How the workflows named in `after` must have ended.

@@ -14,7 +14,8 @@ mod scalar;
 use serde::{Deserialize, Serialize};
 
 pub use choice::{
-    RawExecutor, RawGateLoss, RawNames, RawOrder, RawThreshold, RawWhen, RawWorkerLoss, Unbuilt,
+    RawExecutor, RawGateLoss, RawNames, RawOrder, RawPriority, RawThreshold, RawWhen,
+    RawWorkerLoss, Unbuilt,
 };
 pub use datacenters::RawDatacenters;
 pub use json::RawJson;
@@ -38,6 +39,8 @@ pub struct RawPlan {
     pub thresholds: Option<RawMap<Vec<RawThreshold>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub datacenters: Option<RawDatacenters>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<RawPlacement>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "onWorkerLoss")]
     pub on_worker_loss: Option<RawWorkerLoss>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "onGateLoss")]
@@ -47,11 +50,27 @@ pub struct RawPlan {
     #[serde(skip_serializing_if = "Option::is_none", alias = "indexHeader")]
     pub index_header: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<RawDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub setup: Option<Unbuilt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teardown: Option<Unbuilt>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub script: Option<Unbuilt>,
+}
+
+/// Which datacenters the gate may choose, and which first.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawPlacement {
+    /// Names, the best first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefer: Option<RawNames>,
+    /// The longest round trip from the gate.
+    #[serde(skip_serializing_if = "Option::is_none", alias = "maxRtt")]
+    pub max_rtt: Option<RawDuration>,
 }
 
 /// A workflow: the options of every executor side by side, and the flow.
@@ -81,6 +100,10 @@ pub struct RawWorkflow {
     pub max_vus: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none", alias = "gracefulStop")]
     pub graceful_stop: Option<RawDuration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<RawPriority>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<Vec<RawStep>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -49,6 +49,11 @@ impl PlanTime {
         self.since(Self::ZERO)
     }
 
+    /// Seconds since the start that have begun: whole ones and the one that goes on.
+    pub fn seconds_begun(self) -> u32 {
+        u32::try_from(self.elapsed().as_nanos().div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
+    }
+
     /// Whole seconds since the start; zero before it.
     pub fn second(self) -> u32 {
         u32::try_from(self.elapsed().as_secs()).unwrap_or(u32::MAX)

@@ -144,6 +144,36 @@ impl Histogram {
             self.buckets = BoundedVec::try_from(merged).unwrap_or_default();
         }
     }
+
+    /// Joins buckets (`fit`); the samples and their sum stay.
+    pub(super) fn coarsen(&mut self, coarse: u8) {
+        let mut joined = Vec::<(u64, u64)>::new();
+        for (bucket, count) in &self.buckets {
+            let name = super::fit::joined(*bucket, coarse);
+            match joined.last_mut().filter(|last| last.0 == name) {
+                Some(last) => last.1 = last.1.saturating_add(*count),
+                None => joined.push((name, *count)),
+            }
+        }
+        self.buckets = BoundedVec::try_from(joined).unwrap_or_default();
+    }
+
+    /// The samples that came since `before`, bucket by bucket; none where `before` has more.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let mut earlier = before.buckets.iter().peekable();
+        let left = self.buckets.iter().filter_map(|(bucket, count)| {
+            while earlier.next_if(|held| held.0 < *bucket).is_some() {}
+            let held = earlier.next_if(|held| held.0 == *bucket).map_or(0, |held| held.1);
+            let left = count.saturating_sub(held);
+            (left > 0).then_some((*bucket, left))
+        });
+        Self {
+            buckets: BoundedVec::try_from(left.collect::<Vec<_>>()).unwrap_or_default(),
+            sum_us: self.sum_us.saturating_sub(before.sum_us),
+            clipped: self.clipped.saturating_sub(before.clipped),
+        }
+    }
 }
 
 fn merged(left: &[(u64, u64)], right: &[(u64, u64)]) -> Vec<(u64, u64)> {

@@ -15,9 +15,18 @@ impl Totals {
 
     /// Adds `other`. Steps are added by place; missing ones count as empty.
     pub fn merge(&mut self, other: &Self) {
+        self.coarsen(other.coarse);
+        let finer = (other.coarse < self.coarse).then(|| {
+            let mut finer = other.clone();
+            finer.coarsen(self.coarse);
+            finer
+        });
+        let other = finer.as_ref().unwrap_or(other);
         add(&mut self.iterations, other.iterations);
         add(&mut self.interrupted, other.interrupted);
         add(&mut self.dropped, other.dropped);
+        add(&mut self.watched, other.watched);
+        add(&mut self.saturated, other.saturated);
         self.iteration_duration.merge(&other.iteration_duration);
         self.start_lag.merge(&other.start_lag);
         for (place, theirs) in other.steps.iter().enumerate() {
@@ -33,7 +42,7 @@ impl Totals {
 }
 
 impl StepTotals {
-    fn drop_histograms(&mut self) {
+    pub(super) fn drop_histograms(&mut self) {
         let all = [
             &mut self.duration,
             &mut self.latency,

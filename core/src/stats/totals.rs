@@ -22,6 +22,14 @@ pub struct Totals {
     pub start_lag: Histogram,
     /// Per request step of the flow, in the order of the flow (think steps have none).
     pub steps: BoundedVec<StepTotals, { limits::STEPS_MAX }>,
+    /// Histograms know a value to `2^coarse / 1024` of itself; 0 unless they had too many buckets.
+    pub coarse: u8,
+    /// Plan seconds in which the load generator watched itself; one each per run, so that sums are
+    /// core-seconds. Seconds before this count, or of an older worker, are not known.
+    pub watched: u64,
+    /// Of those, the ones in which it was at its limit, so that what was measured in them tells of
+    /// it rather than of the target.
+    pub saturated: u64,
 }
 
 /// What one step has measured. A request counts when it ended: response, error or timeout.

@@ -105,6 +105,24 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
+/// The value that `bytes` begin with; what follows is of no interest.
+///
+/// # Errors
+/// Any [`CodecError`]; nothing of the value is kept.
+pub fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let standard = config::standard().with_limit::<{ 64 << 10 }>();
+    let (value, _) =
+        bincode::serde::borrow_decode_from_slice(bytes, standard).map_err(refused_bytes)?;
+    Ok(value)
+}
+
+/// Which variant of an enum `bytes` begin with, whether the enum has it or not.
+pub fn variant(bytes: &[u8]) -> Option<u32> {
+    let standard = config::standard().with_limit::<64>();
+    let (variant, _) = bincode::serde::decode_from_slice(bytes, standard).ok()?;
+    Some(variant)
+}
+
 fn decode_with<T: DeserializeOwned>(bytes: &[u8], config: impl Config) -> Result<T, CodecError> {
     // Borrowing from the input lets bounded strings be checked before they are copied.
     let (value, used) =

@@ -9,13 +9,12 @@
 //! minor. Nothing here reads or writes a socket. A stream that gave an error stays refused: its
 //! frame boundaries are lost, so the connection must be closed.
 
+use super::version::{VERSION, Version};
 use crate::crc::{crc32c, crc32c_append};
 use crate::fixed::{take, take_u16, take_u32};
 
 /// The first four bytes of every frame.
 pub const MAGIC: [u8; 4] = *b"HYS1";
-/// Version of what frames carry: equal majors understand each other.
-pub const VERSION: Version = Version { major: 1, minor: 0 };
 /// Bytes before the payload.
 pub const HEADER_LEN: usize = 18;
 /// The longest payload, in bytes.
@@ -25,19 +24,10 @@ const IDLE_CAPACITY: usize = 256 << 10;
 
 const _: () = assert!(FRAME_MAX <= u32::MAX as usize && FRAME_MAX <= super::codec::MAX);
 
-/// A protocol version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
-    /// Must match for anything to be understood.
-    pub major: u16,
-    /// Tells which optional parts the sender knows.
-    pub minor: u16,
-}
-
 /// One received frame; the payload is borrowed from the reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The sender's minor version.
+    /// The minor version in whose form the payload is.
     pub minor: u16,
     /// The traffic class that the sender gave it.
     pub class: u8,
@@ -55,7 +45,7 @@ pub enum FrameError {
         found: [u8; 4],
     },
     /// The other side has another major version.
-    #[error("protocol version {found:?} cannot talk to {ours:?}")]
+    #[error("protocol version {found} cannot talk to {ours}")]
     Version {
         /// The other side's version.
         found: Version,
@@ -75,17 +65,30 @@ pub enum FrameError {
     Checksum,
 }
 
-/// Appends one frame to `out`.
+/// Appends one frame to `out`, whose payload is in the form of our minor.
 ///
 /// # Errors
 /// [`FrameError::TooLarge`]; `out` is unchanged.
 pub fn encode_frame(class: u8, payload: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
+    encode_frame_of(VERSION.minor, class, payload, out)
+}
+
+/// Appends one frame to `out`, whose payload is in the form of `minor`.
+///
+/// # Errors
+/// [`FrameError::TooLarge`]; `out` is unchanged.
+pub fn encode_frame_of(
+    minor: u16,
+    class: u8,
+    payload: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), FrameError> {
     if payload.len() > FRAME_MAX {
         return Err(too_large(payload.len() as u64));
     }
     out.reserve(HEADER_LEN.saturating_add(payload.len()));
     out.extend(MAGIC);
-    let fields = fields(VERSION, class, payload.len() as u32);
+    let fields = fields(Version { minor, ..VERSION }, class, payload.len() as u32);
     out.extend(fields);
     out.extend(crc32c_append(crc32c(&fields), payload).to_le_bytes());
     out.extend_from_slice(payload);
@@ -229,8 +232,8 @@ mod tests {
     #[test]
     fn layout_is_stable() {
         let bytes = one(3, b"123456789");
-        assert_eq!(bytes[..14], *b"HYS1\x01\x00\x00\x00\x03\x00\x09\x00\x00\x00");
-        let checked = crc32c(b"\x01\x00\x00\x00\x03\x00\x09\x00\x00\x00123456789");
+        assert_eq!(bytes[..14], *b"HYS1\x01\x00\x01\x00\x03\x00\x09\x00\x00\x00");
+        let checked = crc32c(b"\x01\x00\x01\x00\x03\x00\x09\x00\x00\x00123456789");
         assert_eq!(bytes[14..18], checked.to_le_bytes());
         assert_eq!(bytes[18..], *b"123456789");
     }
@@ -244,7 +247,7 @@ mod tests {
             assert_eq!(reader.next_frame(), Ok(None));
         }
         reader.push(&bytes[bytes.len() - 1..]);
-        let frame = Frame { minor: 0, class: 3, payload: b"payload" };
+        let frame = Frame { minor: VERSION.minor, class: 3, payload: b"payload" };
         assert_eq!(reader.next_frame(), Ok(Some(frame)));
         assert_eq!(reader.next_frame(), Ok(None));
         assert_eq!(reader.pending(), 0);
@@ -259,7 +262,7 @@ mod tests {
     fn majors_must_match_and_minors_need_not() {
         let mut bytes = one(0, b"");
         bytes[4] = 2;
-        let found = Version { major: 2, minor: 0 };
+        let found = Version { major: 2, ..VERSION };
         assert_eq!(refused(&bytes), FrameError::Version { found, ours: VERSION });
 
         let newer = fields(Version { major: 1, minor: 7 }, 0, 0);

@@ -5,6 +5,7 @@
 //! |---|---|---|---|
 //! | Offer, Begin, CancelPart, PartAck | gate -> manager | a committed gate entry | PartReport |
 //! | PartReport | manager -> gate | a committed manager entry | PartAck when ended |
+//! | Probe | gate -> every manager | nothing | Capacity or NotLeader |
 //! | Capacity | manager -> gate | nothing | - |
 //! | Prepare | manager -> worker | the committed assignment | Heartbeat that lists the run |
 //! | Confirm | manager -> worker | the committed assignment | Heartbeat |
@@ -16,6 +17,7 @@
 //! | NotOwner | gate -> manager | the committed ownership | - |
 //! | SessionBeat | gate -> leader of the gates | nothing | SessionAck |
 //! | SessionAck | leader of the gates -> gate | the committed session | - |
+//! | Pressure | manager -> worker | nothing | - |
 //! | Swim | member -> member | nothing | see `membership` |
 
 use std::time::Duration;
@@ -40,6 +42,11 @@ macro_rules! messages {
         /// Everything one node says to another.
         #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
         pub enum Message { $($(#[$doc])* $name($inner),)* }
+
+        impl Message {
+            /// How many kinds there are.
+            pub const KINDS: u32 = [$(stringify!($name),)*].len() as u32;
+        }
 
         $(impl From<$inner> for Message {
             fn from(inner: $inner) -> Self { Self::$name(inner) }
@@ -86,6 +93,8 @@ messages! {
     SessionBeat(SessionBeat),
     /// The gate's session goes on.
     SessionAck(SessionAck),
+    /// Report less often.
+    Pressure(Pressure),
     /// Between members.
     Swim(membership::Message),
 }
@@ -129,8 +138,11 @@ pub struct CancelPart {
 
 /// Gate -> manager, every second: asks for a `Capacity`, and tells the manager that this gate is
 /// there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Probe {}
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Probe {
+    /// Counts the rounds of the gate's boot, from a number of its own.
+    pub number: u64,
+}
 
 /// Gate -> manager: the part's result is committed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -174,15 +186,36 @@ pub enum PartPhase {
     Ended(Box<PartResult>),
 }
 
-/// Manager -> gate: what the datacenter has. Answers a `Probe`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Manager -> gate: what the datacenter has, by its leader. An answer to a probe.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Capacity {
-    /// Workers with an unexpired heartbeat.
+    /// The probe that this answers.
+    pub probe: u64,
+    /// The sender's term.
+    pub term: Term,
+    /// Workers alive.
     pub workers: u32,
-    /// Their cores.
+    /// Of those, the ones that leave.
+    pub leaving: u32,
+    /// Cores of all workers.
     pub cores: u32,
-    /// Of those, free.
+    /// Cores that the next run could have.
     pub free: u32,
+    /// Workflows that wait for a core, and parts that are accepted and not begun.
+    pub waiting: u32,
+    /// It takes no new parts.
+    pub draining: bool,
+    /// When cores that are taken now will be free by their plans, the first first.
+    pub releases: BoundedVec<Release, { limits::RELEASES_MAX }>,
+}
+
+/// Cores that become free.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Release {
+    /// So long after this was sent.
+    pub after: Duration,
+    /// So many.
+    pub cores: u32,
 }
 
 /// Manager -> worker: get ready. Sent again until a heartbeat lists the run or its refusal.
@@ -406,7 +439,44 @@ pub struct SessionAck {
     pub ttl: Duration,
 }
 
+/// Manager -> worker, with every heartbeat while the level lasts: how often runs are to report.
+/// Held for a few seconds, then forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pressure {
+    /// The worker's life this is for; another life ignores it.
+    pub boot: BootId,
+    /// How much.
+    pub level: PressureLevel,
+}
+
+/// How often runs report, from always to rarely.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub enum PressureLevel {
+    /// Every plan second.
+    #[default]
+    None,
+    /// Every second one.
+    Throttle,
+    /// Every fifth.
+    Batch,
+    /// Every tenth.
+    Skip,
+}
+
+impl PressureLevel {
+    /// Plan seconds between two reports of a run.
+    pub const fn report_every(self) -> u32 {
+        match self {
+            Self::None => 1,
+            Self::Throttle => 2,
+            Self::Batch => 5,
+            Self::Skip => 10,
+        }
+    }
+}
+
 impl Volatile for NotLeader {}
+impl Volatile for Pressure {}
 impl Volatile for SessionBeat {}
 impl Volatile for Heartbeat {}
 impl Volatile for Report {}

@@ -3,5 +3,7 @@
 pub mod codec;
 pub mod frame;
 mod message;
+pub mod v1_0;
+pub mod version;
 
 pub use message::*;

@@ -1,4 +1,5 @@
-//! Ending runs before their plan does: a manager's stop, a manager's forget, and a higher fence.
+//! Ending runs before their plan does: a manager's stop, a manager's forget, a higher fence, and a
+//! machine that is about to run out of memory.
 //!
 //! A stop is final. A run that the engine has is over when the engine says so; one that it does not
 //! have is over at once, and so is one that was never heard of, so that a `Prepare` which comes
@@ -42,6 +43,20 @@ impl Execution {
         }
         cx.count(Stat::MessageStale);
         Events::none()
+    }
+
+    /// The machine is about to run out of memory: the run that was assigned last ends as if a
+    /// manager had stopped it. What it did not issue is declared by its manager.
+    pub(super) fn on_end_newest(&mut self, cx: &mut Cx<'_>) -> Events<Event> {
+        let stoppable = |run: &Run| run.is_live() && run.state() != RunState::Stopping;
+        let live = self.runs.iter().filter(|(_, run)| stoppable(run)).map(|(id, _)| *id);
+        let Some(id) = live.max_by_key(|id| (id.fence.index, *id)) else { return Events::none() };
+        let now = cx.now();
+        if !self.edit(id).is_some_and(|run| run.stop(now)) {
+            return Events::none();
+        }
+        cx.count(Stat::RunSacrificed);
+        self.revoke(cx, id)
     }
 
     /// A higher fence was seen for the run's shard: every lower run of it is stopped.

@@ -9,12 +9,17 @@
 //! counted from the send of the heartbeat that was answered. Draining, it takes no new run and goes
 //! on with those it has; it is drained when none is left and every last word was acknowledged.
 //!
+//! A worker whose machine is at its limits takes no new run, and ends the newest when memory is
+//! about to run out (`guard`).
+//!
 //! Who hears what: the handlers check what came and give it to `execution`; its events go to
 //! `sync` (last words) and `registry` (a heartbeat is due); what `sync` wants told goes through
 //! `registry`, which knows the managers.
 
+mod backpressure;
 mod cancellation;
 mod execution;
+mod guard;
 mod handlers;
 mod models;
 mod registry;
@@ -26,6 +31,7 @@ mod tests;
 
 use std::convert::Infallible;
 
+pub use guard::Level;
 pub use models::RunView;
 
 use crate::config::WorkerConfig;
@@ -36,7 +42,9 @@ use crate::journal::{RecoverError, Recovered};
 use crate::machine::{Cx, Events, Machine, Role, Wake};
 use crate::membership::{self, MemberRole, Membership};
 use crate::stat::Stat;
+use backpressure::Backpressure;
 use execution::Execution;
+use guard::Guard;
 use registry::{Beat, Registry};
 use sync::Sync;
 
@@ -46,6 +54,8 @@ pub struct Worker {
     registry: Registry,
     execution: Execution,
     sync: Sync,
+    backpressure: Backpressure,
+    guard: Guard,
     membership: Membership,
 }
 
@@ -65,6 +75,12 @@ impl Worker {
     #[must_use]
     pub fn cores_free(&self) -> u16 {
         self.execution.cores.free_count()
+    }
+
+    /// How near the machine is to its limits.
+    #[must_use]
+    pub const fn level(&self) -> Level {
+        self.guard.level()
     }
 
     /// The datacenter's managers and workers as members, read-only.
@@ -98,13 +114,23 @@ impl Worker {
         }
     }
 
+    fn guard(&mut self, cx: &mut Cx<'_>, input: guard::Input) {
+        for event in self.guard.handle(cx, input) {
+            match event {
+                guard::Event::Throttle(on) => self.execute(cx, execution::Input::Throttle(on)),
+                guard::Event::EndNewest => self.execute(cx, execution::Input::EndNewest),
+            }
+        }
+    }
+
     fn beat(&mut self, cx: &mut Cx<'_>) {
         if !self.registry.is_due(cx.now()) {
             return;
         }
+        let free = if self.execution.is_throttled() { 0 } else { self.cores_free() };
         let beat = Beat {
             cores: self.execution.cores.count(),
-            free: self.cores_free(),
+            free,
             draining: self.execution.is_draining(),
             runs: self.execution.beats(cx.now()),
         };
@@ -126,8 +152,11 @@ impl Machine for Worker {
             Input::Received { from, msg } => self.on_message(cx, from, *msg),
             Input::Engine(event) => self.on_engine(cx, *event),
             Input::Drain => self.execute(cx, execution::Input::Drain),
+            Input::Sampled(sample) => self.guard(cx, guard::Input::Sampled(sample)),
+            Input::Unknown { .. } => cx.count(Stat::MessageUnknown),
             Input::Durable(_) | Input::Called { .. } => cx.count(Stat::InputForeign),
         }
+        self.guard(cx, guard::Input::Wake);
         self.sync(cx, sync::Input::Wake);
         self.beat(cx);
         if self.is_drained() {
@@ -142,12 +171,14 @@ impl Machine for Worker {
     fn next_wake(&self) -> Option<Wake> {
         let results = Wake::earliest(self.sync.next_wake(), self.registry.next_wake());
         let results = Wake::earliest(results, self.membership.next_wake());
-        Wake::earliest(self.execution.next_wake(), results)
+        let runs = Wake::earliest(self.execution.next_wake(), self.guard.next_wake());
+        Wake::earliest(runs, results)
     }
 
     fn check(&self) -> Result<(), Violation> {
         self.execution.check()?;
         self.sync.check()?;
+        self.guard.check()?;
         self.membership.check()?;
         self.registry.check()
     }
@@ -169,6 +200,8 @@ impl Role for Worker {
             registry: Registry::new(&config, boot.id),
             execution: Execution::new(&config, boot.id),
             sync: Sync::new(&config, boot.id),
+            backpressure: Backpressure::default(),
+            guard: Guard::default(),
         })
     }
 

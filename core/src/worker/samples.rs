@@ -42,6 +42,8 @@ pub(super) fn slice(first: u64) -> Box<Slice> {
             graceful_stop: Duration::from_secs(30),
             flow: BoundedVec::new(),
             captures: 0,
+            priority: Default::default(),
+            retries: 3,
         },
         share: Share { vu_first: 0, vus: 1, stripe: Stripe::plain(0, 1) },
         first,

@@ -1,6 +1,7 @@
 //! Sync: what runs have measured goes to the managers.
 //!
-//! A report is sent once and not kept: the next one contains it. A last word is kept, and sent
+//! A report is sent once and not kept: the next one contains it. Under back-pressure only one of
+//! several plan seconds is told. A last word is kept, and sent
 //! again every heartbeat interval, until a manager says that it has the run's end. Bounded by the
 //! runs that are held.
 
@@ -23,8 +24,8 @@ use crate::wire::{Final, Message, Report};
 pub(super) enum Input {
     /// Something may be due to be sent again.
     Wake,
-    /// The engine cut a live run's totals at a plan second.
-    Reported { run: RunId, second: u32, progress: Progress, totals: Box<Totals> },
+    /// The engine cut a live run's totals at a plan second; managers want one cut of so many.
+    Reported { run: RunId, second: u32, every: u32, progress: Progress, totals: Box<Totals> },
     /// A run's last word.
     Finished(Box<Final>),
     /// Nothing of the run is held any more.
@@ -86,19 +87,28 @@ impl Sync {
         events
     }
 
-    fn on_reported(&mut self, cx: &mut Cx<'_>, mut report: Report) -> Events<Event> {
+    fn on_reported(&mut self, cx: &mut Cx<'_>, mut report: Report, every: u32) -> Events<Event> {
         let told = self.told.entry(report.run).or_default();
         if told.seq > 0 && report.second <= told.second {
             cx.count(Stat::ReportStale);
             return Events::none();
         }
+        // Whole multiples, so that the seconds of all runs meet.
+        let is_due = report.second.is_multiple_of(every)
+            || report.second >= told.second.saturating_add(every);
+        if told.seq > 0 && !is_due {
+            cx.count(Stat::ReportSkipped);
+            return Events::none();
+        }
+        report.totals.fit();
         *told = Told { seq: told.seq.saturating_add(1), second: report.second };
         report.seq = told.seq;
         Events::one(Event::Tell(Box::new(report.into())))
     }
 
-    fn on_finished(&mut self, cx: &mut Cx<'_>, last_word: Final) -> Events<Event> {
+    fn on_finished(&mut self, cx: &mut Cx<'_>, mut last_word: Final) -> Events<Event> {
         let run = last_word.run;
+        last_word.totals.fit();
         if self.finals.contains_key(&run) {
             cx.count(Stat::ReportStale);
             return Events::none();
@@ -122,9 +132,10 @@ impl Machine for Sync {
     fn handle(&mut self, cx: &mut Cx<'_>, input: Input) -> Events<Event> {
         match input {
             Input::Wake => self.on_wake(cx),
-            Input::Reported { run, second, progress, totals } => {
+            Input::Reported { run, second, every, progress, totals } => {
                 let boot = self.boot;
-                self.on_reported(cx, Report { boot, run, seq: 0, second, progress, totals })
+                let report = Report { boot, run, seq: 0, second, progress, totals };
+                self.on_reported(cx, report, every)
             }
             Input::Finished(last_word) => self.on_finished(cx, *last_word),
             Input::Dropped(run) => {

@@ -728,3 +728,49 @@ fn a_fence_of_another_group_is_ordered_by_its_group() {
     assert_eq!(rig.prepare(3, foreign), NOTHING);
     assert_eq!(rig.count(Stat::FenceRefused), 1);
 }
+
+fn full(memory: u16) -> Input {
+    Input::Sampled(crate::input::Sample { memory, ..Default::default() })
+}
+
+#[test]
+fn a_machine_without_memory_takes_no_run_and_gives_up_the_newest() {
+    let (old, new, late) = (run(0, 5), run(1, 6), run(2, 7));
+    let mut rig = Rig::new(3);
+    rig.prepare(1, old);
+    rig.prepare(2, new);
+    let effects = rig.step(3, full(990));
+    assert!(effects.contains(&Effect::Stop { run: new }), "{effects:?}");
+    assert!(!effects.contains(&Effect::Stop { run: old }));
+    let stopping = [listed(old, RunState::Preparing), listed(new, RunState::Stopping)];
+    assert_eq!(effects.last(), Some(&beat(4, 0, &stopping, 3)), "no core is offered");
+    rig.prepare(4, late);
+    assert_eq!(rig.state(late), Some(RunState::Refused));
+    let told = rig.ended(5, new, false);
+    let is_final = |effect: &Effect| {
+        let Effect::Send { msg, .. } = effect else { return false };
+        matches!(&**msg, Message::Final(end) if end.run == new && end.end == RunEnd::Stopped)
+    };
+    assert!(told.iter().any(is_final), "{told:?}");
+    for second in 0..40 {
+        rig.step(100 + second * 500, full(300));
+    }
+    assert_eq!(rig.0.role().level(), crate::worker::Level::Normal);
+    rig.prepare(30_000, run(3, 8));
+    assert_eq!(rig.state(run(3, 8)), Some(RunState::Preparing));
+    assert_eq!((rig.count(Stat::RunSacrificed), rig.count(Stat::GuardRelaxed)), (1, 1));
+}
+
+#[test]
+fn a_machine_without_memory_and_without_runs_only_waits() {
+    let mut rig = Rig::new(1);
+    assert_eq!(rig.step(1, full(990)).len(), 1, "a heartbeat");
+    assert_eq!(rig.count(Stat::RunSacrificed), 0);
+}
+
+#[test]
+fn what_only_a_newer_minor_understands_is_counted() {
+    let mut rig = Rig::new(1);
+    assert_eq!(rig.step(1, Input::Unknown { from: MANAGER }), NOTHING);
+    assert_eq!(rig.count(Stat::MessageUnknown), 1);
+}

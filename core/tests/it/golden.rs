@@ -29,8 +29,9 @@ use hyperscale_core::stats::{Recorder, StepTotals, Totals};
 use hyperscale_core::wire::frame::{FRAME_MAX, encode_frame};
 use hyperscale_core::wire::{
     Begin, CancelPart, Capacity, Claim, Confirm, Final, Heartbeat, Message, NotLeader, NotOwner,
-    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Probe, Report, RunBeat, RunEnd,
-    RunState, SessionAck, SessionBeat, Verdict, VerdictKind, codec,
+    Offer, Parked, PartAck, PartPhase, PartReport, Prepare, Pressure, PressureLevel, Probe,
+    Release, Report, RunBeat, RunEnd, RunState, SessionAck, SessionBeat, Verdict, VerdictKind,
+    codec,
 };
 use proptest::prelude::*;
 
@@ -83,6 +84,21 @@ fn totals() -> Box<Totals> {
         steps: list(vec![step]),
         ..Default::default()
     })
+}
+
+fn capacity() -> Capacity {
+    let release = |secs, cores| Release { after: Duration::from_secs(secs), cores };
+    Capacity {
+        probe: 77,
+        term: Term::new(4),
+        workers: 3,
+        leaving: 1,
+        cores: 12,
+        free: 5,
+        waiting: 2,
+        draining: false,
+        releases: list(vec![release(3, 2), release(60, 5)]),
+    }
 }
 
 fn progress() -> Progress {
@@ -140,6 +156,7 @@ fn part_report(phase: PartPhase) -> PartReport {
         shards: 4,
         second: 1,
         totals: totals(),
+        shards_late: 2,
     };
     PartReport { part: part(), fence: fence(5), seq: (2, 8), phase, workflows: list(vec![view]) }
 }
@@ -187,13 +204,13 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("part-report-running", part_report(PartPhase::Running).into()),
         ("part-report-cancelling", part_report(PartPhase::Cancelling).into()),
         ("part-report-ended", part_report(PartPhase::Ended(Box::new(result()))).into()),
-        ("capacity", Capacity { workers: 3, cores: 12, free: 5 }.into()),
+        ("capacity", capacity().into()),
         ("prepare", Prepare { boot, run, slice: slice() }.into()),
         ("confirm", Confirm { boot, seq: 5, verdicts }.into()),
         ("heartbeat", heartbeat.into()),
         ("report", report.into()),
         ("final", end.into()),
-        ("probe", Probe {}.into()),
+        ("probe", Probe { number: 77 }.into()),
     ]
     .into_iter()
     .chain(grouped())
@@ -212,6 +229,7 @@ fn replicated() -> Vec<(&'static str, Message)> {
         ("not-owner", NotOwner { part: part(), owner, fence: fence(11) }.into()),
         ("session-beat", SessionBeat { disk, boot: 3, seq: 8, draining: false }.into()),
         ("session-ack", SessionAck { boot: 3, seq: 8, session, ttl }.into()),
+        ("pressure", Pressure { boot: BootId::new(77), level: PressureLevel::Batch }.into()),
         ("swim", swim().into()),
     ]
 }
@@ -248,7 +266,8 @@ fn grouped() -> Vec<(&'static str, Message)> {
     let membership = Payload::Membership(Membership::of_one(member()));
     let entries = [Payload::Opened, membership, Payload::Command(close.clone())];
     let entries = entries.map(|payload| Entry { payload, ..entry(10) }).to_vec();
-    let commands = list(vec![close.clone(), close]);
+    let ran = ManagerCommand::Ran { part: part(), elapsed: Duration::from_secs(3) };
+    let commands = list(vec![close, ran]);
     let bodies = [
         ("group-join", Body::Join { replaces: Some(DiskId::new(6)) }),
         ("group-forward", Body::Forward { boot: 2, first: 7, commands }),
@@ -317,6 +336,7 @@ fn sampled(message: &Message) {
         | Message::NotOwner(_)
         | Message::SessionBeat(_)
         | Message::SessionAck(_)
+        | Message::Pressure(_)
         | Message::Swim(_)
         | Message::Probe(_) => {}
     }

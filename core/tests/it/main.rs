@@ -17,4 +17,5 @@ mod plan_shares;
 mod raft;
 mod stats;
 mod timers;
+mod versions;
 mod worker;

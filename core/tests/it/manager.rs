@@ -9,3 +9,4 @@ mod fleet;
 mod histories;
 mod parts;
 mod rig;
+mod scheduling;

@@ -23,6 +23,8 @@ fn slice(executor: Executor, share: Share, first: u64, late_max: Duration) -> Sl
         graceful_stop: Duration::ZERO,
         flow: BoundedVec::new(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Slice {
         workflow_ix: WorkflowIx::new(0),

@@ -54,6 +54,8 @@ fn slice(executor: Executor, share: Share, first: u64) -> Slice {
             graceful_stop: Duration::ZERO,
             flow: BoundedVec::new(),
             captures: 0,
+            priority: Default::default(),
+            retries: 3,
         },
         share,
         first,

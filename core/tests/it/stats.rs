@@ -54,14 +54,17 @@ fn step() -> impl Strategy<Value = StepTotals> {
 
 fn totals() -> impl Strategy<Value = Totals> {
     let steps = prop::collection::vec(step(), 0..3);
-    (any::<[u16; 3]>(), samples(), samples(), steps).prop_map(|(n, duration, lag, steps)| {
-        let [iterations, interrupted, dropped] = n.map(u64::from);
+    (any::<[u16; 5]>(), samples(), samples(), steps).prop_map(|(n, duration, lag, steps)| {
+        let [iterations, interrupted, dropped, watched, saturated] = n.map(u64::from);
         Totals {
             iterations,
             interrupted,
             dropped,
             iteration_duration: recorded(&duration),
             start_lag: recorded(&lag),
+            coarse: 0,
+            watched,
+            saturated,
             steps: BoundedVec::try_from(steps).unwrap(),
         }
     })

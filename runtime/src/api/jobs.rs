@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyperscale_core::api::{Command, Reply};
@@ -19,16 +19,14 @@ pub const BODY_BYTES_MAX: usize = 2 * limits::PLAN_BYTES_MAX;
 /// How long a client may take to send its plan.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-pub(super) async fn submit(
-    State(api): State<Api>,
-    headers: HeaderMap,
-    body: Body,
-) -> Answer<Response> {
+pub(super) async fn submit(api: Api, headers: HeaderMap, body: Body) -> Answer<Response> {
     let key = key(&headers)?;
+    let reading = api.reading.clone().try_acquire_owned().map_err(|_| Problem::too_busy())?;
     let text = text(&headers, body).await?;
     let plan = tokio::task::spawn_blocking(move || plan::checked(&text))
         .await
         .map_err(|_| Problem::unexpected())??;
+    drop(reading);
     let command = Command::Submit { key, plan: Box::new(plan) };
     let Reply::Submitted { job, existing } = api.ask(command).await? else {
         return Err(Box::new(Problem::unexpected()));
@@ -39,17 +37,14 @@ pub(super) async fn submit(
     Ok((status, location, Json(submitted)).into_response())
 }
 
-pub(super) async fn list(State(api): State<Api>) -> Answer<Json<view::Jobs>> {
+pub(super) async fn list(api: Api) -> Answer<Json<view::Jobs>> {
     let Reply::Jobs(jobs) = api.ask(Command::List).await? else {
         return Err(Box::new(Problem::unexpected()));
     };
     Ok(Json(view::Jobs { jobs: jobs.iter().map(view::JobLine::from).collect() }))
 }
 
-pub(super) async fn status(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Answer<Json<view::Job>> {
+pub(super) async fn status(api: Api, Path(id): Path<String>) -> Answer<Json<view::Job>> {
     let Reply::Status(job) = api.ask(Command::Status(job_id(&id)?)).await? else {
         return Err(Box::new(Problem::unexpected()));
     };
@@ -57,7 +52,7 @@ pub(super) async fn status(
 }
 
 pub(super) async fn cancel(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
 ) -> Answer<(StatusCode, Json<view::Cancelling>)> {
     let Reply::Cancelling(job) = api.ask(Command::Cancel(job_id(&id)?)).await? else {
@@ -67,7 +62,7 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn cancel_workflow(
-    State(api): State<Api>,
+    api: Api,
     Path((id, workflow)): Path<(String, String)>,
 ) -> Answer<(StatusCode, Json<view::Cancelling>)> {
     let command = Command::CancelWorkflow { job: job_id(&id)?, workflow };
@@ -77,14 +72,18 @@ pub(super) async fn cancel_workflow(
     Ok((StatusCode::ACCEPTED, Json(view::Cancelling { id: job.to_string() })))
 }
 
-pub(super) async fn result(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-) -> Answer<Json<Summary>> {
+pub(super) async fn result(api: Api, Path(id): Path<String>) -> Answer<Json<Summary>> {
     let Reply::Result(result) = api.ask(Command::Result(job_id(&id)?)).await? else {
         return Err(Box::new(Problem::unexpected()));
     };
     Ok(Json(Summary::of(&result, SystemTime::now())))
+}
+
+pub(super) async fn explain(api: Api, Path(id): Path<String>) -> Answer<Json<view::Explanation>> {
+    let Reply::Explained(told) = api.ask(Command::Explain(job_id(&id)?)).await? else {
+        return Err(Box::new(Problem::unexpected()));
+    };
+    Ok(Json(view::Explanation::from(&*told)))
 }
 
 /// `j17` or `17`.

@@ -8,15 +8,18 @@
 //! Does not do: authenticate. Whoever reaches the port may submit load; bind it to an address you
 //! trust.
 
+mod caller;
 mod jobs;
 mod plan;
 mod problem;
+pub mod stats;
 mod updates;
 pub mod view;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,12 +30,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
-use hyperscale_core::api::{Command, Reply};
+use hyperscale_core::api::{Command, Reply, Tenant};
 use hyperscale_core::ids::NodeId;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::calls::Gate;
+pub use caller::TENANT;
 pub use jobs::BODY_BYTES_MAX;
 pub use problem::Problem;
 
@@ -40,6 +44,10 @@ pub use problem::Problem;
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 /// How long open requests may go on after shutdown.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
+
+/// Submissions that are read and checked at a time: what bounds the memory they take before the
+/// gate has judged them.
+const READING_MAX: usize = 64;
 
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -51,6 +59,10 @@ type Answer<T> = Result<T, Box<Problem>>;
 #[derive(Clone, Debug)]
 struct Api {
     gate: Gate,
+    /// Who asks.
+    client: Tenant,
+    /// Submissions that are being read and checked.
+    reading: Arc<Semaphore>,
     others: Arc<Others>,
     stopping: watch::Receiver<bool>,
 }
@@ -67,7 +79,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (stop, stopping) = watch::channel(false);
-    let app = router(Api { gate, others: Arc::new(others), stopping: stopping.clone() });
+    let app = router(Api {
+        gate,
+        client: Tenant::default(),
+        reading: Arc::new(Semaphore::new(READING_MAX)),
+        others: Arc::new(others),
+        stopping: stopping.clone(),
+    });
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {
         // Only latency is at stake.
         let _ = stream.set_nodelay(true);
@@ -116,6 +135,8 @@ fn routes() -> Vec<Route> {
         ("/v1/jobs/{id}/cancel", &["post"], post(jobs::cancel)),
         ("/v1/jobs/{id}/workflows/{workflow}/cancel", &["post"], post(jobs::cancel_workflow)),
         ("/v1/jobs/{id}/result", &["get"], get(jobs::result)),
+        ("/v1/jobs/{id}/stats", &["get"], get(stats::stats)),
+        ("/v1/jobs/{id}/explain", &["get"], get(jobs::explain)),
         ("/v1/jobs/{id}/updates", &["get"], get(updates::follow)),
         ("/v1/cluster", &["get"], get(cluster)),
         ("/v1/drain", &["post"], post(drain)),
@@ -126,7 +147,9 @@ fn routes() -> Vec<Route> {
 
 impl Api {
     async fn ask(&self, command: Command) -> Answer<Reply> {
-        match tokio::time::timeout(ANSWER_WITHIN, self.gate.ask(command)).await {
+        match tokio::time::timeout(ANSWER_WITHIN, self.gate.ask_as(self.client.clone(), command))
+            .await
+        {
             Ok(Ok(Reply::Refused(refusal))) => Err(Box::new(refusal.into())),
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => Err(Box::new(error.into())),
@@ -142,12 +165,12 @@ impl Api {
     }
 }
 
-async fn cluster(State(api): State<Api>) -> Answer<Json<view::Cluster>> {
+async fn cluster(api: Api) -> Answer<Json<view::Cluster>> {
     api.cluster().await.map(Json)
 }
 
 /// Asks this gate to leave, as SIGTERM does; its process ends when it may.
-async fn drain(State(api): State<Api>) -> impl IntoResponse {
+async fn drain(api: Api) -> impl IntoResponse {
     api.gate.drain();
     (StatusCode::ACCEPTED, Json(view::Draining { draining: true }))
 }
@@ -172,7 +195,7 @@ async fn openapi() -> impl IntoResponse {
 }
 
 /// 200 while the gate answers and can commit.
-async fn health(State(api): State<Api>) -> Answer<Json<serde_json::Value>> {
+async fn health(api: Api) -> Answer<Json<serde_json::Value>> {
     if api.cluster().await?.ready {
         return Ok(Json(serde_json::json!({ "ready": true })));
     }

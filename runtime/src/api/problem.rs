@@ -1,5 +1,7 @@
 //! Errors as RFC 9457 problem details.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -94,6 +96,30 @@ impl Problem {
         Refusal::OutcomeUnknown.into()
     }
 
+    /// Too much is under way to look at this.
+    pub(super) fn too_busy() -> Self {
+        Self::busy(Duration::from_secs(RETRY_SECS))
+    }
+
+    fn busy(retry_after: Duration) -> Self {
+        let detail = "nothing was done, try again later";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "busy", "The gate is overloaded", detail).retry_in(retry_after)
+    }
+
+    fn limited(retry_after: Duration) -> Self {
+        let detail = "this client asks too often; nothing was done, try again later";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self::new(status, "rate-limited", "Too many requests", detail).retry_in(retry_after)
+    }
+
+    /// Whole seconds, rounded up.
+    fn retry_in(mut self, wait: Duration) -> Self {
+        let partial = u64::from(wait.subsec_nanos() > 0);
+        self.retry_after = Some(wait.as_secs() + partial);
+        self
+    }
+
     fn retry(mut self) -> Self {
         self.retry_after = Some(RETRY_SECS);
         self
@@ -161,6 +187,8 @@ impl From<Refusal> for Problem {
                 let problem = Self::unavailable("elsewhere", "Another gate answers this", &detail);
                 Self { gate: Some(gate.get()), ..problem }
             }
+            Refusal::Busy { retry_after } => Self::busy(retry_after),
+            Refusal::Limited { retry_after } => Self::limited(retry_after),
         }
     }
 }
@@ -176,9 +204,7 @@ impl Problem {
 impl From<CallError> for Problem {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Busy => {
-                Self::unavailable("busy", "The gate is overloaded", "nothing was done, try again")
-            }
+            CallError::Busy => Self::too_busy(),
             CallError::Gone => Refusal::OutcomeUnknown.into(),
         }
     }

@@ -36,7 +36,7 @@ async fn served(answer: impl Fn(&Gate, Command) -> Reply + Send + 'static) -> Se
     let answering = gate.clone();
     tokio::spawn(async move {
         while let Some(input) = inputs.recv().await {
-            if let Input::Called { call, command } = input {
+            if let Input::Called { call, command, .. } = input {
                 let reply = answer(&answering, *command);
                 answering.reply(call, reply);
             }
@@ -103,7 +103,10 @@ fn view(status: JobStatus) -> JobView {
             shards: 2,
             second: 1,
             totals: Box::default(),
+            shards_late: 0,
         }],
+        position: None,
+        windows: Vec::new(),
     }
 }
 
@@ -171,6 +174,8 @@ async fn every_refusal_has_its_status_and_says_when_to_retry() {
         (Refusal::NotReady, 503, "not-ready"),
         (Refusal::Draining, 503, "draining"),
         (Refusal::OutcomeUnknown, 503, "outcome-unknown"),
+        (Refusal::Busy { retry_after: Duration::from_millis(1) }, 429, "busy"),
+        (Refusal::Limited { retry_after: Duration::from_secs(1) }, 429, "rate-limited"),
     ];
     for (refusal, status, name) in cases {
         let answer = Reply::Refused(refusal.clone());
@@ -202,6 +207,7 @@ async fn jobs_are_listed_shown_and_cancelled_by_either_form_of_id() {
             job: JobId::new(17),
             name: "checkout".to_owned(),
             status: JobStatus::TimedOut,
+            position: None,
         }]),
         Command::Status(job) if job == JobId::new(17) => {
             Reply::Status(Box::new(view(JobStatus::Running)))
@@ -427,4 +433,35 @@ async fn shutdown_ends_open_streams() {
     served.server.await.expect("joined").expect("no error");
     drop(served.gate);
     assert!(text.contains("running"), "{text}");
+}
+
+#[tokio::test]
+async fn a_wait_is_told_in_whole_seconds_rounded_up() {
+    for (ms, seconds) in [(1, 1), (1_000, 1), (1_001, 2), (4_500, 5)] {
+        let retry_after = Duration::from_millis(ms);
+        let served = served(move |_, _| Reply::Refused(Refusal::Limited { retry_after })).await;
+        let got = served.send("GET /v1/jobs", "", "").await;
+        assert_eq!(got.json()["retry_after"], seconds);
+        assert!(got.head.contains(&format!("retry-after: {seconds}")), "{}", got.head);
+    }
+}
+
+#[tokio::test]
+async fn the_gate_hears_who_asks() {
+    let (inbox, mut inputs) = mpsc::channel(16);
+    let gate = Gate::new(inbox);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let server = serve(listener, gate.clone(), Others::new(), std::future::pending());
+    tokio::spawn(server);
+    for (header, expected) in [("", "127.0.0.1"), ("X-Hyperscale-Tenant: team-a\r\n", "team-a")] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let request = format!("GET /v1/jobs HTTP/1.0\r\n{header}\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let Some(Input::Called { call, client, .. }) = inputs.recv().await else {
+            panic!("no call")
+        };
+        assert_eq!(client.as_str(), expected);
+        gate.reply(call, Reply::Jobs(Vec::new()));
+    }
 }

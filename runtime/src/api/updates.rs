@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -37,7 +37,7 @@ pub(super) struct From {
 }
 
 pub(super) async fn follow(
-    State(api): State<Api>,
+    api: Api,
     Path(id): Path<String>,
     Query(from): Query<From>,
     headers: HeaderMap,

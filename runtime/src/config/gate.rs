@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hyperscale_core::config::{ConfigError, DatacenterConfig, GateConfig};
+use hyperscale_core::config::{AdmissionConfig, ConfigError, DatacenterConfig, GateConfig};
 use hyperscale_core::ids::NodeId;
 use serde::Deserialize;
 
@@ -55,6 +55,65 @@ pub struct GateFile {
     pub drain_timeout_ms: u64,
     /// Record every input into this file.
     pub record: Option<PathBuf>,
+    /// The environment; nodes of another do not talk to it.
+    #[serde(default = "shared::environment")]
+    pub environment: String,
+    /// Write what happens into this file, one JSON object a line.
+    pub event_log: Option<PathBuf>,
+    /// What the gate takes from clients; the same for every gate.
+    #[serde(default)]
+    pub admission: AdmissionFile,
+}
+
+/// What a gate takes from clients.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdmissionFile {
+    /// Jobs that run at a time; further ones wait for their turn.
+    pub jobs_running_max: u32,
+    /// Submissions of one client in ten seconds; 0: as many as it likes.
+    pub submissions_per_10s: u32,
+    /// Questions of one client about jobs in ten seconds; 0: as many as it likes.
+    pub questions_per_10s: u32,
+    /// Lists of one client in ten seconds; 0: as many as it likes.
+    pub lists_per_10s: u32,
+    /// A job that waits is overtaken for so long by jobs that fit elsewhere.
+    pub queue_patience_ms: u64,
+    /// The memory that the gate may use; without it, what its control group or the machine has.
+    pub memory_max_mb: Option<u64>,
+}
+
+impl Default for AdmissionFile {
+    fn default() -> Self {
+        let config = AdmissionConfig::default();
+        Self {
+            jobs_running_max: config.jobs_running_max,
+            submissions_per_10s: config.submissions,
+            questions_per_10s: config.questions,
+            lists_per_10s: config.lists,
+            queue_patience_ms: u64::try_from(config.queue_patience.as_millis()).unwrap_or(u64::MAX),
+            memory_max_mb: None,
+        }
+    }
+}
+
+impl AdmissionFile {
+    fn checked(&self) -> Result<AdmissionConfig, ConfigError> {
+        if self.jobs_running_max == 0 {
+            return Err(ConfigError {
+                field: "jobs_running_max",
+                value: "0".to_owned(),
+                range: "at least 1",
+            });
+        }
+        Ok(AdmissionConfig {
+            jobs_running_max: self.jobs_running_max,
+            submissions: self.submissions_per_10s,
+            questions: self.questions_per_10s,
+            lists: self.lists_per_10s,
+            queue_patience: Duration::from_millis(self.queue_patience_ms),
+        })
+    }
 }
 
 /// A gate in a gate's file.
@@ -63,7 +122,8 @@ pub struct GateFile {
 pub struct GatePeerFile {
     /// Its number.
     pub node: u64,
-    /// `host:port` where it listens for gates.
+    /// Where it listens for gates: `host:port`, `dns://host:port` or `srv://_service._proto.name`.
+    #[serde(deserialize_with = "shared::addr")]
     pub addr: String,
     /// `host:port` of its HTTP API as clients reach it; without it they are not sent there.
     pub api: Option<String>,
@@ -108,6 +168,7 @@ impl NodeFile for GateFile {
             start_in: Duration::from_millis(self.start_in_ms),
             session_ttl: Duration::from_millis(self.session_ttl_ms),
             checkpoint_entries: self.checkpoint_entries.max(1),
+            admission: self.admission.checked()?,
             consensus: self.consensus.checked(peers)?,
             ..GateConfig::new(NodeId::new(self.node), datacenters.collect::<Result<_, _>>()?)
         })

@@ -52,6 +52,11 @@ pub struct ManagerFile {
     pub drain_timeout_ms: u64,
     /// Record every input into this file.
     pub record: Option<PathBuf>,
+    /// The environment; nodes of another do not talk to it.
+    #[serde(default = "shared::environment")]
+    pub environment: String,
+    /// Write what happens into this file, one JSON object a line.
+    pub event_log: Option<PathBuf>,
 }
 
 impl NodeFile for ManagerFile {

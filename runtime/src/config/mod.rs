@@ -11,12 +11,14 @@ pub use error::{FileError, Place};
 pub use gate::{DatacenterFile, GateFile, GatePeerFile};
 pub use manager::ManagerFile;
 pub use shared::{ConsensusFile, LeaseFile, PeerFile};
-pub use worker::WorkerFile;
+pub use worker::{CoresFile, WorkerFile};
 
 use std::path::Path;
 
 use hyperscale_core::config::ConfigError;
 use serde::de::DeserializeOwned;
+
+use crate::host::Host;
 
 /// A node's file.
 pub trait NodeFile: DeserializeOwned {
@@ -82,8 +84,7 @@ fn parse<F: NodeFile>(path: &Path, text: &str) -> Result<F, FileError> {
 
 /// Cores this process may use; knows cgroups and affinity.
 pub fn available_cores() -> u16 {
-    std::thread::available_parallelism()
-        .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(u16::MAX))
+    Host::default().allowance().cores
 }
 
 #[cfg(test)]

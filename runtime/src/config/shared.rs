@@ -7,7 +7,10 @@ use hyperscale_core::config::{ConfigError, LeaseConfig};
 use hyperscale_core::consensus::ConsensusConfig;
 use hyperscale_core::ids::NodeId;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
 
+use crate::discovery::Target;
+use crate::node::DEFAULT_ENVIRONMENT;
 use crate::transport::Dial;
 
 /// Plan time is slewed by 5 % at most: a fast and a slow clock, each off by more than this, would
@@ -22,7 +25,8 @@ const PEERS_MAX: usize = 16;
 pub struct PeerFile {
     /// Its number.
     pub node: u64,
-    /// `host:port`.
+    /// `host:port`, `dns://host:port` or `srv://_service._proto.name`.
+    #[serde(deserialize_with = "addr")]
     pub addr: String,
 }
 
@@ -131,6 +135,17 @@ pub(super) fn others(
 
 pub(super) fn empty(field: &'static str) -> ConfigError {
     ConfigError { field, value: "empty".to_owned(), range: "at least one" }
+}
+
+/// An address that can be dialled.
+pub(super) fn addr<'de, D: Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+    let text = String::deserialize(source)?;
+    text.parse::<Target>().map_err(D::Error::custom)?;
+    Ok(text)
+}
+
+pub(super) fn environment() -> String {
+    DEFAULT_ENVIRONMENT.to_owned()
 }
 
 pub(super) fn accept_within_ms() -> u64 {

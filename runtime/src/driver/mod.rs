@@ -10,6 +10,8 @@
 //! Does not do: decide anything.
 
 mod hold;
+mod observer;
+pub(crate) mod sampler;
 mod world;
 
 use std::time::Duration;
@@ -23,9 +25,11 @@ use hyperscale_core::node::Node;
 use tokio::sync::mpsc;
 
 use crate::clock;
+use crate::events::EventLog;
 use crate::record::Recorder;
 use crate::store::{Journal, StoreError};
 use hold::Hold;
+use observer::Observer;
 pub use world::{EngineOrder, World};
 
 /// Why a node ended.
@@ -55,19 +59,27 @@ pub struct Driver<R, W> {
     inbox: mpsc::Receiver<Input>,
     hold: Hold,
     recorder: Option<Recorder>,
+    observer: Option<Observer>,
 }
 
 impl<R: Role, W: World> Driver<R, W> {
     /// Assembles a driver; `journal` must be the one the node was recovered from.
     pub fn new(node: Node<R>, world: W, journal: Journal, inbox: mpsc::Receiver<Input>) -> Self {
         let hold = Hold::new(node.appended());
-        Self { node, world, journal, inbox, hold, recorder: None }
+        Self { node, world, journal, inbox, hold, recorder: None, observer: None }
     }
 
     /// Records every `(now, input)`, so that the node's life can be replayed.
     #[must_use]
     pub fn recording(mut self, recorder: Option<Recorder>) -> Self {
         self.recorder = recorder;
+        self
+    }
+
+    /// Writes down what happens.
+    #[must_use]
+    pub fn observed(mut self, log: Option<EventLog>) -> Self {
+        self.observer = log.map(Observer::new);
         self
     }
 
@@ -121,8 +133,12 @@ impl<R: Role, W: World> Driver<R, W> {
 
     fn step(&mut self, input: Input) -> Result<(), DriverError> {
         let now = clock::now();
+        let input = sampler::arrived(now, input);
         if let Some(recorder) = &mut self.recorder {
             recorder.record(now, &input);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.on_input(now, &input, self.node.stats());
         }
         if let Input::Durable(lsn) = input {
             for effect in self.hold.release(lsn) {
@@ -130,6 +146,9 @@ impl<R: Role, W: World> Driver<R, W> {
             }
         }
         for effect in self.node.step(now, input) {
+            if let Some(observer) = &self.observer {
+                observer.on_effect(&effect);
+            }
             match effect {
                 Effect::Append { lsn, record } => self.journal.append(lsn, &record)?,
                 Effect::Checkpoint { upto, snapshot } => {

@@ -131,7 +131,7 @@ async fn pace(run: &Rc<Run>, control: &mut watch::Receiver<Control>, mut alarm: 
                 }
             }
             () = run.attention() => {}
-            () = rung(&mut alarm, wake) => {}
+            () = rung(&mut alarm, wake) => run.on_woken(wake, now_ns()),
         }
     }
 }

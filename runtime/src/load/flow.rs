@@ -224,6 +224,8 @@ mod tests {
                 graceful_stop: Duration::ZERO,
                 flow: vec![Step::Request(Box::new(step))].try_into().unwrap(),
                 captures: 2,
+                priority: Default::default(),
+                retries: 3,
             },
             share: hyperscale_core::plan::Share {
                 vu_first: 0,

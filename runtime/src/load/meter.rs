@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use hyperscale_core::bounded::{BoundedMap, BoundedVec};
 use hyperscale_core::limits;
-use hyperscale_core::stats::{Errors, Recorder, StepTotals, Totals};
+use hyperscale_core::stats::{Busy, Errors, Recorder, StepTotals, Totals};
 
 use super::connection::{ErrorClass, Exchange};
 use super::flow::Verdict;
@@ -17,6 +17,8 @@ use super::flow::Verdict;
 pub(super) struct Meter {
     pub(super) iterations: u64,
     pub(super) interrupted: u64,
+    watched: u64,
+    saturated: u64,
     iteration_duration: Recorder,
     start_lag: Recorder,
     steps: Vec<StepMeter>,
@@ -47,6 +49,8 @@ impl Meter {
         Self {
             iterations: 0,
             interrupted: 0,
+            watched: 0,
+            saturated: 0,
             iteration_duration: Recorder::new(),
             start_lag: Recorder::new(),
             steps: (0..requests).map(|_| StepMeter::default()).collect(),
@@ -56,6 +60,12 @@ impl Meter {
     /// An arrival started so many nanoseconds after its planned instant.
     pub(super) fn on_started(&mut self, lag: u64) {
         self.start_lag.record(micros(lag));
+    }
+
+    /// So many plan seconds passed in which the thread saw this of itself.
+    pub(super) fn on_watched(&mut self, seconds: u32, seen: Busy) {
+        self.watched += u64::from(seconds);
+        self.saturated += u64::from(if seen.is_saturated() { seconds } else { 0 });
     }
 
     /// An iteration ran to the end of its flow.
@@ -94,7 +104,10 @@ impl Meter {
             dropped,
             iteration_duration: self.iteration_duration.snapshot(),
             start_lag: self.start_lag.snapshot(),
+            coarse: 0,
             steps: BoundedVec::try_from(steps).unwrap_or_default(),
+            watched: self.watched,
+            saturated: self.saturated,
         }
     }
 }

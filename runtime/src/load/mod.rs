@@ -21,5 +21,6 @@ mod run;
 pub mod target;
 pub mod template;
 mod user;
+mod watch;
 
 pub use engine::Engine;

@@ -28,6 +28,7 @@ use super::flow::{Flow, Verdict};
 use super::meter::Meter;
 use super::template::Scratch;
 use super::user;
+use super::watch::Watch;
 
 /// The shortest sleep of a run's own task: arrivals that are closer together leave together.
 pub(super) const NAP_NS: u64 = 100_000;
@@ -66,6 +67,7 @@ struct State {
     open: usize,
     /// The newest plan second reported.
     second: u32,
+    watch: Watch,
     phase: Phase,
 }
 
@@ -110,6 +112,7 @@ impl Run {
             tasks: JoinSet::new(),
             open: 0,
             second: 0,
+            watch: Watch::start(crate::clock::now_ns()),
             phase: Phase::Issuing,
         };
         Rc::new(Self {
@@ -132,8 +135,11 @@ impl Run {
 
     /// Replaces the permit and lets waiting users look at it.
     pub(super) fn on_permit(&self, permit: Permit) {
-        self.permit.set(Some(permit));
         let mut state = self.state.borrow_mut();
+        if !self.is_permitted() {
+            state.watch = Watch::start(crate::clock::now_ns());
+        }
+        self.permit.set(Some(permit));
         state.pacer.permit(permit.ceiling);
         self.cut_at.set(self.cut_after(state.second));
         self.permitted.notify_waiters();
@@ -273,6 +279,12 @@ impl Run {
         self.armed.set(at);
     }
 
+    /// The own task was to look at the clock at `due` and does so `now`.
+    pub(super) fn on_woken(&self, due: u64, now: u64) {
+        let lag = &mut self.state.borrow_mut().watch.lag;
+        *lag = (*lag).max(now.saturating_sub(due));
+    }
+
     /// Whether a first permit came.
     pub(super) fn is_permitted(&self) -> bool {
         self.permit.get().is_some()
@@ -322,6 +334,8 @@ impl Run {
         let Some(permit) = self.permit.get() else { return };
         let second = plan_time(now, &permit).second();
         if second > state.second {
+            let window = state.watch.look(now);
+            state.meter.on_watched(second - state.second, window);
             state.second = second;
             let progress = state.pacer.progress();
             let totals = Box::new(state.meter.totals(progress.dropped));

@@ -25,6 +25,10 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::with(&Options::default())
+    }
+
+    fn with(options: &Options) -> Self {
         let seat = Seat::new(WORKER);
         let (manager, inputs) = mpsc::channel(64);
         seat.peers.connect_inbox(MANAGER, manager);
@@ -34,7 +38,7 @@ impl Rig {
             Ok(order)
         };
         let config = WorkerConfig::new(WORKER, 1, vec![MANAGER]);
-        let worker = start_worker(seat, ClusterId::new(1), config, engine, &Options::default());
+        let worker = start_worker(seat, ClusterId::new(1), config, engine, options);
         let worker = worker.expect("started");
         let (inbox, boot) = (worker.inbox.clone(), worker.hello.boot);
         Self { worker: Some(worker), inbox, boot, inputs, orders }
@@ -42,7 +46,11 @@ impl Rig {
 
     /// Has a run and is prepared for it.
     async fn with_a_run() -> (Self, RunId) {
-        let mut rig = Self::new();
+        Self::new().given_a_run().await
+    }
+
+    async fn given_a_run(mut self) -> (Self, RunId) {
+        let rig = &mut self;
         let shard =
             ShardId { job: JobId::new(1), workflow: WorkflowIx::new(0), shard: ShardIx::new(0) };
         let fence = Fence { group: GroupId::new(9), index: LogIndex::new(5) };
@@ -50,7 +58,7 @@ impl Rig {
         rig.hear(Prepare { boot: rig.boot, run, slice: slice() }).await;
         assert!(matches!(rig.orders.recv().await, Some(EngineOrder::Start { .. })));
         rig.engine(EngineEvent::Prepared { run }).await;
-        (rig, run)
+        (self, run)
     }
 
     async fn hear(&self, msg: impl Into<Message>) {
@@ -137,6 +145,32 @@ async fn a_worker_leaves_when_its_last_run_is_acknowledged() {
     assert!(!stopped.is_finished(), "its last word may be lost");
     within(rig.judge(run, VerdictKind::Forget)).await;
     within(stopped).await.expect("joined").expect("drained");
+}
+
+#[tokio::test]
+async fn a_shutdown_goes_stage_by_stage_and_the_event_log_is_the_last_to_close() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("events.jsonl");
+    let event_log = Some(EventLog::open(&path, WORKER).expect("opens"));
+    let options = Options { event_log, ..Options::default() };
+    let (mut rig, run) = Rig::with(&options).given_a_run().await;
+    let stopped = rig.stopped(LONG);
+    within(rig.judge(run, VerdictKind::Stop)).await;
+    assert_eq!(rig.orders.recv().await, Some(EngineOrder::Stop { run }));
+    let (progress, totals) = (Progress::default(), Box::default());
+    rig.engine(EngineEvent::Ended { run, completed: false, progress, totals }).await;
+    within(rig.judge(run, VerdictKind::Forget)).await;
+    within(stopped).await.expect("joined").expect("drained");
+    drop(options);
+    let text = std::fs::read_to_string(path).expect("the log");
+    let event = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        line["event"].as_str().expect("an event").to_owned()
+    };
+    let events: Vec<_> = text.lines().map(event).filter(|event| event != "counted").collect();
+    let stages =
+        ["started", "run_started", "run_prepared", "draining", "run_stopped", "run_ended", "ended"];
+    assert_eq!(events, stages);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hyperscale_core::limits;
 use hyperscale_core::plan::{
-    BodyKind, CaptureFrom, Datacenters, Executor, OnGateLoss, Piece, Rate, Site, Step,
+    BodyKind, CaptureFrom, Datacenters, Executor, OnGateLoss, Piece, Priority, Rate, Site, Step,
 };
 use hyperscale_core::wire::codec;
 use proptest::prelude::*;
@@ -239,6 +239,32 @@ fn the_names_of_k6_are_accepted() {
     assert_eq!(checked(&unit), checked(GOOD));
     let zero = text.replace("maxVUs: 400", "maxVUs: 0");
     assert_eq!(refusal(&zero), "p.yaml:17:13: `max_vus` must be above zero");
+}
+
+#[test]
+fn timeouts_retries_and_priorities_are_read_and_refused_with_a_position() {
+    let text = altered("seed: 42", "seed: 42\ntimeout: 10m\nretries: 4");
+    let text =
+        text.replacen("    max_duration: 1m\n", "    max_duration: 1m\n    priority: high\n", 1);
+    let plan = checked(&text);
+    assert_eq!((plan.timeout, plan.retries), (Some(Duration::from_secs(600)), 4));
+    assert_eq!((plan.workflows[3].priority, plan.workflows[3].retries), (Priority::High, 3));
+    assert_eq!(plan.workflows[0].priority, Priority::Auto);
+    let line = text.lines().position(|line| line.contains("priority: high")).unwrap() + 1;
+    let wrong = text.replacen("priority: high", "priority: hihg", 1);
+    let hint = "unknown value `hihg`, did you mean `high`?";
+    assert_eq!(refusal(&wrong), format!("p.yaml:{line}:15: {hint}"));
+    let wrong = text.replacen("priority: high", "priorty: high", 1);
+    let hint = "unknown field `priorty`, did you mean `priority`?";
+    assert_eq!(refusal(&wrong), format!("p.yaml:{line}:5: {hint}"));
+    let wrong = text.replacen("priority: high", "retries: 6", 1);
+    assert_eq!(refusal(&wrong), format!("p.yaml:{line}:14: at most 5 are allowed"));
+    let last = text.lines().count();
+    let wrong = text.replacen("retries: 4", "retries: 51", 1);
+    assert_eq!(refusal(&wrong), format!("p.yaml:{last}:10: at most 50 are allowed"));
+    let wrong = text.replacen("timeout: 10m", "timeout: 0s", 1);
+    let at = last - 1;
+    assert_eq!(refusal(&wrong), format!("p.yaml:{at}:10: `timeout` must be above zero"));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use hyperscale_core::report::{
 };
 
 use super::document::{
-    CheckResult, Checks, Cluster, Config, Datacenter, Loss, Metadata, Results, Step, Summary,
-    Threshold, Workflow,
+    CheckResult, Checks, Cluster, Config, Datacenter, Generator, Loss, Metadata, Results, Step,
+    Summary, Threshold, Workflow,
 };
 use super::format::rfc3339;
 use super::metrics::{Sum, workflow_metrics};
@@ -117,7 +117,10 @@ fn workflow(names: &WorkflowNames, result: &WorkflowResult) -> Workflow {
 
 fn cluster(result: &JobResult) -> Cluster {
     let (mut covered, mut planned, mut losses) = (0, 0, Vec::new());
+    let mut generator = Generator::default();
     for (names, workflow) in named(result) {
+        generator.watched_seconds += workflow.totals.watched;
+        generator.saturated_seconds += workflow.totals.saturated;
         covered += workflow.covered_ms;
         planned += workflow.planned_ms;
         losses.extend(workflow.losses.iter().map(|loss| {
@@ -143,6 +146,7 @@ fn cluster(result: &JobResult) -> Cluster {
         workers_lost: result.result.workers_lost,
         coverage: share(covered, planned),
         datacenters: result.parts.iter().map(part).collect(),
+        generator,
         losses,
     }
 }

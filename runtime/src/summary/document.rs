@@ -212,8 +212,21 @@ pub struct Cluster {
     /// How each datacenter's part ended, in the order of the plan.
     #[serde(default)]
     pub datacenters: Vec<Datacenter>,
+    /// What the load generator saw of itself.
+    #[serde(default)]
+    pub generator: Generator,
     /// Declared holes.
     pub losses: Vec<Loss>,
+}
+
+/// What the load generator saw of itself, in core-seconds: one second of one run each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Generator {
+    /// In which it watched itself.
+    pub watched_seconds: u64,
+    /// Of those, in which it was at its limit: what was measured then tells of it, not of the
+    /// target.
+    pub saturated_seconds: u64,
 }
 
 /// A datacenter's part of the job.

@@ -76,6 +76,9 @@ fn result() -> JobResult {
             iteration_duration: histogram(&[(800, 59_990)]),
             start_lag: histogram(&[(20, 59_000), (90, 990)]),
             steps: vec![step(60_000, 12), step(59_990, 0)].try_into().expect("two steps"),
+            coarse: 0,
+            watched: 240,
+            saturated: 12,
         },
     );
     login.totals.steps[0].latency = histogram(&[(400, 60_000)]);
@@ -231,4 +234,19 @@ fn several_datacenters_have_a_row_each_and_the_missing_one_its_loss() {
     let document = serde_json::to_value(Summary::of(&result, UNIX_EPOCH)).expect("serialises");
     assert_eq!(document["cluster"]["datacenters"][1]["outcome"], "missing");
     assert!(document["cluster"]["losses"][2]["items"].is_null());
+}
+
+#[test]
+fn a_saturated_generator_says_so() {
+    let summary = Summary::of(&result(), std::time::UNIX_EPOCH);
+    let generator = summary.cluster.generator;
+    assert_eq!((generator.saturated_seconds, generator.watched_seconds), (12, 240));
+    let text = summary.text(false);
+    let line = "SATURATED: the load generator was at its limit in 12 of 240 core-seconds: what was";
+    assert!(text.contains(line), "{text}");
+    let mut fine = result();
+    for workflow in &mut fine.result.workflows {
+        workflow.totals.saturated = 0;
+    }
+    assert!(!Summary::of(&fine, std::time::UNIX_EPOCH).text(false).contains("SATURATED"));
 }

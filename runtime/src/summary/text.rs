@@ -57,6 +57,16 @@ impl Page {
                 self.datacenter(datacenter)?;
             }
         }
+        let generator = cluster.generator;
+        if generator.saturated_seconds > 0 {
+            let (of, n) = (generator.watched_seconds, generator.saturated_seconds);
+            let text = format!(
+                "SATURATED: the load generator was at its limit in {n} of {of} core-seconds: what \
+                 was measured then tells of it, not of the target; use more cores or workers"
+            );
+            let text = self.paint(&text, false);
+            writeln!(self.out, "  {text}")?;
+        }
         if summary.degraded {
             let text = "DEGRADED: load is missing or was not issued, see losses";
             let text = self.paint(text, false);

@@ -1,8 +1,12 @@
 //! The first frame each way on a connection: who is there.
+//!
+//! The protocol's version is in the frame's header and nowhere else. A later minor adds fields of a
+//! greeting at its end, where an older one does not look.
 
 use std::fmt;
 
 use hyperscale_core::ids::{BootId, ClusterId, DiskId, NodeId};
+use hyperscale_core::wire::version::{Features, Version};
 use serde::{Deserialize, Serialize};
 
 /// What a node is.
@@ -43,6 +47,10 @@ pub struct Hello {
     pub boot: BootId,
     /// Its build, for operators.
     pub build: String,
+    /// Its environment: nodes of another do not talk to it.
+    pub environment: String,
+    /// What it can do.
+    pub features: Features,
 }
 
 /// What goes over the wire first.
@@ -67,6 +75,22 @@ pub enum GreetingError {
         theirs: ClusterId,
         /// Our cluster.
         ours: ClusterId,
+    },
+    /// The peer speaks another major version.
+    #[error("protocol version {found} cannot talk to {ours}")]
+    Version {
+        /// Its version.
+        found: Version,
+        /// Our version.
+        ours: Version,
+    },
+    /// The peer belongs to another environment.
+    #[error("environment {theirs:?} is not this environment, {ours:?}")]
+    Environment {
+        /// Its environment.
+        theirs: String,
+        /// Our environment.
+        ours: String,
     },
     /// The peer's role has no business here.
     #[error("a {theirs} may not talk to a {ours} here")]
@@ -115,6 +139,10 @@ impl Hello {
         if peer.cluster != self.cluster {
             return Err(GreetingError::Cluster { theirs: peer.cluster, ours: self.cluster });
         }
+        if peer.environment != self.environment {
+            let (theirs, ours) = (peer.environment.clone(), self.environment.clone());
+            return Err(GreetingError::Environment { theirs, ours });
+        }
         let talks = match (self.role, peer.role) {
             (RoleName::Gate, RoleName::Gate | RoleName::Manager)
             | (RoleName::Manager, RoleName::Gate | RoleName::Manager | RoleName::Worker)
@@ -156,6 +184,8 @@ mod tests {
             disk: DiskId::new(node),
             boot: BootId::new(1),
             build: String::new(),
+            environment: "default".to_owned(),
+            features: Features::of_minor(1),
         }
     }
 
@@ -176,6 +206,9 @@ mod tests {
         };
         let other = hello(2, RoleName::Worker, 20);
         assert_eq!(refused(other, None), "cluster c2 is not this cluster, c1");
+        let prod = Hello { environment: "prod".to_owned(), ..hello(1, RoleName::Worker, 20) };
+        let expected = "environment \"prod\" is not this environment, \"default\"";
+        assert_eq!(refused(prod, None), expected);
         let gate = hello(1, RoleName::Gate, 20);
         assert_eq!(refused(gate, Some(21)), "node n20 answers where node n21 is configured");
         let there = Hello { datacenter: Some("b".to_owned()), ..hello(1, RoleName::Manager, 11) };

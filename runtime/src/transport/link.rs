@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyperscale_core::flow::Class;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
-use hyperscale_core::wire::Message;
-use hyperscale_core::wire::codec;
-use hyperscale_core::wire::frame::{FRAME_MAX, FrameReader, encode_frame};
+use hyperscale_core::wire::frame::{FRAME_MAX, FrameError, FrameReader, encode_frame_of};
+use hyperscale_core::wire::version::{self, Features, Heard, VERSION};
+use hyperscale_core::wire::{Message, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -24,24 +25,32 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const CLASS_GREETING: u8 = 0;
 const CLASS_MESSAGE: u8 = 1;
 
-/// A message as a frame; `None` if it is larger than a frame may be.
-pub(super) fn encode(msg: &Message) -> Option<Bytes> {
-    frame(CLASS_MESSAGE, msg)
+/// A message as a frame for a peer of `minor`; `None` if it is larger than a frame may be.
+pub(super) fn encode(msg: &Message, minor: u16) -> Option<Bytes> {
+    let said = version::say(msg, minor, FRAME_MAX).map_err(|error| error.to_string());
+    said.and_then(|said| frame(said.minor, CLASS_MESSAGE, &said.payload))
         .inspect_err(|error| tracing::error!(error, "a message cannot be framed"))
         .ok()
 }
 
-fn frame<T: serde::Serialize>(class: u8, value: &T) -> Result<Bytes, String> {
-    let payload = codec::encode(value, FRAME_MAX).map_err(|error| error.to_string())?;
+fn frame(minor: u16, class: u8, payload: &[u8]) -> Result<Bytes, String> {
     let mut out = Vec::with_capacity(payload.len() + 32);
-    encode_frame(class, &payload, &mut out).map_err(|error| error.to_string())?;
+    encode_frame_of(minor, class, payload, &mut out).map_err(|error| error.to_string())?;
     Ok(out.into())
+}
+
+/// Greetings are in the form of our minor: they only ever grow at their end.
+fn greeting(value: &Greeting) -> Result<Bytes, String> {
+    let payload = codec::encode(value, FRAME_MAX).map_err(|error| error.to_string())?;
+    frame(VERSION.minor, CLASS_GREETING, &payload)
 }
 
 /// A connection that has greeted.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) peer: Hello,
+    /// The newest minor in whose form both sides can talk.
+    pub(super) minor: u16,
     read: OwnedReadHalf,
     write: OwnedWriteHalf,
     frames: FrameReader,
@@ -68,31 +77,42 @@ impl Link {
         me: &Hello,
         expected: Option<NodeId>,
     ) -> Result<Self, GreetingError> {
+        let refuse = async |write: &mut OwnedWriteHalf, error: GreetingError| {
+            let refused = Greeting::Refused { reason: error.to_string() };
+            if let Ok(bytes) = greeting(&refused) {
+                let _ = write.write_all(&bytes).await;
+            }
+            Err(error)
+        };
         let silent = |error: std::io::Error| GreetingError::Silent(error.to_string());
         let (mut read, mut write) = stream.into_split();
-        let hello = frame(CLASS_GREETING, &Greeting::Hello(me.clone()));
+        let hello = greeting(&Greeting::Hello(me.clone()));
         write.write_all(&hello.map_err(GreetingError::Silent)?).await.map_err(silent)?;
         let mut frames = FrameReader::new();
-        let peer = loop {
+        let (peer, theirs) = loop {
             match frames.next_frame() {
-                Ok(Some(frame)) => match codec::decode(frame.payload) {
-                    Ok(Greeting::Hello(peer)) => break peer,
+                Ok(Some(frame)) => match codec::decode_prefix(frame.payload) {
+                    Ok(Greeting::Hello(peer)) => break (peer, frame.minor),
                     Ok(Greeting::Refused { reason }) => return Err(GreetingError::Refused(reason)),
                     Err(error) => return Err(GreetingError::Silent(error.to_string())),
                 },
                 Ok(None) => {}
+                Err(FrameError::Version { found, ours }) => {
+                    return refuse(&mut write, GreetingError::Version { found, ours }).await;
+                }
                 Err(error) => return Err(GreetingError::Silent(error.to_string())),
             }
             fill(&mut read, &mut frames).await.map_err(silent)?;
         };
         if let Err(error) = me.accept(&peer, expected) {
-            let refused = Greeting::Refused { reason: error.to_string() };
-            if let Ok(bytes) = frame(CLASS_GREETING, &refused) {
-                let _ = write.write_all(&bytes).await;
-            }
-            return Err(error);
+            return refuse(&mut write, error).await;
         }
-        Ok(Self { peer, read, write, frames })
+        Ok(Self { peer, minor: theirs.min(VERSION.minor), read, write, frames })
+    }
+
+    /// What both sides know.
+    pub(super) fn features(&self) -> Features {
+        Features::of_minor(VERSION.minor).shared(self.peer.features)
     }
 
     /// Carries messages until the connection breaks or the node's queue closes. A frame that is not
@@ -103,11 +123,11 @@ impl Link {
         peers: &Peers,
         inbox: &mpsc::Sender<Input>,
     ) -> String {
-        let Self { peer, read, write, frames } = self;
+        let Self { peer, minor, read, write, frames } = self;
         let outbox = Outbox::default();
-        let connection = peers.connect_wire(peer.node, direction, outbox.clone());
+        let connection = peers.connect_wire(peer.node, direction, (minor, outbox.clone()));
         let reason = tokio::select! {
-            reason = receive(read, frames, peer.node, inbox) => reason,
+            reason = receive(read, frames, (peer.node, peers), inbox) => reason,
             reason = transmit(write, &outbox) => reason,
         };
         peers.disconnect_wire(peer.node, direction, connection);
@@ -129,34 +149,55 @@ async fn fill(read: &mut OwnedReadHalf, frames: &mut FrameReader) -> std::io::Re
 async fn receive(
     mut read: OwnedReadHalf,
     mut frames: FrameReader,
-    from: NodeId,
+    (from, peers): (NodeId, &Peers),
     inbox: &mpsc::Sender<Input>,
 ) -> String {
     loop {
         loop {
-            let msg = match frames.next_frame() {
+            let heard = match frames.next_frame() {
                 Ok(Some(frame)) if frame.class == CLASS_GREETING => {
-                    return match codec::decode(frame.payload) {
+                    return match codec::decode_prefix(frame.payload) {
                         Ok(Greeting::Refused { reason }) => {
                             format!("refused by the peer: {reason}")
                         }
                         Ok(Greeting::Hello(_)) | Err(_) => "a second greeting".to_owned(),
                     };
                 }
-                Ok(Some(frame)) => match codec::decode::<Message>(frame.payload) {
-                    Ok(msg) => msg,
+                Ok(Some(frame)) => match version::hear(frame.payload, frame.minor, VERSION.minor) {
+                    Ok(heard) => heard,
                     Err(error) => return format!("a message does not decode: {error}"),
                 },
                 Ok(None) => break,
                 Err(error) => return error.to_string(),
             };
-            if inbox.send(Input::Received { from, msg: Box::new(msg) }).await.is_err() {
+            let input = match heard {
+                Heard::Message(msg) if !takes(inbox, &msg) => {
+                    let mut dropped = [0; 4];
+                    dropped[Class::of(&msg).index()] = 1;
+                    peers.on_dropped(dropped);
+                    continue;
+                }
+                Heard::Message(msg) => Input::Received { from, msg },
+                Heard::Unknown => Input::Unknown { from },
+            };
+            if inbox.send(input).await.is_err() {
                 return "the node ended".to_owned();
             }
         }
         if let Err(error) = fill(&mut read, &mut frames).await {
             return error.to_string();
         }
+    }
+}
+
+/// Whether a node's queue has room for a message of this class: what may be dropped must not keep
+/// waiting what may not.
+fn takes(inbox: &mpsc::Sender<Input>, msg: &Message) -> bool {
+    let (room, all) = (inbox.capacity(), inbox.max_capacity());
+    match Class::of(msg) {
+        Class::Control | Class::Dispatch => true,
+        Class::Data => room > all / 4,
+        Class::Telemetry => room > all / 2,
     }
 }
 

@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hyperscale_core::flow::Class;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
 use hyperscale_core::wire::Message;
 use tokio::sync::mpsc;
 
 use super::link;
-use super::outbox::Outbox;
+use super::outbox::{Dropped, Outbox};
 use super::udp::Datagrams;
 
 /// Who opened a connection.
@@ -29,6 +30,8 @@ pub(super) enum Direction {
 #[derive(Clone, Debug)]
 struct Wire {
     number: u64,
+    /// In the form of this minor the peer is talked to.
+    minor: u16,
     outbox: Outbox,
 }
 
@@ -45,7 +48,7 @@ struct Book {
     routes: HashMap<NodeId, Routes>,
     datagrams: Option<Datagrams>,
     connections: u64,
-    dropped: u64,
+    dropped: Dropped,
 }
 
 /// Clones share one book.
@@ -85,12 +88,17 @@ impl Peers {
     }
 
     /// Reaches `peer` through a connection from here on; gives the connection's number.
-    pub(super) fn connect_wire(&self, peer: NodeId, direction: Direction, outbox: Outbox) -> u64 {
+    pub(super) fn connect_wire(
+        &self,
+        peer: NodeId,
+        direction: Direction,
+        (minor, outbox): (u16, Outbox),
+    ) -> u64 {
         let mut book = self.lock();
         book.connections += 1;
         let number = book.connections;
         let routes = book.routes.entry(peer).or_default();
-        let older = routes.wire(direction).replace(Wire { number, outbox });
+        let older = routes.wire(direction).replace(Wire { number, minor, outbox });
         if let Some(older) = older {
             older.outbox.close();
         }
@@ -118,23 +126,41 @@ impl Peers {
             let book = self.lock();
             (book.routes.get(&to).cloned().unwrap_or_default(), book.datagrams.clone())
         };
-        let dropped = match (routes.inbox, *msg) {
+        let class = Class::of(&msg);
+        let mut dropped = Dropped::default();
+        let lost = match (routes.inbox, *msg) {
             (Some(inbox), msg) => {
                 let msg = Box::new(msg);
-                u64::from(inbox.try_send(Input::Received { from: self.me, msg }).is_err())
+                inbox.try_send(Input::Received { from: self.me, msg }).is_err()
             }
-            (None, Message::Swim(msg)) => {
-                u64::from(!datagrams.is_some_and(|socket| socket.send(to, msg)))
-            }
+            (None, Message::Swim(msg)) => !datagrams.is_some_and(|socket| socket.send(to, msg)),
             (None, msg) => match routes.dialled.or(routes.accepted) {
-                Some(wire) => link::encode(&msg).map_or(1, |frame| wire.outbox.push(frame)),
-                None => 1,
+                Some(wire) => match link::encode(&msg, wire.minor) {
+                    Some(frame) => {
+                        dropped = wire.outbox.push(class, frame);
+                        false
+                    }
+                    None => true,
+                },
+                None => true,
             },
         };
-        if dropped > 0 {
-            let mut book = self.lock();
-            book.dropped += dropped;
-            tracing::trace!(%to, dropped = book.dropped, "messages dropped");
+        dropped[class.index()] += u64::from(lost);
+        if dropped != Dropped::default() {
+            self.on_dropped(dropped);
+            tracing::trace!(%to, ?dropped, "messages dropped");
+        }
+    }
+
+    /// Messages dropped since the start, by class.
+    pub fn dropped(&self) -> [u64; 4] {
+        self.lock().dropped
+    }
+
+    pub(super) fn on_dropped(&self, dropped: Dropped) {
+        let mut book = self.lock();
+        for (sum, more) in book.dropped.iter_mut().zip(dropped) {
+            *sum += more;
         }
     }
 

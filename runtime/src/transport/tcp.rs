@@ -1,14 +1,19 @@
 //! Listening and dialling, with back-off.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hyperscale_core::discovery::Chooser;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::input::Input;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
+
+use crate::clock;
+use crate::discovery::{Names, Target, TargetError};
 
 use super::greeting::Hello;
 use super::link::Link;
@@ -86,7 +91,8 @@ async fn serve(
     match Link::greet(stream, &me, None).await {
         Ok(link) => {
             let (node, role) = (link.peer.node, link.peer.role);
-            tracing::info!(%node, %role, %addr, "connected");
+            let (minor, features) = (link.minor, link.features());
+            tracing::info!(%node, %role, %addr, minor, %features, "connected");
             let reason = link.run(Direction::Accepted, &peers, &inbox).await;
             tracing::info!(%node, %role, %addr, reason, "disconnected");
         }
@@ -99,18 +105,75 @@ async fn serve(
 pub struct Dial {
     /// Who is expected there.
     pub node: NodeId,
-    /// `host:port`.
+    /// `host:port`, `dns://host:port` or `srv://_service._proto.name`.
     pub addr: String,
+}
+
+/// Addresses of one name that are tried before the name is asked about again.
+const TRIES_MAX: usize = 8;
+
+/// A peer that is looked for.
+#[derive(Debug)]
+struct Search {
+    to: Dial,
+    target: Result<Target, String>,
+    names: Names,
+    chooser: Chooser,
+    /// Nothing that was known before was of use.
+    fresh: bool,
+}
+
+impl Search {
+    fn new(to: Dial, me: NodeId, names: Names) -> Self {
+        let target = to.addr.parse().map_err(|error: TargetError| error.to_string());
+        Self { to, target, names, chooser: Chooser::new(me.get()), fresh: false }
+    }
+
+    /// Connects to the first address at which the peer answers.
+    async fn connect(&mut self, me: &Hello) -> Result<Link, String> {
+        let target = self.target.as_ref().map_err(Clone::clone)?;
+        let found = self.names.resolve(target, std::mem::replace(&mut self.fresh, true)).await;
+        self.chooser.on_resolved(found.map_err(|error| error.to_string())?);
+        let order = self.chooser.order(clock::now());
+        let order: Vec<String> =
+            order.into_iter().take(TRIES_MAX).map(|of| of.address.clone()).collect();
+        let mut failure = String::new();
+        for address in order {
+            match connect(&address, self.to.node, me).await {
+                Ok(link) => {
+                    self.chooser.on_worked(&address);
+                    self.fresh = false;
+                    return Ok(link);
+                }
+                Err(error) => {
+                    self.chooser.on_failed(clock::now(), &address);
+                    failure = error;
+                }
+            }
+        }
+        Err(failure)
+    }
 }
 
 /// Keeps a connection to a peer until the task is aborted or the node ends; backs off between
 /// attempts.
 pub fn dial(to: Dial, me: Hello, peers: Peers, inbox: mpsc::Sender<Input>) -> JoinHandle<()> {
-    tokio::spawn(async move {
+    let search = Search::new(to, me.node, Names::system());
+    tokio::spawn(keep(search, me, peers, inbox))
+}
+
+fn keep(
+    mut search: Search,
+    me: Hello,
+    peers: Peers,
+    inbox: mpsc::Sender<Input>,
+) -> impl Future<Output = ()> {
+    async move {
+        let to = search.to.clone();
         let mut backoff = BACKOFF_MIN;
         let mut told = String::new();
         while !inbox.is_closed() {
-            let failure = match connect(&to, &me).await {
+            let failure = match search.connect(&me).await {
                 Ok(link) => {
                     tracing::info!(node = %to.node, addr = to.addr, "connected");
                     (backoff, told) = (BACKOFF_MIN, String::new());
@@ -125,15 +188,15 @@ pub fn dial(to: Dial, me: Hello, peers: Peers, inbox: mpsc::Sender<Input>) -> Jo
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
-    })
+    }
 }
 
-async fn connect(to: &Dial, me: &Hello) -> Result<Link, String> {
-    let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&to.addr))
+async fn connect(address: &str, node: NodeId, me: &Hello) -> Result<Link, String> {
+    let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address))
         .await
         .map_err(|_| format!("no connection within {CONNECT_TIMEOUT:?}"))?
         .map_err(|error| error.to_string())?;
-    Link::greet(stream, me, Some(to.node)).await.map_err(|error| error.to_string())
+    Link::greet(stream, me, Some(node)).await.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

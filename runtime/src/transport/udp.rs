@@ -41,6 +41,7 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 struct Datagram {
     cluster: ClusterId,
+    environment: String,
     datacenter: Option<String>,
     addresses: BoundedVec<(NodeId, SocketAddr), ADDRESSES_MAX>,
     msg: Message,
@@ -141,7 +142,8 @@ impl Shared {
         let others = wanted.into_iter().filter(|node| *node != to && *node != self.me.node);
         let mut addresses: Vec<_> = others.filter_map(known).take(ADDRESSES_MAX).collect();
         let (cluster, datacenter) = (self.me.cluster, self.me.datacenter.clone());
-        let mut datagram = Datagram { cluster, datacenter, addresses: BoundedVec::default(), msg };
+        let (environment, none) = (self.me.environment.clone(), BoundedVec::default());
+        let mut datagram = Datagram { cluster, environment, datacenter, addresses: none, msg };
         loop {
             datagram.addresses = BoundedVec::try_from(addresses.clone()).ok()?;
             match codec::encode(&datagram, DATAGRAM_MAX - HEADER_LEN) {
@@ -171,6 +173,11 @@ impl Shared {
         let (theirs, ours) = (datagram.cluster, self.me.cluster);
         if theirs != ours {
             return Err(GreetingError::Cluster { theirs, ours });
+        }
+        let (theirs, ours) = (&datagram.environment, &self.me.environment);
+        if theirs != ours {
+            let (theirs, ours) = (theirs.clone(), ours.clone());
+            return Err(GreetingError::Environment { theirs, ours });
         }
         let (theirs, ours) = (name(datagram.msg.sender.role), self.me.role);
         if (theirs == RoleName::Gate) != (ours == RoleName::Gate) {

@@ -42,6 +42,8 @@ fn workflow(name: &str, after: &[u16], executor: Executor, flow: Vec<Step>) -> W
         graceful_stop: Duration::from_secs(30),
         flow: flow.try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -66,10 +68,13 @@ fn plan(base_url: String) -> Plan {
         data: BoundedVec::default(),
         thresholds: BoundedVec::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: true,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -96,7 +101,12 @@ async fn ran(gate: &Gate, plan: Plan) -> JobResult {
 #[tokio::test]
 async fn the_server_counts_what_is_reported() {
     let dir = tempfile::tempdir().unwrap();
-    let options = LocalOptions { state_dir: dir.path().to_owned(), cores: CORES, record: None };
+    let options = LocalOptions {
+        state_dir: dir.path().to_owned(),
+        cores: CORES,
+        record: None,
+        event_log: None,
+    };
     let engine = |inbox| Ok(Engine::start(CORES, inbox)?.into_orders());
     let cluster = Cluster::start(&options, engine).unwrap();
     let shop = Shop::start().unwrap();

@@ -26,6 +26,8 @@ fn workflow(name: &str, after: &[u16], iterations: u64) -> Workflow {
         graceful_stop: Duration::from_secs(1),
         flow: vec![crate::load::get("/")].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -39,10 +41,13 @@ fn plan() -> Plan {
         data: Default::default(),
         thresholds: Default::default(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -80,7 +85,8 @@ async fn result(gate: &Gate, job: JobId) -> JobResult {
 #[tokio::test]
 async fn a_plan_runs_to_its_result() {
     let dir = tempfile::tempdir().unwrap();
-    let options = LocalOptions { state_dir: dir.path().to_owned(), cores: 2, record: None };
+    let options =
+        LocalOptions { state_dir: dir.path().to_owned(), cores: 2, record: None, event_log: None };
     let cluster = Cluster::start(&options, instant_engine).unwrap();
     let gate = cluster.gate();
     let plan = Box::new(plan());

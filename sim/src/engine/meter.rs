@@ -36,6 +36,10 @@ pub struct Meter {
     pub interrupted: u64,
     /// Arrivals dropped, from the pacer.
     pub dropped: u64,
+    /// Plan seconds in which the generator watched itself.
+    pub watched: u64,
+    /// Of those, the ones in which it was at its limit.
+    pub saturated: u64,
     iteration_duration: Recorder,
     start_lag: Recorder,
     steps: Vec<StepMeter>,
@@ -100,7 +104,10 @@ impl Meter {
             dropped: self.dropped,
             iteration_duration: self.iteration_duration.snapshot(),
             start_lag: self.start_lag.snapshot(),
+            coarse: 0,
             steps: BoundedVec::try_from(steps).unwrap_or_default(),
+            watched: self.watched,
+            saturated: self.saturated,
         }
     }
 }

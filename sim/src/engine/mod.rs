@@ -39,6 +39,20 @@ pub struct Target {
     pub failing_ppm: u32,
     /// Runs that cannot be prepared, millionths.
     pub unprepared_ppm: u32,
+    /// An engine that is stuck for a time.
+    pub stall: Option<Stall>,
+}
+
+/// An engine takes no permits for a time, as a thread that hangs: it issues what it was permitted
+/// before.
+#[derive(Clone, Copy, Debug)]
+pub struct Stall {
+    /// Of which worker.
+    pub host: u16,
+    /// From when, true time.
+    pub from: u64,
+    /// For how long.
+    pub span: u64,
 }
 
 /// What a run needs of the world while it is advanced.
@@ -138,6 +152,12 @@ impl Engine {
     pub fn permit(&mut self, now: Instant, run: RunId, permit: Permit, scene: &mut Scene<'_>) {
         let Some(held) = self.runs.get_mut(&run) else { return };
         held.advance(now.as_nanos(), scene, &mut self.told);
+        let at = scene.true_at(now.as_nanos());
+        let stall = scene.target.stall.filter(|stall| stall.host == self.host);
+        if stall.is_some_and(|stall| (stall.from..stall.from + stall.span).contains(&at)) {
+            scene.truth.stalled += 1;
+            return self.post(now.as_nanos());
+        }
         if !held.is_over {
             held.permit(permit);
             let (from, until) = (scene.true_at(now.as_nanos()), scene.clock.true_at(permit.until));

@@ -11,11 +11,13 @@ use hyperscale_core::effect::Permit;
 use hyperscale_core::ids::RunId;
 use hyperscale_core::input::{EngineEvent, Progress};
 use hyperscale_core::plan::{Executor, Issue, Pace, Pacer, PlanTime, Slice, Step};
+use hyperscale_core::stats::Totals;
 use hyperscale_core::time::Instant;
 
 use super::Scene;
 use super::meter::{Meter, Outcome};
-use crate::truth::Cut;
+use crate::streams::Stream;
+use crate::truth::{Cut, measured_digest};
 
 const SECOND: i64 = 1_000_000_000;
 /// Local nanoseconds between two `Progressed`.
@@ -175,17 +177,18 @@ impl Run {
         self.meter.dropped = progress.dropped;
         let totals = Box::new(self.meter.totals());
         let over = scene.true_at(self.cursor);
-        let cut = self.cut(u32::MAX, hyperscale_core::digest::of(&totals), over);
+        let cut = self.cut(u32::MAX, &totals, over);
         let truth = &mut scene.truth.runs[self.place];
         truth.end = Some(cut);
         truth.over = Some(over);
         told.push(EngineEvent::Ended { run: self.id, completed, progress, totals });
     }
 
-    fn cut(&self, second: u32, digest: u64, at: u64) -> Cut {
+    fn cut(&self, second: u32, totals: &Totals, at: u64) -> Cut {
         Cut {
             second,
-            digest,
+            digest: measured_digest(totals),
+            generator: (totals.watched, totals.saturated),
             iterations: self.meter.iterations,
             requests: self.meter.requests(),
             issued: self.pacer.progress().started,
@@ -213,11 +216,15 @@ impl Run {
         while self.second_ends(permit) <= self.cursor {
             let second = self.next_second as u32;
             self.next_second += 1;
+            self.meter.watched += 1;
+            let (entity, at) = (1 << 51 | self.place as u64, u64::from(second));
+            let window = scene.streams.draw(Stream::Load, entity, at);
+            self.meter.saturated += u64::from(window.chance(100_000));
             let progress = self.progress();
             self.meter.dropped = progress.dropped;
             let totals = Box::new(self.meter.totals());
             let at = scene.true_at(self.cursor);
-            let cut = self.cut(second, hyperscale_core::digest::of(&totals), at);
+            let cut = self.cut(second, &totals, at);
             scene.truth.runs[self.place].cuts.push(cut);
             told.push(EngineEvent::Reported { run: self.id, second, progress, totals });
         }

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::overload;
+use hyperscale_core::input::Sample;
+
 use super::shapes::{self, MS};
 use super::{Class, Fault, Ground};
 use crate::layout::Group;
@@ -36,7 +39,12 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
             Class::Blackout => blackouts(streams, ground, &mut list),
             Class::Wipe | Class::Change => replacements(streams, *class, ground, &mut list),
             Class::Drain => drains(streams, ground, &mut list),
+            Class::Depose => depositions(streams, ground, &mut list),
+            Class::Amnesia => amnesias(streams, ground, &mut list),
             Class::SlowSync | Class::FailSync => syncs(streams, *class, ground, &mut list),
+            Class::Overload => overload::spells(streams, ground, &mut list),
+            Class::Skew => upgrades(streams, ground, &mut list),
+            Class::Strain => strains(streams, ground, &mut list),
             Class::Loss
             | Class::Dup
             | Class::Reorder
@@ -144,6 +152,33 @@ fn drains(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
     }
 }
 
+/// Of every group of three or more, whoever leads then.
+fn depositions(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    for group in ground.layout.groups().filter(|group| ground.layout.members(*group).len() > 2) {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 42 | u64::from(group.0));
+        let at = cursor.within(2_000 * MS, ground.until);
+        let span = cursor.within(200 * MS, 2_000 * MS);
+        let patience = cursor.within(span, 4_000 * MS);
+        let down = cursor.within(20 * MS, ground.ttl);
+        list.push((at, Fault::Depose { group, span, patience, down }));
+    }
+}
+
+/// The first member is cut off for long enough to stand, the others are dead for a moment only.
+fn amnesias(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    for group in ground.layout.groups().filter(|group| ground.layout.members(*group).len() > 2) {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 43 | u64::from(group.0));
+        for _ in 0..cursor.within(1, 3) {
+            let at = cursor.within(2_000 * MS, ground.until);
+            let first = cursor.within(0, 60) as u16;
+            let after = cursor.within(400 * MS, 2_000 * MS);
+            let span = cursor.within(200 * MS, 1_500 * MS);
+            let down = cursor.within(MS, 40 * MS);
+            list.push((at, Fault::Forget { group, first, after, span, down }));
+        }
+    }
+}
+
 fn gone(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
     let class = Class::Gone;
     for group in ground.layout.groups() {
@@ -193,6 +228,46 @@ fn syncs(streams: Streams, class: Class, ground: Ground, list: &mut Vec<(u64, Fa
                 Class::SlowSync => (at, Fault::SlowSync { host, span }),
                 _ => (at, Fault::FailSync { host, down: span }),
             });
+        }
+    }
+}
+
+/// Some nodes, one after the other, end and come back as another minor.
+fn upgrades(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    let mut order = streams.cursor(Stream::Crash, 1 << 38);
+    let (first, step) = (order.within(1_000 * MS, 4_000 * MS), order.within(200 * MS, 1_500 * MS));
+    let share = order.pick(&[150_000, 300_000, 600_000]);
+    let mut at = first;
+    for host in 0..ground.layout.hosts() {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 38 | 1 + u64::from(host));
+        if !cursor.chance(share) || at > ground.until {
+            continue;
+        }
+        let down = cursor.within(20 * MS, ground.ttl / 2);
+        let (between, class) = (cursor.chance(300_000), Class::Skew);
+        list.push((at, Fault::Crash { host, between, down: Some(down), class }));
+        at += step;
+    }
+}
+
+/// The machines of some workers come to their limits, and get away from them.
+fn strains(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    const EVERY: u64 = 500 * MS;
+    let all = ground.layout.all_workers();
+    let first = all.start;
+    for host in all {
+        let mut cursor = streams.cursor(Stream::Crash, 1 << 39 | u64::from(host));
+        if host != first && !cursor.chance(300_000) {
+            continue;
+        }
+        let memory = cursor.pick(&[300_u16, 800, 900, 965, 990]);
+        let cpu = cursor.pick(&[200_u16, 900, 1_000]);
+        let (from, strained) = (cursor.within(1_000 * MS, ground.until), cursor.within(3, 14));
+        let samples = strained + cursor.within(0, 24);
+        for n in 0..samples {
+            let (cpu, memory) = if n < strained { (cpu, memory) } else { (200, 300) };
+            let sample = Sample { cpu, memory, ..Sample::default() };
+            list.push((from + n * EVERY, Fault::Strain { host, sample }));
         }
     }
 }

@@ -104,7 +104,7 @@ fn bounds(said: Said) -> (u8, u8) {
         Said::Unknown => (0, 0),
         Said::Created => (1, 4),
         Said::Cancelling => (3, 4),
-        Said::Stands(JobStatus::Submitted | JobStatus::Dispatching) => (1, 1),
+        Said::Stands(JobStatus::Queued | JobStatus::Submitted | JobStatus::Dispatching) => (1, 1),
         Said::Stands(JobStatus::Running) => (2, 2),
         Said::Stands(JobStatus::Cancelling) => (3, 3),
         Said::Stands(

@@ -91,8 +91,9 @@ impl MinorityRefuses {
             | Reply::Cancelling(_)
             | Reply::Status(_)
             | Reply::Jobs(_)
+            | Reply::Explained(_)
             | Reply::Result(_) => called.saturating_sub(lease_ns(view)),
-            Reply::Refused(_) | Reply::Watching { .. } | Reply::Cluster(_) => {
+            Reply::Refused(_) | Reply::Watching { .. } | Reply::Cluster(_) | Reply::Stats(_) => {
                 self.judged += 1;
                 return Ok(());
             }

@@ -5,7 +5,10 @@
 //! everything else holds there.
 
 mod accounts;
+mod admission;
+mod authority;
 mod ballots;
+mod budgets;
 mod cancel;
 mod gate_jobs;
 mod issuance;
@@ -18,15 +21,20 @@ mod minority;
 mod owners;
 mod parts;
 mod persist_first;
+mod priorities;
 mod promises;
 mod replicas;
 mod resources;
 mod resume;
+mod routes;
 mod shares;
+mod timeouts;
+mod windows;
 mod workflows;
 
 use std::fmt;
 
+use hyperscale_core::api::Command;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
 use hyperscale_core::ids::{CallId, LogIndex, Lsn};
@@ -167,6 +175,8 @@ pub enum Seen<'a> {
         host: u16,
         /// The question.
         call: CallId,
+        /// What it asks.
+        command: &'a Command,
     },
     /// Time passed.
     Looked,
@@ -292,10 +302,22 @@ impl Panel {
             Box::new(replicas::ForwardOnce::default()),
             Box::new(replicas::Converge::default()),
             Box::new(parts::PartPlacedOnce::default()),
+            Box::new(routes::RouteSane::default()),
+            Box::new(routes::RouteSteady::default()),
+            Box::new(routes::NetworkHeld::default()),
             Box::new(owners::OwnerSingle::default()),
             Box::new(owners::LeaseExclusive::default()),
+            Box::new(authority::LeaderLease::default()),
             Box::new(linear::LedgerLinear::default()),
             Box::new(minority::MinorityRefuses::default()),
+            Box::new(admission::ControlNeverShed::default()),
+            Box::new(admission::RetryAfter::default()),
+            Box::new(admission::QueueFair::default()),
+            Box::new(windows::WindowsSum::default()),
+            Box::new(budgets::RetryBudget::default()),
+            Box::new(priorities::ExclusiveAlone::default()),
+            Box::new(priorities::PriorityOrder::default()),
+            Box::new(timeouts::TimeoutHonest::default()),
             Box::new(members::PeerConfirmed::default()),
             Box::new(members::SuspicionExpires::default()),
         ];

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hyperscale_core::api::{Refusal, Reply};
 use hyperscale_core::digest;
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::{GateCommand, GateLedger};
 use hyperscale_core::ids::{JobId, LogIndex, NodeId};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
-use hyperscale_core::wire::Message;
+use hyperscale_core::wire::{Claim, Message, NotOwner};
 
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::annals::Chosen;
@@ -40,21 +41,42 @@ impl Oracle for OwnerSingle {
     fn see(&mut self, _: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Committed { chosen, .. } => self.on_chosen(chosen),
-            Seen::Left { host, effect: Effect::Send { msg, .. } } => {
-                let Message::Claim(claim) = &**msg else { return Ok(()) };
-                self.judged += 1;
-                let owner = self.owners.get(&(claim.part.job, claim.fence.index));
-                if owner == Some(&node_id(*host)) {
-                    return Ok(());
+            Seen::Left { host, effect: Effect::Send { msg, .. } } => match &**msg {
+                Message::Claim(claim) => self.on_claim(*host, claim),
+                Message::NotOwner(said) => self.on_redirect(*host, said),
+                _ => Ok(()),
+            },
+            Seen::Left { host, effect: Effect::Reply { reply, .. } } => match &**reply {
+                // Who is sent to whoever sends it never arrives.
+                Reply::Refused(Refusal::Elsewhere { gate }) if *gate == node_id(*host) => {
+                    broken(self.inv(), format!("host {host} sends a client to itself"))
                 }
-                broken(self.inv(), format!("host {host} claims {claim:?}, given to {owner:?}"))
-            }
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
 }
 
 impl OwnerSingle {
+    fn on_claim(&mut self, host: u16, claim: &Claim) -> Result<(), Violation> {
+        self.judged += 1;
+        let owner = self.owners.get(&(claim.part.job, claim.fence.index));
+        if owner == Some(&node_id(host)) {
+            return Ok(());
+        }
+        broken(self.inv(), format!("host {host} claims {claim:?}, given to {owner:?}"))
+    }
+    /// A gate that sends a manager on names the owner by that fence, and never itself.
+    fn on_redirect(&mut self, host: u16, said: &NotOwner) -> Result<(), Violation> {
+        let Some(named) = said.owner else { return Ok(()) };
+        self.judged += 1;
+        let owner = self.owners.get(&(said.part.job, said.fence.index));
+        if owner == Some(&named) && named != node_id(host) {
+            return Ok(());
+        }
+        broken(self.inv(), format!("host {host} says {said:?}, given to {owner:?}"))
+    }
     fn on_chosen(&mut self, chosen: &Chosen) -> Result<(), Violation> {
         let Record::Gate(entry) = &chosen.record else { return Ok(()) };
         let Some(command) = entry.command() else { return Ok(()) };

@@ -147,6 +147,7 @@ impl PersistFirst {
             }
             Message::PartAck(_)
             | Message::Capacity(_)
+            | Message::Pressure(_)
             | Message::Probe(_)
             | Message::Gates(_)
             | Message::Managers(_)

@@ -2,7 +2,7 @@
 //! drift)^2 + 1 s`, if cores were free and nothing else was in the way.
 
 use hyperscale_core::invariant::{Inv, Violation};
-use hyperscale_core::plan::{Executor, OnWorkerLoss};
+use hyperscale_core::plan::{Executor, OnWorkerLoss, Priority};
 
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::faults::{Class, Fault};
@@ -51,6 +51,9 @@ impl Oracle for LoadResumes {
 impl LoadResumes {
     fn on_death(&mut self, view: &View<'_>, host: u16) {
         let case = view.case;
+        if case.target.stall.is_some() {
+            return;
+        }
         let blurred = [Class::Loss, Class::Spike, Class::Damage, Class::DriftBeyond];
         if blurred.iter().any(|class| case.has(*class)) || !is_quiet(view, host) {
             return;
@@ -83,7 +86,10 @@ impl LoadResumes {
         let bound = bound_ns(view);
         let workflow = &view.truth.workflows[run.workflow];
         let planned = workflow.executor.planned_duration().as_nanos() as u64;
-        let replaced = view.case.jobs[0].plan.on_worker_loss == OnWorkerLoss::Replace;
+        let plan = &view.case.jobs[0].plan;
+        // A free core beside an exclusive workflow is not free for another, nor the other way.
+        let shared = plan.workflows.iter().all(|w| w.priority != Priority::Exclusive);
+        let replaced = plan.on_worker_loss == OnWorkerLoss::Replace && shared;
         let started = workflow.started.get(&run.datacenter).copied();
         let Some(started) = started.filter(|_| replaced) else { return Ok(()) };
         // Only where the plan goes on well beyond the bound, and has a time of its own.
@@ -139,9 +145,18 @@ fn is_quiet(view: &View<'_>, host: u16) -> bool {
         Fault::Pause { host, .. } if layout.is_gate(*host) => true,
         Fault::Pause { span, .. } | Fault::Cut { span, .. } => !touches(*at, *span),
         Fault::Behead { group, down, .. } => group.datacenter().is_none() || !touches(*at, *down),
+        Fault::Depose { group, patience, down, .. } => {
+            group.datacenter().is_none() || !touches(*at, patience + down)
+        }
+        Fault::Forget { group, after, span, down, .. } => {
+            group.datacenter().is_none() || !touches(*at, after + span + down)
+        }
         Fault::Replace { down, .. } => !touches(*at, *down),
+        // A worker at its limits has no core to spare, until its samples are old.
+        Fault::Strain { .. } => !touches(*at, 12_000_000_000),
         Fault::Drain { patience, down, .. } => !touches(*at, patience + down),
-        Fault::Heal { .. } | Fault::Leave { .. } => true,
+        // An overloaded gate is nothing to a run.
+        Fault::Heal { .. } | Fault::Leave { .. } | Fault::Slow { .. } => true,
         // A slow or failing sync strikes at the next sync, whenever that is.
         Fault::SlowSync { host, .. } | Fault::FailSync { host, .. } => {
             !layout.is_manager(*host) || *at > until

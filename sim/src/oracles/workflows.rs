@@ -230,7 +230,7 @@ fn rank(status: WorkflowStatus) -> u8 {
 
 fn job_rank(status: JobStatus) -> u8 {
     match status {
-        JobStatus::Submitted => 0,
+        JobStatus::Queued | JobStatus::Submitted => 0,
         JobStatus::Dispatching => 1,
         JobStatus::Running => 2,
         JobStatus::Cancelling => 3,

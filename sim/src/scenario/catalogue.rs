@@ -59,7 +59,13 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
             "then the client sees a failed job with the reason",
         ),
     ),
-    (35, Later("admission and back-pressure of managers")),
+    (
+        35,
+        By(
+            &["turns", "queue-fair", "workflow_queued"],
+            "what finds no free core waits at the gates, not at a manager",
+        ),
+    ),
     (36, By(&["forward-once"], "no ring: every gate forwards to the one leader")),
     (
         40,
@@ -97,7 +103,13 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
     (50, ROUTING),
     (51, ROUTING),
     (52, BREAKERS),
-    (53, Later("features by version; the greeting refuses another major version")),
+    (
+        53,
+        By(
+            &["skew", "compatible-only", "another_major_is_refused_with_both_versions"],
+            "processes run as the previous, this and the next minor, and come back as another",
+        ),
+    ),
     // Job progress, results, completion.
     (
         61,
@@ -147,7 +159,13 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
             "the log decides",
         ),
     ),
-    (158, Later("classes of messages; the sizes of queues are capped")),
+    (
+        158,
+        By(
+            &["control-never-shed", "overload"],
+            "cancels are control: they wait behind nothing that may be shed",
+        ),
+    ),
     // State, durability, context.
     (
         200,
@@ -158,7 +176,13 @@ pub const CATALOGUE: &[(u16, Covered)] = &[
     ),
     (201, By(&["cancel-beats", "fence-monotonic", "ledger-equal"], "no hybrid clocks, no repair")),
     (202, NotApplicable("workflows share no context: what a flow captures stays in its iteration")),
-    (204, NotApplicable("the journal is the only log, and snapshots bound it")),
+    (
+        204,
+        By(
+            &["files_rotate_and_old_ones_go", "a_full_queue_drops_and_says_how_many"],
+            "of the event log; the journal is bounded by its snapshots",
+        ),
+    ),
     (205, NotApplicable("no locks: one task owns a node, machines do not wait for each other")),
     (206, Later("retry budgets")),
 ];
@@ -210,7 +234,7 @@ mod tests {
         }
     }
 
-    const TESTS: [&str; 8] = [
+    const TESTS: [&str; 10] = [
         include_str!("../../../core/tests/it/gate/calls.rs"),
         include_str!("../../../core/tests/it/gate/cancel.rs"),
         include_str!("../../../core/tests/it/gate/parts.rs"),
@@ -219,5 +243,7 @@ mod tests {
         include_str!("../../../core/tests/it/manager/directed.rs"),
         include_str!("../../../core/tests/it/worker.rs"),
         include_str!("../../../core/src/worker/tests.rs"),
+        include_str!("../../../runtime/src/events.rs"),
+        include_str!("../../../runtime/src/transport/tcp/tests.rs"),
     ];
 }

@@ -89,7 +89,7 @@ fn refused(cluster: &mut dyn Cluster, gate: u16) -> Found {
     let limit = Duration::from_secs(8);
     let answer = until(cluster, "an answer", limit, |cluster| cluster.answer(ticket))?;
     match answer {
-        Answer::Refused { why, reason } if why == "not-ready" && !reason.is_empty() => Ok(()),
+        Answer::Refused { why, reason, .. } if why == "not-ready" && !reason.is_empty() => Ok(()),
         other => Err(format!("a gate without quorum answers {other:?}")),
     }
 }

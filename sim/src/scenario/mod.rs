@@ -6,6 +6,7 @@
 //! server saw, never by the inside of a node. `table` lists the scenarios, `catalogue` says for
 //! every number of the reference catalogue what covers it.
 
+pub mod admission;
 pub mod cancels;
 pub mod catalogue;
 pub mod checks;
@@ -109,6 +110,9 @@ pub trait Cluster {
 
     /// What the target server saw of the load that was submitted with this key, in order of time.
     fn served(&mut self, key: &str) -> Vec<Arrival>;
+
+    /// What a gate says of how it copes, and where it can be measured the memory that it takes.
+    fn vitals(&mut self, gate: u16) -> Vec<(String, u64)>;
 
     /// Says something for people to read.
     fn note(&mut self, text: &str);

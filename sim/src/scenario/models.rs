@@ -95,6 +95,8 @@ pub enum Answer {
         why: String,
         /// In words.
         reason: String,
+        /// After how long to ask again, if the gate said so.
+        again_in: Option<Duration>,
     },
     /// Nothing was heard.
     Silent,
@@ -187,7 +189,8 @@ impl Answer {
         match self {
             Answer::Silent => true,
             Answer::Refused { why, .. } => {
-                let passing = ["not-ready", "outcome-unknown", "draining", "busy", "full"];
+                let passing =
+                    ["not-ready", "outcome-unknown", "draining", "busy", "full", "rate-limited"];
                 passing.contains(&why.as_str())
             }
             _ => false,

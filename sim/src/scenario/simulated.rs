@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyperscale_core::api::{Command, Refusal, Reply};
-use hyperscale_core::config::LeaseConfig;
+use hyperscale_core::client::retry_after;
+use hyperscale_core::config::{AdmissionConfig, LeaseConfig};
 use hyperscale_core::ids::JobId;
 use hyperscale_core::report::{JobResult, LossKind, PartOutcome as PartEnd, PartRow};
+use hyperscale_core::stat::Stat;
 
 use super::{
     Answer, Arrival, Cluster, DRIFT_PPM, Found, Group, JobNumber, Node, Outcome, PartOutcome,
@@ -132,9 +134,10 @@ fn case(topology: Topology) -> Case {
     case.manager.lease = case.lease;
     case.manager.replace_wait = REPLACE_WAIT;
     case.gate.result_grace = RESULT_GRACE;
+    case.gate.admission = AdmissionConfig::default();
     case.weather = Weather { delay_min: 200_000, delay_max: 200_000, ..Weather::default() };
     case.sync_ns = (1_000_000, 1_000_000);
-    case.target = Target { fastest: 0, spread: 0, failing_ppm: 0, unprepared_ppm: 0 };
+    case.target = Target { fastest: 0, spread: 0, failing_ppm: 0, unprepared_ppm: 0, stall: None };
     case
 }
 
@@ -259,6 +262,13 @@ impl Cluster for Simulated {
         arrivals
     }
 
+    fn vitals(&mut self, gate: u16) -> Vec<(String, u64)> {
+        let host = self.world.host(self.place(Node::Gate(gate)));
+        let count = |stat: Stat| (stat.name().to_owned(), host.count(stat));
+        let stats = [Stat::CallShed, Stat::CallLimited, Stat::CapRefused, Stat::JobQueued];
+        stats.map(count).to_vec()
+    }
+
     fn note(&mut self, text: &str) {
         self.notes.push(text.to_owned());
     }
@@ -272,9 +282,13 @@ fn answer(reply: Reply) -> Answer {
         Reply::Result(result) => Answer::Ended(Box::new(outcome(&result))),
         Reply::Jobs(jobs) => Answer::Jobs(jobs.iter().map(|job| job.job.get()).collect()),
         Reply::Refused(refusal) => {
-            Answer::Refused { why: why(&refusal).to_owned(), reason: format!("{refusal:?}") }
+            let again_in = retry_after(&Reply::Refused(refusal.clone()));
+            let reason = format!("{refusal:?}");
+            Answer::Refused { why: why(&refusal).to_owned(), reason, again_in }
         }
-        Reply::Watching { .. } | Reply::Cluster(_) => Answer::Silent,
+        Reply::Watching { .. } | Reply::Explained(_) | Reply::Cluster(_) | Reply::Stats(_) => {
+            Answer::Silent
+        }
     }
 }
 
@@ -293,6 +307,8 @@ fn why(refusal: &Refusal) -> &'static str {
         Refusal::Draining => "draining",
         Refusal::OutcomeUnknown => "outcome-unknown",
         Refusal::Elsewhere { .. } => "elsewhere",
+        Refusal::Busy { .. } => "busy",
+        Refusal::Limited { .. } => "rate-limited",
     }
 }
 

@@ -1,6 +1,8 @@
 //! Every scenario, with the numbers of the reference catalogue that it covers.
 
-use super::{Cluster, Found, Topology, cancels, gates, managers, operations, parts, workers};
+use super::{
+    Cluster, Found, Topology, admission, cancels, gates, managers, operations, parts, workers,
+};
 
 /// A directed scenario.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,9 @@ pub const SCENARIOS: &[Scenario] = &[
     plain("cancel", SINGLE, &[151, 153], cancels::running_job),
     cutting("cancel-workers-cut-off", SINGLE, &[157], cancels::workers_cut_off),
     plain("cancel-during-dispatch", SINGLE, &[152], cancels::during_dispatch),
+    plain("overload", SINGLE, &[122, 123, 163, 166, 168, 170], admission::overload),
+    plain("turns", SINGLE, &[126], admission::turns),
+    plain("turns-survive", GATES, &[], admission::turns_survive),
     plain("leader-killed", MANAGERS, &[33, 92, 136], managers::leader_killed),
     plain("leader-paused", MANAGERS, &[97], managers::leader_paused),
     cutting("leader-deaf", MANAGERS, &[16], managers::leader_deaf),

@@ -1,9 +1,11 @@
 //! Faults begin and end.
 
 use hyperscale_core::consensus::Member;
+use hyperscale_core::digest;
 use hyperscale_core::ids::DiskId;
 use hyperscale_core::input::Input;
 use hyperscale_core::invariant::{Inv, Violation};
+use hyperscale_core::wire::version::VERSION;
 
 use super::World;
 use crate::case::host_of;
@@ -45,17 +47,13 @@ impl World {
             Fault::Replace { host, down, class } => self.replace(host, down, class),
             Fault::Drain { host, patience, down } => self.drain(host, patience, down),
             Fault::Leave { host, life, down } => self.end_drain(host, life, down),
-            Fault::Cut { links, span, class } => {
-                self.tally.cuts.push(class);
-                self.trace(0, || format!("cut {links:?} for {} ms", span / 1_000_000));
-                for (from, to) in &links {
-                    self.network.cut(*from, *to);
-                }
-                self.reach.on_links(self.now, &self.network);
-                let index = self.case.faults.len() as u32;
-                self.case.faults.push((self.now + span, Fault::Heal { links }));
-                self.queue.push(self.now + span, Event::Fault { index });
+            Fault::Depose { group, span, patience, down } => {
+                self.depose(group, span, (patience, down));
             }
+            Fault::Forget { group, first, after, span, down } => {
+                self.forget(group, first, (after, span), down);
+            }
+            Fault::Cut { links, span, class } => self.sever(links, span, class),
             Fault::Heal { links } => {
                 self.trace(0, || format!("healed {links:?}"));
                 for (from, to) in links {
@@ -66,10 +64,33 @@ impl World {
             Fault::SlowSync { host, span } => {
                 self.hosts[usize::from(host)].slow_sync = Some(span);
             }
+            Fault::Slow { host, slowness } => self.on_slowness(host, slowness),
+            Fault::Strain { host, sample } => {
+                self.tally.strains += u64::from(self.hosts[usize::from(host)].is_awake());
+                self.offer(host, Input::Sampled(sample), digest::of(&sample));
+            }
             Fault::FailSync { host, down } => {
                 self.hosts[usize::from(host)].fail_sync = Some(down);
             }
         }
+    }
+
+    /// These links are cut for a while.
+    pub(super) fn sever(&mut self, links: Vec<(u16, u16)>, span: u64, class: Class) {
+        self.tally.cuts.push(class);
+        self.trace(0, || format!("cut {links:?} for {} ms", span / 1_000_000));
+        for (from, to) in &links {
+            self.network.cut(*from, *to);
+        }
+        self.reach.on_links(self.now, &self.network);
+        self.later(span, Fault::Heal { links });
+    }
+
+    /// A fault that follows from another, after so long.
+    pub(super) fn later(&mut self, span: u64, fault: Fault) {
+        let index = self.case.faults.len() as u32;
+        self.case.faults.push((self.now + span, fault));
+        self.queue.push(self.now + span, Event::Fault { index });
     }
 
     /// Whoever leads a group; of two that both think so the one of the newer term.
@@ -117,7 +138,7 @@ impl World {
         self.observe(Seen::Wiped { host });
     }
 
-    fn drain(&mut self, host: u16, patience: u64, down: u64) {
+    pub(super) fn drain(&mut self, host: u16, patience: u64, down: u64) {
         let place = &mut self.hosts[usize::from(host)];
         if !place.is_awake() {
             return;
@@ -126,9 +147,7 @@ impl World {
         let life = place.life;
         self.tally.drains.0 += 1;
         self.trace(host, || "is asked to leave".to_owned());
-        let index = self.case.faults.len() as u32;
-        self.case.faults.push((self.now + patience, Fault::Leave { host, life, down }));
-        self.queue.push(self.now + patience, Event::Fault { index });
+        self.later(patience, Fault::Leave { host, life, down });
         self.offer(host, Input::Drain, 2);
     }
 
@@ -147,10 +166,12 @@ impl World {
         self.reach.on_links(self.now, &self.network);
         let Weather { delay_min, delay_max, wire_ppm, .. } = self.network.weather;
         self.network.weather = Weather { delay_min, delay_max, wire_ppm, ..Weather::default() };
+        let upgrades = self.upgrades();
         for host in 0..self.case.hosts() {
             let place = &mut self.hosts[usize::from(host)];
             (place.armed, place.slow_sync, place.fail_sync) = (None, None, None);
-            if place.is_leaving {
+            let is_other = place.node.is_some() && place.minor != VERSION.minor;
+            if place.is_leaving || is_other && upgrades {
                 self.crash(host, Some(0));
                 continue;
             }

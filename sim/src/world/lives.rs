@@ -21,6 +21,11 @@ impl World {
             return;
         }
         let boot = place.next_boot(streams);
+        let life = place.life;
+        let minor = self.minor_of_life(host, life);
+        let place = &mut self.hosts[usize::from(host)];
+        self.tally.minors += u64::from(life > 1 && minor != place.minor);
+        place.minor = minor;
         let recovered = match place.disk.open() {
             Ok(recovered) => recovered,
             Err(error) => return self.fail(Violation::new(Inv::JournalTail, error), Some(host)),

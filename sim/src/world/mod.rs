@@ -10,7 +10,9 @@ mod clients;
 mod commits;
 mod faults;
 mod formation;
+mod leaders;
 mod lives;
+mod overload;
 mod perform;
 mod script;
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod tests;
 mod trace;
 mod traffic;
 mod verdict;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -210,6 +213,9 @@ impl World {
                 let input = Input::Received { from: crate::case::node_id(from), msg };
                 self.offer(to, input, flight.digest ^ u64::from(from));
             }
+            Cargo::Frame(minor, payload) => {
+                self.on_frame((from, to), (minor, &payload), flight.digest);
+            }
             Cargo::Call(number, command) => {
                 let host = &self.hosts[usize::from(to)];
                 if host.node.is_some() {
@@ -217,8 +223,9 @@ impl World {
                     self.next_call += 1;
                     let call = CallId::new(self.next_call);
                     self.calls.insert(call, (to, from, number));
-                    self.observe(Seen::Called { host: to, call });
-                    self.offer(to, Input::Called { call, command }, flight.digest);
+                    self.observe(Seen::Called { host: to, call, command: &command });
+                    let client = self.tenant(from, &command);
+                    self.offer(to, Input::Called { call, client, command }, flight.digest);
                 }
             }
             Cargo::Reply(number, reply) => self.on_reply(to, number, *reply),

@@ -36,10 +36,20 @@ impl World {
         self.hash.step(self.now, u64::from(host), digest);
         let mut effects = std::mem::take(&mut self.scratch);
         let before = node.appended();
+        // What is due may happen in the same step.
+        let is_idle = matches!(input, Input::Unknown { .. })
+            && node.next_wake().is_none_or(|wake| wake.at > now);
         effects.extend(node.step(now, input));
         let acts_on = node.committed();
+        if let Some(effect) = effects.first().filter(|_| is_idle) {
+            let detail = format!("an unknown message had an effect: {effect:?}");
+            self.fail(Violation::new(Inv::CompatibleOnly, detail), Some(host));
+        }
         self.on_appends(host, &effects);
         self.on_commits(host, before, acts_on);
+        if let Err(violation) = self.annals.judge_changes() {
+            self.fail(violation, Some(host));
+        }
         let dies_after = self.crash_point(host, step, &effects);
         for (place, effect) in effects.drain(..).enumerate() {
             if dies_after == Some(place) {
@@ -155,8 +165,7 @@ impl World {
                 }
                 let to = host_of(to);
                 if to < self.case.hosts() {
-                    let cargo = Cargo::Message(msg);
-                    self.ship(Flight { from: host, to, cargo, digest });
+                    self.converse(host, to, msg, digest);
                 }
             }
             Effect::Reply { call, reply, .. } => {

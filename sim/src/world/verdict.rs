@@ -52,10 +52,15 @@ pub struct Verdict {
     pub jobs: Vec<JobStatus>,
     /// Shards assigned again.
     pub reassigned: u64,
+    /// Workers whose runs did not get on.
+    pub stuck: u64,
     /// Runs that parked, and of those that resumed.
     pub parked: (u64, u64),
     /// Boots beyond the first.
     pub recoveries: u64,
+    /// Workers that took no run because their machine was at its limits, and runs that ended for
+    /// want of memory.
+    pub guarded: (u64, u64),
     /// Whether clocks were off.
     pub clocks: (bool, bool),
 }
@@ -101,6 +106,7 @@ impl World {
         judged.push((Inv::RecoverEqual, self.tally.recovery_checks));
         judged.push((Inv::LogMatching, self.annals.compared));
         judged.push((Inv::QuorumConfigured, self.annals.counted));
+        judged.push((Inv::CompatibleOnly, self.tally.unknown));
         let jobs = self.patrons.iter().filter_map(|patron| patron.terminal.last().copied());
         let parked = (count(Stat::RunParked), count(Stat::RunResumed));
         let lives: u32 = self.hosts.iter().map(|host| host.life.saturating_sub(1)).sum();
@@ -119,7 +125,12 @@ impl World {
             jobs: jobs.collect(),
             reassigned: count(Stat::ShardReassigned),
             parked,
+            stuck: count(Stat::WorkerStuck),
             recoveries: u64::from(lives),
+            guarded: (
+                count(Stat::GuardThrottled) + count(Stat::GuardStopping),
+                count(Stat::RunSacrificed),
+            ),
             clocks: self.clocks(),
         }
     }
@@ -160,15 +171,19 @@ impl Verdict {
             Class::Reorder => self.fired.reorders > 0,
             Class::Spike => self.fired.spikes > 0,
             Class::Damage => self.fired.damages > 0,
-            Class::Partition | Class::Bridge | Class::Ring | Class::Flap | Class::Apart => {
-                self.fired.cuts > 0 && self.tally.cuts.contains(&class)
-            }
+            Class::Partition
+            | Class::Bridge
+            | Class::Ring
+            | Class::Flap
+            | Class::Apart
+            | Class::Depose => self.fired.cuts > 0 && self.tally.cuts.contains(&class),
             Class::Wipe | Class::Change => self.tally.replaced.contains(&class),
             Class::Drain => self.tally.drains.0 > 0,
             Class::CrashGate
             | Class::CrashManager
             | Class::CrashWorker
             | Class::Gone
+            | Class::Amnesia
             | Class::Blackout => crashed(class),
             Class::Pause => self.tally.pauses > 0,
             Class::Offset => self.tally.enabled.contains(&Class::Offset),
@@ -178,6 +193,9 @@ impl Verdict {
             Class::LostWrites => self.tally.lost_writes > 0,
             Class::SlowSync => self.tally.slow_syncs > 0,
             Class::FailSync => self.tally.failed_syncs > 0,
+            Class::Overload => self.tally.slowness > 0,
+            Class::Skew => self.tally.older_frames + self.tally.unknown > 0 || crashed(Class::Skew),
+            Class::Strain => self.tally.strains > 0,
         }
     }
 

@@ -18,16 +18,8 @@ impl Gate {
         self.on_heard(cx, from);
         match msg {
             Message::Swim(msg) => self.on_members(cx, membership::Input::Received { from, msg }),
-            Message::Capacity(capacity) => {
-                if !self.health.on_capacity(cx.now(), from, capacity) {
-                    cx.count(Stat::MessageForeign);
-                }
-            }
-            Message::NotLeader(said) => {
-                if !self.health.on_not_leader(from, said) {
-                    cx.count(Stat::MessageForeign);
-                }
-            }
+            Message::Capacity(capacity) => self.health.on_capacity(cx, from, capacity),
+            Message::NotLeader(said) => self.health.on_not_leader(cx, from, said),
             Message::PartReport(report) => self.on_part_report(cx, from, report),
             Message::Gates(msg) => {
                 self.tell_group(cx, Input::Received { from, msg: Box::new(msg) });
@@ -49,7 +41,17 @@ impl Gate {
             | Message::Managers(_)
             | Message::Claim(_)
             | Message::NotOwner(_)
+            | Message::Pressure(_)
             | Message::Probe(_) => cx.count(Stat::MessageForeign),
+        }
+    }
+
+    /// The part's result is committed: its datacenter may forget it.
+    pub(in crate::gate) fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
+        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
+        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
+        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
+            cx.out.send_resting_on(self.group.committed_lsn(), to, PartAck { part: id });
         }
     }
 
@@ -57,6 +59,8 @@ impl Gate {
         let Some(datacenter) = self.health.home(from) else {
             return cx.count(Stat::MessageForeign);
         };
+        let datacenter = datacenter.to_owned();
+        self.health.on_answer(cx, from);
         let id = report.part;
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let live = self.ledger.job(id.job).filter(|job| !job.status.is_terminal());
@@ -71,12 +75,12 @@ impl Gate {
             };
         }
         self.claims.on_heard(report.part);
-        let wishes = match self.sync.on_report(cx, committed, datacenter, report) {
+        let wishes = match self.sync.on_report(cx, committed, &datacenter, report) {
             Heard::Nothing => return,
             Heard::Settled => return self.settle_part(cx, from, id),
             Heard::Orphaned => return self.end_orphan(cx, from, id),
             Heard::Alive => return self.on_alive(cx, id),
-            Heard::Accepted => self.dispatch.on_accepted(committed, id),
+            Heard::Accepted => return self.on_accepted(cx, from, id),
             Heard::Refused(reason) => self.dispatch.on_refused(committed, id, reason),
             Heard::Ended(result) => self.dispatch.on_ended(committed, id, result),
         };
@@ -93,6 +97,7 @@ impl Gate {
         let id = part.job;
         let Some(job) = self.ledger.job(id) else { return };
         let untouched = self.sync.untouched(part, job);
+        self.on_views(cx, part);
         let committed = Committed::of(&self.group, &self.ledger, self.applied);
         let wishes = self.dispatch.on_alive(committed, cx.now(), part, untouched);
         self.publish(cx, id);
@@ -106,13 +111,11 @@ impl Gate {
         }
     }
 
-    pub(in crate::gate) fn acknowledge(&mut self, cx: &mut Cx<'_>, id: PartId) {
-        let part = self.ledger.job(id.job).and_then(|job| job.part(id.part));
-        let reported = part.filter(|part| part.end == Some(PartEnd::Reported));
-        if let Some(to) = reported.and_then(|part| self.health.manager(&part.datacenter, 0)) {
-            let ack = PartAck { part: id };
-            cx.out.send_resting_on(self.group.committed_lsn(), to, ack);
-        }
+    fn on_accepted(&mut self, cx: &mut Cx<'_>, from: NodeId, id: PartId) {
+        self.note_accepted(cx, from, id);
+        let committed = Committed::of(&self.group, &self.ledger, self.applied);
+        let wishes = self.dispatch.on_accepted(committed, id);
+        self.fulfil(cx, wishes);
     }
 
     fn settle_part(&self, cx: &mut Cx<'_>, to: NodeId, part: PartId) {

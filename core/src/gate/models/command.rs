@@ -1,7 +1,11 @@
 //! Commands of the gates' ledger. Nothing here is decided when it is applied.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::decision::Decision;
+use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{DiskId, JobId, LogIndex, NodeId, PartId, WorkflowIx};
 use crate::limits;
@@ -22,6 +26,10 @@ pub enum GateCommand {
         plan: Box<Plan>,
         /// The session of the gate that submits it, which owns it from the start.
         session: LogIndex,
+        /// Who submits it.
+        tenant: Tenant,
+        /// It is admitted at once if nobody waits and fewer than so many have been.
+        slots: u32,
     },
     /// A part is offered to a datacenter; the entry's index is the offer's fence.
     Place {
@@ -31,6 +39,8 @@ pub enum GateCommand {
         datacenter: String,
         /// The entry that gave the job to the gate that decides this.
         owner: LogIndex,
+        /// Why there.
+        decision: Decision,
     },
     /// Every part of a job is begun where it was accepted; the entry's index is their fence. None
     /// of them moves again.
@@ -107,6 +117,20 @@ pub enum GateCommand {
         /// The new owner's session.
         session: LogIndex,
     },
+    /// It is the turn of a job that waits.
+    Admit {
+        /// The job.
+        job: JobId,
+    },
+    /// How long a job with a timeout has run.
+    Ran {
+        /// The job.
+        job: JobId,
+        /// Since its begin, as its owners counted.
+        elapsed: Duration,
+        /// The entry that gave the job to the gate that decides this.
+        owner: LogIndex,
+    },
 }
 
 impl GateCommand {
@@ -117,15 +141,16 @@ impl GateCommand {
             Self::Place { part, owner, .. } | Self::EndPart { part, owner, .. } => {
                 Some((part.job, *owner))
             }
-            Self::Begin { job, owner, .. } | Self::EndJob { job, owner, .. } => {
-                Some((*job, *owner))
-            }
+            Self::Begin { job, owner, .. }
+            | Self::EndJob { job, owner, .. }
+            | Self::Ran { job, owner, .. } => Some((*job, *owner)),
             Self::Cancel { job, owner, .. } => owner.map(|owner| (*job, owner)),
             Self::Create { .. }
             | Self::Forget { .. }
             | Self::Enrol { .. }
             | Self::Expire { .. }
-            | Self::Own { .. } => None,
+            | Self::Own { .. }
+            | Self::Admit { .. } => None,
         }
     }
 }
@@ -138,6 +163,11 @@ pub enum CancelCause {
     /// A threshold with `abort_on_fail` failed: the job ends as failed.
     Aborted {
         /// Which, for the user.
+        reason: String,
+    },
+    /// It ran for its timeout: the job ends as timed out.
+    TimedOut {
+        /// How long, for the user.
         reason: String,
     },
 }

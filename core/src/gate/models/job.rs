@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | by a client | however they ended | CANCELLED, naming the silent ones |
 //! | by a threshold, or as a part was not taken | however they ended | FAILED, with that reason |
+//! | by its timeout | however they ended | TIMED_OUT, with what they reported |
 //! | no | the only one was refused | FAILED |
 //! | no | a workflow of one failed | FAILED, naming datacenter and workflow |
 //! | no | none reported, all silent | TIMED_OUT, naming them |
@@ -21,15 +22,20 @@
 //! A part counts as silent (`TimedOut`) at its planned end plus `result_grace`. What it says later
 //! is acknowledged as too late and changes nothing.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::command::{CancelCause, PartEnd};
+use super::decision::Decided;
 use super::part::{Duty, Part};
+use crate::api::Tenant;
 use crate::bounded::BoundedVec;
 use crate::ids::{LogIndex, NodeId, PartIx, WorkflowIx};
 use crate::limits;
 use crate::plan::Plan;
 use crate::report::{JobResult, JobStatus, PartResult, WorkflowStatus};
+use crate::wire::codec;
 
 /// A job.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -54,10 +60,20 @@ pub struct Job {
     pub parts: BoundedVec<Part, { limits::DATACENTERS_MAX }>,
     /// Datacenters that did not take a part that any may take.
     pub tried: BoundedVec<String, { limits::DATACENTERS_MAX }>,
+    /// Why its parts went where they went, the newest last.
+    pub decisions: BoundedVec<Decided, { limits::DECISIONS_MAX }>,
     /// The entry that ended it.
     pub ended: Option<LogIndex>,
     /// Its result, once it has ended.
     pub result: Option<Box<JobResult>>,
+    /// Who submitted it.
+    pub tenant: Tenant,
+    /// The entry with which its turn came; `None` while it waits.
+    pub admitted: Option<LogIndex>,
+    /// Encoded bytes of its plan; 0 when it has ended.
+    pub plan_bytes: u32,
+    /// How long it ran since its begin, as far as that is committed; only with a timeout.
+    pub elapsed: Duration,
 }
 
 /// Who acts for a job.
@@ -106,7 +122,7 @@ pub enum Next {
 
 impl Job {
     /// A job as it is created.
-    pub fn new(key: String, plan: Box<Plan>, owner: Owner) -> Self {
+    pub fn new(key: String, plan: Box<Plan>, owner: Owner, tenant: Tenant) -> Self {
         let part = |ix| Part {
             datacenter: plan.datacenters.name(PartIx::new(ix)).unwrap_or_default().to_owned(),
             ..Part::default()
@@ -115,7 +131,7 @@ impl Job {
         Self {
             key,
             name: plan.name.clone(),
-            status: JobStatus::Submitted,
+            status: JobStatus::Queued,
             reason: String::new(),
             owner,
             cancel: None,
@@ -123,8 +139,13 @@ impl Job {
             // A checked plan has no more datacenters than a job may have parts.
             parts: parts.map(part).collect::<Vec<_>>().try_into().unwrap_or_default(),
             tried: BoundedVec::new(),
+            decisions: BoundedVec::new(),
             ended: None,
             result: None,
+            tenant,
+            admitted: None,
+            plan_bytes: u32::try_from(codec::length(&*plan)).unwrap_or(u32::MAX),
+            elapsed: Duration::ZERO,
             plan: Some(plan),
         }
     }
@@ -168,6 +189,16 @@ impl Job {
         }
     }
 
+    /// Keeps why a part went where it went.
+    pub(in crate::gate) fn note(&mut self, decided: Decided) {
+        if let Err(decided) = self.decisions.push(decided) {
+            let mut kept = std::mem::take(&mut self.decisions).into_vec();
+            kept.remove(0);
+            kept.push(decided);
+            self.decisions = kept.try_into().unwrap_or_default();
+        }
+    }
+
     /// Whether its parts were begun.
     pub fn has_begun(&self) -> bool {
         self.parts.iter().any(|part| part.begun.is_some())
@@ -182,6 +213,7 @@ impl Job {
             return Some(match &cancel.cause {
                 CancelCause::Client => (JobStatus::Cancelled, self.silence()),
                 CancelCause::Aborted { reason } => (JobStatus::Failed, reason.clone()),
+                CancelCause::TimedOut { reason } => (JobStatus::TimedOut, reason.clone()),
             });
         }
         if let Some(reason) = self.failed_workflow() {
@@ -272,12 +304,13 @@ impl Job {
 pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool {
     use JobStatus as S;
     match from {
+        S::Queued => matches!(to, S::Submitted | S::Cancelling),
         S::Submitted => matches!(to, S::Dispatching | S::Cancelling),
         S::Dispatching => matches!(to, S::Running | S::Cancelling | S::Failed),
         S::Running => {
             matches!(to, S::Cancelling | S::Completed | S::Failed | S::TimedOut | S::Partial)
         }
-        S::Cancelling => matches!(to, S::Cancelled | S::Failed),
+        S::Cancelling => matches!(to, S::Cancelled | S::Failed | S::TimedOut),
         S::Completed | S::Failed | S::Cancelled | S::TimedOut | S::Partial => false,
     }
 }
@@ -287,7 +320,8 @@ mod tests {
     use super::*;
     use JobStatus as S;
 
-    const ALL: [S; 9] = [
+    const ALL: [S; 10] = [
+        S::Queued,
         S::Submitted,
         S::Dispatching,
         S::Running,
@@ -302,6 +336,8 @@ mod tests {
     #[test]
     fn the_table_is_exactly_this() {
         let legal = [
+            (S::Queued, S::Submitted),
+            (S::Queued, S::Cancelling),
             (S::Submitted, S::Dispatching),
             (S::Submitted, S::Cancelling),
             (S::Dispatching, S::Running),
@@ -314,6 +350,7 @@ mod tests {
             (S::Running, S::Partial),
             (S::Cancelling, S::Failed),
             (S::Cancelling, S::Cancelled),
+            (S::Cancelling, S::TimedOut),
         ];
         for from in ALL {
             for to in ALL {

@@ -127,7 +127,9 @@ impl Grants {
             | GateCommand::Cancel { .. }
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
-            | GateCommand::Forget { .. } => {}
+            | GateCommand::Forget { .. }
+            | GateCommand::Admit { .. }
+            | GateCommand::Ran { .. } => {}
         }
     }
 
@@ -158,7 +160,9 @@ impl Grants {
             | GateCommand::Cancel { .. }
             | GateCommand::EndPart { .. }
             | GateCommand::EndJob { .. }
-            | GateCommand::Forget { .. } => {}
+            | GateCommand::Forget { .. }
+            | GateCommand::Admit { .. }
+            | GateCommand::Ran { .. } => {}
         }
     }
 

@@ -16,7 +16,7 @@ use crate::manager::leadership::Intent;
 use crate::manager::models::{Buried, ManagerCommand};
 use crate::manager::sync::{cancelled_unseen, is_open};
 use crate::stat::Stat;
-use crate::wire::{Begin, CancelPart, Offer, PartAck, PartPhase};
+use crate::wire::{Begin, CancelPart, Offer, PartAck, PartPhase, Probe};
 
 impl Manager {
     pub(in crate::manager) fn on_offer(&mut self, cx: &mut Cx<'_>, from: NodeId, offer: Offer) {
@@ -147,10 +147,10 @@ impl Manager {
         }
     }
 
-    pub(in crate::manager) fn on_probe(&mut self, cx: &mut Cx<'_>, from: NodeId) {
+    pub(in crate::manager) fn on_probe(&mut self, cx: &mut Cx<'_>, from: NodeId, probe: Probe) {
         self.gate_loss.on_probe(cx.now(), from);
         if self.may_speak(cx) {
-            cx.out.send_volatile(from, self.registry.capacity());
+            cx.out.send_volatile(from, self.capacity(cx.now(), probe));
         }
     }
 

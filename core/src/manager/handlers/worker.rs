@@ -46,6 +46,9 @@ impl Manager {
                 verdicts.push(Verdict { run: run.run, kind });
             }
         }
+        if !beat.runs.is_empty() {
+            self.press(cx, from, beat.boot);
+        }
         if !verdicts.is_empty() {
             self.confirm(cx, from, (beat.boot, beat.seq), verdicts);
         }
@@ -144,16 +147,23 @@ impl Manager {
         };
         let shards = self.leases.iter().filter(held).map(|l| l.run.shard).collect::<Vec<_>>();
         for shard in shards {
-            self.fail_open_run(cx, shard, "its worker was lost before it started");
+            self.vacate_open_run(cx, shard, "its worker was lost before it started");
         }
     }
 
     pub(in crate::manager) fn on_report(&mut self, cx: &mut Cx<'_>, from: NodeId, report: Report) {
-        if self.is_open((from, report.boot), report.run) {
-            self.sync.on_report(cx, report);
-        } else {
+        let shard = report.run.shard;
+        // What is about to be committed of a run stays as it was proposed.
+        let is_ending = self.pending.holds(&Intent::EndRun(shard));
+        if is_ending || !self.is_open((from, report.boot), report.run) {
             cx.count(Stat::ReportStale);
+            return;
         }
+        let key = WorkflowKey::of(shard);
+        self.pressure.on_report(cx);
+        self.cut(cx, key);
+        self.sync.on_report(cx, report);
+        self.cut(cx, key);
     }
 
     pub(in crate::manager) fn on_final(&mut self, cx: &mut Cx<'_>, from: NodeId, end: Final) {
@@ -169,9 +179,11 @@ impl Manager {
         let state = self.ledger.workflow(WorkflowKey::of(run.shard));
         let wanted = state.is_some_and(|state| state.status != WorkflowStatus::Cancelling);
         let is_stopped = end.end == RunEnd::Stopped;
+        let ended_at = end.plan_time;
         let command = self.open_run(run.shard, |open| Some(open.finished(end, wanted)));
         let Some(command @ ManagerCommand::EndRun { ceiling, .. }) = command else { return };
         if self.propose(cx, command) {
+            self.sync.on_last_word(run.shard, ended_at);
             self.inherit(cx, run.shard, is_stopped.then_some(ceiling));
         }
     }
@@ -205,6 +217,7 @@ impl Manager {
         let shard = id.shard;
         self.sync.close_run(shard);
         self.dispatch.close_run(shard);
+        self.health.forget(shard);
         self.disinherit(shard);
         let Some(lease) = self.leases.close(shard) else { return };
         self.registry.settle(lease.worker, shard);
@@ -213,7 +226,11 @@ impl Manager {
                 cx.count(Stat::RunFinal);
                 self.push(cx, vec![(lease.worker, lease.boot, id, VerdictKind::Forget)]);
             }
-            RunOutcome::Failed { .. } => self.dispatch.on_failed(shard, lease.worker),
+            RunOutcome::Failed { .. } => {
+                self.dispatch.on_failed(shard, lease.worker);
+                self.rest(cx, shard);
+            }
+            RunOutcome::Vacated { .. } => self.dispatch.on_failed(shard, lease.worker),
             RunOutcome::Lost => cx.count(Stat::RunLost),
         }
     }

@@ -28,6 +28,8 @@ fn workflow(after: &[WorkflowIx]) -> Workflow {
         graceful_stop: Duration::ZERO,
         flow: BoundedVec::new(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -39,10 +41,13 @@ fn accept() -> ManagerCommand {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     };
     ManagerCommand::Accept { part: PART, gate: GATE, fence: fence(1), plan: Box::new(plan) }
 }

@@ -1,6 +1,8 @@
 //! Commands of a datacenter's ledger. Nothing here is decided when it is applied: whatever time or
 //! chance decides is in the command.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bounded::BoundedVec;
@@ -151,6 +153,13 @@ pub enum ManagerCommand {
         /// The offer.
         offer: Fence,
     },
+    /// How long a part of a job with a timeout has run.
+    Ran {
+        /// The part.
+        part: PartId,
+        /// Since its begin, as leaders counted.
+        elapsed: Duration,
+    },
 }
 
 /// How a run is over.
@@ -167,4 +176,9 @@ pub enum RunOutcome {
     },
     /// Its worker's last possible confirmation expired; the totals are the last known.
     Lost,
+    /// It never issued, because its worker was lost or leaves.
+    Vacated {
+        /// Why.
+        reason: String,
+    },
 }

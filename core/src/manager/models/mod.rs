@@ -8,6 +8,6 @@ mod workflow;
 
 pub use command::{ManagerCommand, RunOutcome};
 pub use key::WorkflowKey;
-pub use part::{Buried, Part, Tombstone};
+pub use part::{Buried, Part, Retry, Tombstone};
 pub use shard::{Ended, Run, Shard};
 pub use workflow::{StopCause, WorkflowState};

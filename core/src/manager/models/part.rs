@@ -1,15 +1,20 @@
 //! An accepted part, as committed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::command::RunOutcome;
+use super::shard::Run;
 use super::workflow::WorkflowState;
 use crate::bounded::BoundedVec;
-use crate::ids::{Fence, NodeId, PartId, WorkflowIx};
+use crate::flow::retry::Budget;
+use crate::ids::{Fence, LogIndex, NodeId, PartId, WorkflowIx};
 use crate::limits;
 use crate::plan::{PartShare, Plan, Workflow};
-use crate::report::{PartResult, WorkflowStatus};
+use crate::report::{PartResult, WorkflowResult, WorkflowStatus};
+use crate::stats;
 
 /// A part from its acceptance until the gate has its result.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,6 +39,28 @@ pub struct Part {
     pub lost: BTreeSet<NodeId>,
     /// In the order of the plan.
     pub workflows: BoundedVec<WorkflowState, { limits::WORKFLOWS_MAX }>,
+    /// Shards given away again after a failure, over all workflows.
+    pub retries: Budget,
+    /// Shards given away again because a worker was lost or left, over all workflows.
+    pub losses: Budget,
+    /// How long it ran since its begin, as far as that is committed; only with a timeout.
+    pub elapsed: Duration,
+}
+
+/// Whether a shard may be given away again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Retry {
+    /// It may: nothing failed.
+    Free,
+    /// It may, on a budget.
+    Charged,
+    /// The budget is used up.
+    Spent {
+        /// Whose.
+        whose: &'static str,
+        /// How much it was.
+        most: u32,
+    },
 }
 
 /// What remains of a part that must not come back.
@@ -98,6 +125,54 @@ impl Part {
         (0u16..).map(WorkflowIx::new).zip(self.workflows.iter())
     }
 
+    /// Whether nothing forbids to give the shard of this run away again.
+    pub fn may_retry(&self, ix: WorkflowIx, run: &Run) -> Retry {
+        let Some(outcome) = run.ended.as_ref().map(|ended| &ended.outcome) else {
+            return Retry::Free;
+        };
+        let incident = (run.worker, run.index);
+        match outcome {
+            RunOutcome::Completed | RunOutcome::Stopped => Retry::Free,
+            RunOutcome::Failed { .. } => {
+                let most = u32::from(self.planned(ix).map_or(0, |planned| planned.retries));
+                let of_job = u32::from(self.plan.retries);
+                let of_workflow = self.workflow(ix).map(|state| &state.retries);
+                if of_workflow.is_none_or(|budget| !budget.allows(incident, most)) {
+                    Retry::Spent { whose: "the workflow", most }
+                } else if self.retries.allows(incident, of_job) {
+                    Retry::Charged
+                } else {
+                    Retry::Spent { whose: "the job", most: of_job }
+                }
+            }
+            RunOutcome::Lost | RunOutcome::Vacated { .. } => {
+                let most = self.plan.losses_max();
+                if self.losses.allows(incident, most) {
+                    Retry::Charged
+                } else {
+                    Retry::Spent { whose: "the job", most }
+                }
+            }
+        }
+    }
+
+    /// Entry `at` gives the shard of this run away again.
+    pub fn charge(&mut self, ix: WorkflowIx, run: &Run, at: LogIndex) {
+        let incident = (run.worker, run.index);
+        match run.ended.as_ref().map(|ended| &ended.outcome) {
+            Some(RunOutcome::Failed { .. }) => {
+                self.retries.charge(incident, at);
+                if let Some(state) = self.workflow_mut(ix) {
+                    state.retries.charge(incident, at);
+                }
+            }
+            Some(RunOutcome::Lost | RunOutcome::Vacated { .. }) => {
+                self.losses.charge(incident, at);
+            }
+            Some(RunOutcome::Completed | RunOutcome::Stopped) | None => {}
+        }
+    }
+
     /// A workflow's status.
     pub fn status(&self, ix: WorkflowIx) -> Option<WorkflowStatus> {
         self.workflow(ix).map(|state| state.status)
@@ -111,12 +186,15 @@ impl Part {
 
     /// Its result; complete only once it ended.
     pub fn result(&self) -> PartResult {
-        let mut workflows = BoundedVec::new();
+        let mut workflows: BoundedVec<WorkflowResult, { limits::WORKFLOWS_MAX }> =
+            BoundedVec::new();
         for result in self.workflows.iter().filter_map(|state| state.result.as_deref()) {
             if workflows.push(result.clone()).is_err() {
                 break;
             }
         }
+        let mut all = workflows.iter_mut().map(|one| &mut *one.totals).collect::<Vec<_>>();
+        stats::fit(&mut all, limits::TOTALS_CELLS_MAX);
         PartResult {
             cancelled: self.cancelled,
             workers_lost: u32::try_from(self.lost.len()).unwrap_or(u32::MAX),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::shard::Shard;
 use crate::bounded::BoundedVec;
+use crate::flow::retry::Budget;
 use crate::limits;
 use crate::plan::PlanTime;
 use crate::report::{Loss, WorkflowResult, WorkflowStatus};
@@ -28,6 +29,8 @@ pub struct WorkflowState {
     pub losses: BoundedVec<Loss, { limits::LOSSES_MAX }>,
     /// Its result, once it ended.
     pub result: Option<Box<WorkflowResult>>,
+    /// Shards given away again after a failure.
+    pub retries: Budget,
 }
 
 /// Why the runs of a workflow are being ended.
@@ -53,6 +56,7 @@ impl Default for WorkflowState {
             covered_ms: 0,
             losses: BoundedVec::new(),
             result: None,
+            retries: Budget::default(),
         }
     }
 }

@@ -47,6 +47,8 @@ fn workflow(name: &str, after: Vec<WorkflowIx>) -> Workflow {
         graceful_stop: Duration::ZERO,
         flow: flow.try_into().unwrap(),
         captures: 1,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -76,10 +78,13 @@ fn good() -> Plan {
         data: vec![source].try_into().unwrap(),
         thresholds: vec![threshold].try_into().unwrap(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: Default::default(),
         on_gate_loss: OnGateLoss::Finish,
         seed: 0,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -161,6 +166,10 @@ const SPOILT: &[(&str, Spoil)] = &[
     ("thresholds.http_req_duration{workflow:b,step:x}: unknown step", |p| {
         p.thresholds[0].step = Some("x".to_owned());
     }),
+    ("timeout: `timeout` must be above zero", |p| p.timeout = Some(Duration::ZERO)),
+    ("timeout: longer than 7 days", |p| p.timeout = Some(Duration::MAX)),
+    ("retries: at most 50", |p| p.retries = 51),
+    ("workflows.a.retries: at most 5", |p| p.workflows[0].retries = 6),
     ("on_gate_loss.stop_after: `stop_after` must be above zero", |p| {
         p.on_gate_loss = OnGateLoss::StopAfter(Duration::ZERO);
     }),

@@ -11,7 +11,7 @@ use crate::plan::{
 use crate::wire::codec;
 
 use super::at::At;
-use super::{data, datacenters, order, text, threshold};
+use super::{data, datacenters, order, placement, text, threshold};
 
 impl Plan {
     /// Judges a plan that a peer sent as strictly as one that was read from a file.
@@ -25,6 +25,7 @@ impl Plan {
         base_url(&self.base_url, &at.key("base_url"))?;
         data::verify(&self.data, &at.key("data"))?;
         datacenters::verify(self, &at.key("datacenters"))?;
+        placement::verify(self, &at.key("placement"))?;
         let workflows_at = at.key("workflows");
         workflows_at.ensure(!self.workflows.is_empty(), "there is no workflow")?;
         let mut names = BTreeMap::new();
@@ -36,13 +37,26 @@ impl Plan {
             datacenters::enough(&workflow.executor, self.datacenters.count(), &at)?;
             span(workflow.graceful_stop, &at.key("graceful_stop"))?;
             flow(workflow, &self.data, &at.key("flow"))?;
+            retries(workflow.retries, limits::WORKFLOW_RETRIES_MAX, &at)?;
         }
+        let requests = |workflow: &Workflow| {
+            workflow.flow.iter().filter(|step| matches!(step, Step::Request(_))).count()
+        };
+        let steps: usize = self.workflows.iter().map(requests).sum();
+        workflows_at.ensure(
+            steps <= limits::STEPS_ALL_MAX,
+            format_args!("{steps} requests in all flows, at most {}", limits::STEPS_ALL_MAX),
+        )?;
         order::verify(&self.workflows, &workflows_at)?;
         threshold::verify(self, &at.key("thresholds"))?;
         if let OnGateLoss::StopAfter(after) = self.on_gate_loss {
             let at = at.key("on_gate_loss");
             positive(after, &at.key("stop_after"))?;
         }
+        if let Some(timeout) = self.timeout {
+            positive(timeout, &at.key("timeout"))?;
+        }
+        retries(self.retries, limits::JOB_RETRIES_MAX, &at)?;
         let size = codec::encode(self, limits::PLAN_BYTES_MAX);
         root.ensure(
             size.is_ok(),
@@ -89,6 +103,10 @@ fn span(span: Duration, at: &At<'_>) -> Result<(), PlanError> {
     let days = limits::DURATION_MAX_SECS / 86_400;
     let holds = span <= Duration::from_secs(limits::DURATION_MAX_SECS);
     at.ensure(holds, format_args!("longer than {days} days"))
+}
+
+fn retries(number: u8, most: u8, at: &At<'_>) -> Result<(), PlanError> {
+    at.key("retries").ensure(number <= most, format_args!("at most {most} are allowed"))
 }
 
 fn positive(duration: Duration, at: &At<'_>) -> Result<(), PlanError> {

@@ -3,12 +3,14 @@
 use crate::bounded::BoundedVec;
 use crate::ids::WorkflowIx;
 use crate::limits;
-use crate::plan::raw::{RawDuration, RawExecutor, RawMap, RawRate, RawWhen, RawWorkflow};
-use crate::plan::{DataSource, Executor, PlanError, Rate, When, Workflow};
+use crate::plan::raw::{
+    RawDuration, RawExecutor, RawMap, RawPriority, RawRate, RawWhen, RawWorkflow,
+};
+use crate::plan::{DataSource, Executor, PlanError, Priority, Rate, When, Workflow};
 use std::time::Duration;
 
 use super::at::At;
-use super::{refuse_unbuilt, required, step};
+use super::{refuse_unbuilt, required, retries, step};
 
 const GRACEFUL_STOP: Duration = Duration::from_secs(30);
 const MAX_DURATION: Duration = Duration::from_secs(600);
@@ -41,6 +43,14 @@ pub(super) fn lower(
             graceful_stop: workflow.graceful_stop.map_or(GRACEFUL_STOP, |span| span.0),
             flow,
             captures,
+            priority: match workflow.priority {
+                None | Some(RawPriority::Auto) => Priority::Auto,
+                Some(RawPriority::Low) => Priority::Low,
+                Some(RawPriority::Normal) => Priority::Normal,
+                Some(RawPriority::High) => Priority::High,
+                Some(RawPriority::Exclusive) => Priority::Exclusive,
+            },
+            retries: retries(workflow.retries, limits::WORKFLOW_RETRIES),
         });
     }
     at.bounded(workflows, "workflows")

@@ -48,6 +48,18 @@ pub enum RawWhen {
     Failed,
 }
 
+/// Which workflow gets cores first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "`Priority` defines them")]
+pub enum RawPriority {
+    Auto,
+    Low,
+    Normal,
+    High,
+    Exclusive,
+}
+
 /// Which row an iteration gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

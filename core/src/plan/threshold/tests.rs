@@ -29,6 +29,8 @@ fn workflow(name: &str, after: &[u16]) -> Workflow {
         graceful_stop: SECOND,
         flow: vec![request("login"), think, request("items")].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -55,10 +57,13 @@ fn plan(thresholds: Vec<Threshold>) -> Plan {
         data: BoundedVec::new(),
         thresholds: thresholds.try_into().unwrap(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 

@@ -43,6 +43,10 @@ pub(super) enum Input {
     Wake,
     /// Take no new runs.
     Drain,
+    /// Take no new runs for the time being, or take them again.
+    Throttle(bool),
+    /// The newest run must end.
+    EndNewest,
     /// A manager assigned a run.
     Prepare { run: RunId, slice: Box<Slice> },
     /// A manager confirmed a run.
@@ -82,6 +86,7 @@ pub(super) struct Execution {
     pub(super) expiries: Timers<RunId>,
     ttl_max: Duration,
     draining: bool,
+    throttled: bool,
     /// The runs that the current step touched.
     touched: BTreeSet<RunId>,
 }
@@ -97,6 +102,7 @@ impl Execution {
             expiries: Timers::new(),
             ttl_max: config.lease.ttl,
             draining: false,
+            throttled: false,
             touched: BTreeSet::new(),
         }
     }
@@ -108,6 +114,11 @@ impl Execution {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining
+    }
+
+    /// Whether the machine is at its limits.
+    pub(super) fn is_throttled(&self) -> bool {
+        self.throttled
     }
 
     /// Whether the engine has the run.
@@ -157,7 +168,8 @@ impl Execution {
             return Events::none();
         }
         let mut events = self.supersede(cx, id);
-        let core = if self.draining { None } else { self.cores.assign(id) };
+        let full = self.draining || self.throttled;
+        let core = if full { None } else { self.cores.assign(id) };
         match core {
             Some(core) => {
                 cx.count(Stat::RunPrepared);
@@ -408,6 +420,11 @@ impl Machine for Execution {
                 let news = !core::mem::replace(&mut self.draining, true);
                 if news { Events::one(Event::Changed) } else { Events::none() }
             }
+            Input::Throttle(on) => {
+                let news = core::mem::replace(&mut self.throttled, on) != on;
+                if news { Events::one(Event::Changed) } else { Events::none() }
+            }
+            Input::EndNewest => self.on_end_newest(cx),
             Input::Prepare { run, slice } => self.on_prepare(cx, run, slice),
             Input::Issue { run, grant } => self.on_issue(cx, run, grant),
             Input::Stop(run) => self.on_stop(cx, run),

@@ -20,7 +20,8 @@ impl Worker {
             }
             EngineEvent::Reported { run, second, progress, totals } => {
                 if self.execution.is_live(run) {
-                    self.sync(cx, sync::Input::Reported { run, second, progress, totals });
+                    let every = self.backpressure.level(cx.now()).report_every();
+                    self.sync(cx, sync::Input::Reported { run, second, every, progress, totals });
                 } else {
                     cx.count(Stat::ReportStale);
                 }

@@ -25,6 +25,10 @@ impl Worker {
         match msg {
             Message::Prepare(prepare) => self.on_prepare(cx, prepare),
             Message::Confirm(confirm) => self.on_confirm(cx, confirm),
+            Message::Pressure(said) if said.boot == self.boot() => {
+                self.backpressure.on_said(cx.now(), from, said.level);
+            }
+            Message::Pressure(_) => cx.count(Stat::BootStale),
             Message::Offer(_)
             | Message::Begin(_)
             | Message::CancelPart(_)

@@ -11,14 +11,14 @@ use hyperscale_core::plan::{
 };
 use hyperscale_core::report::{JobResult, JobStatus, LossKind, PartOutcome, WorkflowStatus};
 use hyperscale_core::stat::Stat;
-use hyperscale_core::wire::{Capacity, Message, PartPhase, PartReport};
+use hyperscale_core::wire::{Message, PartPhase, PartReport};
 
 use super::world::*;
 
-const MANAGERS: [NodeId; 3] = [EAST, WEST, NORTH];
+pub(super) const MANAGERS: [NodeId; 3] = [EAST, WEST, NORTH];
 
 /// A plan of 20 arrivals over these datacenters.
-fn spread(sites: &[(&str, u32)]) -> Plan {
+pub(super) fn spread(sites: &[(&str, u32)]) -> Plan {
     let mut plan = plan("p");
     let site = |(name, weight): &(&str, u32)| Site { name: (*name).into(), weight: *weight };
     let sites: Vec<_> = sites.iter().map(site).collect();
@@ -43,13 +43,19 @@ fn told(world: &mut World, job: JobId) -> JobResult {
     }
 }
 
-fn say(world: &mut World, job: JobId, ix: u16, seq: u64, phase: PartPhase) -> Vec<String> {
+pub(super) fn say(
+    world: &mut World,
+    job: JobId,
+    ix: u16,
+    seq: u64,
+    phase: PartPhase,
+) -> Vec<String> {
     let report = world.heard_of(job, ix, seq, phase);
     world.report(MANAGERS[usize::from(ix)], report)
 }
 
 /// Brings a job of so many named parts to Running.
-fn begun(world: &mut World, plan: &Plan) -> JobId {
+pub(super) fn begun(world: &mut World, plan: &Plan) -> JobId {
     let job = world.submit("k", plan);
     let parts = u16::try_from(plan.datacenters.count()).unwrap();
     for ix in 0..parts {
@@ -150,9 +156,8 @@ fn a_named_datacenter_that_is_silent_fails_the_job_at_the_deadline_and_is_named(
 #[test]
 fn a_number_of_datacenters_takes_different_ones_and_moves_from_what_refuses() {
     let mut world = World::led(3);
-    for manager in [EAST, NORTH] {
-        world.run(received(manager, Capacity { workers: 1, cores: 4, free: 4 }));
-    }
+    world.answers.insert(WEST, capacity(0));
+    world.wake_until(S);
     let mut plan = spread(&[("east", 1)]);
     plan.datacenters = Datacenters::Any(2);
     let job = world.submit("k", &plan);
@@ -160,7 +165,7 @@ fn a_number_of_datacenters_takes_different_ones_and_moves_from_what_refuses() {
         let job = world.node.role().ledger().job(job).unwrap();
         job.parts.iter().map(|part| part.datacenter.clone()).collect()
     };
-    assert_eq!(places(&world), ["east", "north"], "those that are known to have cores");
+    assert_eq!(places(&world), ["east", "north"], "those that have a free core");
     let refused = world.heard_of(job, 1, 1, PartPhase::Refused { reason: "full".into() });
     let sent = world.report(NORTH, refused);
     assert!(sent.iter().any(|line| line.starts_with("n20 offer j3/p1")), "{sent:?}");

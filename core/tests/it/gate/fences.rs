@@ -1,6 +1,6 @@
 //! The ledger refuses what is decided under any fence but the job's.
 
-use hyperscale_core::gate::models::{CancelCause, PartEnd};
+use hyperscale_core::gate::models::{CancelCause, Decision, PartEnd};
 use hyperscale_core::gate::{Applied, GateCommand, GateLedger};
 use hyperscale_core::ids::{DiskId, JobId, LogIndex, NodeId};
 use hyperscale_core::report::JobStatus;
@@ -40,6 +40,8 @@ fn log() -> (Log, JobId) {
         plan_digest: 1,
         plan: Box::new(plan("p")),
         session: LogIndex::new(1),
+        tenant: Default::default(),
+        slots: 1,
     };
     assert_eq!(log.apply(create), Applied::Created(job));
     let owner = log.ledger.job(job).unwrap().owner;
@@ -54,7 +56,12 @@ fn decisions(job: JobId, owner: LogIndex) -> [GateCommand; 5] {
     let offers = vec![offer].try_into().unwrap();
     let aborted = CancelCause::Aborted { reason: "r".into() };
     [
-        GateCommand::Place { part, datacenter: "east".into(), owner },
+        GateCommand::Place {
+            part,
+            datacenter: "east".into(),
+            owner,
+            decision: Decision::default(),
+        },
         GateCommand::Begin { job, offers, owner },
         GateCommand::EndPart { part, offer, end: PartEnd::TimedOut, result: None, owner },
         GateCommand::EndJob {

@@ -11,6 +11,7 @@ use hyperscale_core::config::{DatacenterConfig, GateConfig};
 use hyperscale_core::consensus::{Member, Membership};
 use hyperscale_core::effect::Effect;
 use hyperscale_core::gate::Gate;
+use hyperscale_core::gate::models::Registration;
 use hyperscale_core::ids::{
     Boot, BootId, DiskId, Fence, GroupId, JobId, LogIndex, Lsn, NodeId, PartId,
 };
@@ -21,7 +22,7 @@ use hyperscale_core::node::Node;
 use hyperscale_core::report::WorkflowStatus;
 use hyperscale_core::stat::Stat;
 use hyperscale_core::time::Instant;
-use hyperscale_core::wire::{Message, PartPhase, PartReport};
+use hyperscale_core::wire::{Capacity, Message, PartPhase, PartReport};
 
 use super::world::{EAST, S, called, ended, received};
 
@@ -100,7 +101,7 @@ impl Gates {
             moving: false,
         };
         (0..count).for_each(|n| all.start(n));
-        all.until(10 * S, |all| (0..count).all(|n| all.role(n).session().is_some()));
+        all.until(10 * S, |all| (0..count).all(|n| all.is_ready(n)));
         all
     }
 
@@ -110,6 +111,13 @@ impl Gates {
 
     pub(super) fn count(&self, n: usize, stat: Stat) -> u64 {
         self.places[n].node.as_ref().expect("alive").stats().count(stat)
+    }
+
+    /// Whether a gate has a session and knows its datacenter.
+    fn is_ready(&self, n: usize) -> bool {
+        let standings = self.role(n).standings(self.now);
+        let known = standings.iter().all(|standing| standing.registration == Registration::Ready);
+        known && self.role(n).session().is_some()
     }
 
     fn lives(&self, n: usize) -> bool {
@@ -321,8 +329,9 @@ impl Gates {
     }
 
     fn on_manager(&mut self, from: NodeId, msg: Message) {
-        if matches!(msg, Message::Probe(_)) {
-            return;
+        if let Message::Probe(probe) = msg {
+            let capacity = Capacity { probe: probe.number, ..super::world::capacity(4) };
+            return self.send(EAST, from, Message::Capacity(capacity));
         }
         self.told.push((from, msg.clone()));
         let (part, fence, phase, owner) = match msg {

@@ -2,12 +2,14 @@
 
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::effect::Effect;
+use hyperscale_core::gate::models::{Reachability, Standing};
 use hyperscale_core::ids::{GroupId, JobId, NodeId, PartIx};
+use hyperscale_core::input::Input;
 use hyperscale_core::machine::Role;
 use hyperscale_core::plan::{Comparison, Metric, Threshold, ThresholdStat};
 use hyperscale_core::report::{JobResult, JobStatus, WorkflowStatus};
 use hyperscale_core::stat::Stat;
-use hyperscale_core::wire::{Capacity, PartPhase};
+use hyperscale_core::wire::PartPhase;
 
 use super::world::*;
 
@@ -297,19 +299,23 @@ fn a_threshold_with_abort_ends_the_job_once_it_fails_on_live_figures() {
 
 #[test]
 fn capacity_makes_a_datacenter_reachable_for_three_intervals() {
-    let mut world = World::led(2);
-    world.run(received(WEST, Capacity { workers: 2, cores: 8, free: 3 }));
-    world.run(received(NodeId::new(77), Capacity { workers: 1, cores: 1, free: 1 }));
+    let mut world = World::fresh(config(2));
+    world.answers = [(WEST, capacity(3))].into();
+    world.run(Input::Wake);
+    world.run(received(NodeId::new(77), capacity(1)));
     assert_eq!(world.node.stats().count(Stat::MessageForeign), 1);
+    world.run(received(EAST, capacity(4)));
+    assert_eq!(world.node.stats().count(Stat::MessageStale), 1, "no answer to any probe");
     let Reply::Cluster(view) = world.ask(Command::Cluster) else { panic!("a view") };
     assert!(view.ready);
+    let reachable = |standing: &Standing| standing.reachability == Reachability::Reachable;
     let seen: Vec<_> =
-        view.datacenters.iter().map(|d| (d.name.as_str(), d.reachable, d.free)).collect();
+        view.datacenters.iter().map(|d| (d.name.as_str(), reachable(d), d.free)).collect();
     assert_eq!(seen, [("east", false, 0), ("west", true, 3)]);
     let job = world.submit("k", &plan("p"));
     let placed = world.node.role().ledger().job(job).unwrap().part(PartIx::new(0)).unwrap();
     assert_eq!(placed.datacenter, "west", "the only one that is known to have a core");
     world.now = world.now.after(4 * S);
     let Reply::Cluster(view) = world.ask(Command::Cluster) else { panic!("a view") };
-    assert!(!view.datacenters[1].reachable);
+    assert!(!reachable(&view.datacenters[1]));
 }

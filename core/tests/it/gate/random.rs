@@ -13,7 +13,7 @@ use hyperscale_core::machine::Role;
 use hyperscale_core::node::Node;
 use hyperscale_core::plan::{Datacenters, Executor, Site};
 use hyperscale_core::report::{JobStatus, WorkflowStatus};
-use hyperscale_core::wire::{Capacity, Message, PartPhase, PartReport};
+use hyperscale_core::wire::{Message, PartPhase, PartReport};
 use proptest::prelude::*;
 
 use super::world::*;
@@ -326,7 +326,6 @@ impl Run {
         for round in 0..400u64 {
             self.world.step(Input::Wake);
             self.world.sync(usize::MAX);
-            self.world.step(received(EAST, Capacity { workers: 1, cores: 1, free: 1 }));
             self.observe();
             for (to, msg) in std::mem::take(&mut self.to_managers) {
                 self.on_manager(to, msg, false);

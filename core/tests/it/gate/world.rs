@@ -1,5 +1,6 @@
 //! A gate with a disk, a clock and two datacenters' worth of addresses; effects as short lines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hyperscale_core::api::{Command, Reply};
@@ -24,7 +25,7 @@ use hyperscale_core::report::{
 };
 use hyperscale_core::stats::{StepTotals, Totals};
 use hyperscale_core::time::Instant;
-use hyperscale_core::wire::{CancelPart, Message, PartPhase, PartReport};
+use hyperscale_core::wire::{CancelPart, Capacity, Message, PartPhase, PartReport};
 
 pub(super) const S: Duration = Duration::from_secs(1);
 pub(super) const GATE: NodeId = NodeId::new(1);
@@ -42,6 +43,8 @@ pub(super) struct World {
     pub(super) journal: Vec<(Lsn, Record)>,
     pub(super) durable: Lsn,
     pub(super) snapshot: Option<(Lsn, Snapshot)>,
+    /// Managers that answer probes, and with what.
+    pub(super) answers: BTreeMap<NodeId, Capacity>,
     /// Outward effects that wait for the journal.
     pub(super) held: Vec<Effect>,
     boots: u64,
@@ -63,7 +66,9 @@ impl World {
         let node = node(&config, 1, Recovered::default());
         let (journal, held) = (vec![], vec![]);
         let (now, durable) = (Instant::ZERO.after(S), Lsn::new(0));
-        Self { node, now, config, journal, durable, snapshot: None, held, boots: 1 }
+        let managers = config.datacenters.iter().flat_map(|dc| dc.managers.clone());
+        let answers = managers.map(|manager| (manager, capacity(4))).collect();
+        Self { node, now, config, journal, durable, snapshot: None, answers, held, boots: 1 }
     }
 
     /// A gate of so many datacenters that leads.
@@ -78,10 +83,22 @@ impl World {
     pub(super) fn step(&mut self, input: Input) -> Vec<Effect> {
         let mut effects: Vec<_> = self.node.step(self.now, input).collect();
         // Probes go out every second whatever happens; the stories are about the rest.
+        let mut probes = vec![];
         effects.retain(|effect| match effect {
-            Effect::Send { msg, .. } => !matches!(**msg, Message::Probe(_)),
+            Effect::Send { to, msg, .. } => match **msg {
+                Message::Probe(probe) => {
+                    probes.push((*to, probe));
+                    false
+                }
+                _ => true,
+            },
             _ => true,
         });
+        for (manager, probe) in probes {
+            let Some(capacity) = self.answers.get(&manager) else { continue };
+            let capacity = Capacity { probe: probe.number, ..capacity.clone() };
+            effects.extend(self.node.step(self.now, received(manager, capacity)));
+        }
         for effect in &effects {
             match effect {
                 Effect::Append { lsn, record } => self.journal.push((*lsn, (**record).clone())),
@@ -256,6 +273,11 @@ impl World {
     }
 }
 
+/// A datacenter with so many free cores of four.
+pub(super) fn capacity(free: u32) -> Capacity {
+    Capacity { workers: 1, cores: 4, free, ..Capacity::default() }
+}
+
 fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
     let boot =
         Boot { id: BootId::new(boot), entropy: 7, disk: hyperscale_core::ids::DiskId::new(1) };
@@ -265,7 +287,8 @@ fn node(config: &GateConfig, boot: u64, disk: Recovered) -> Node<Gate> {
 }
 
 pub(super) fn called(call: u64, command: Command) -> Input {
-    Input::Called { call: CallId::new(call), command: Box::new(command) }
+    let client = hyperscale_core::api::Tenant::default();
+    Input::Called { call: CallId::new(call), client, command: Box::new(command) }
 }
 
 pub(super) fn received(from: NodeId, msg: impl Into<Message>) -> Input {
@@ -297,6 +320,8 @@ pub(super) fn plan(name: &str) -> Plan {
         graceful_stop: 5 * S,
         flow: vec![Step::Request(Box::new(step))].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     };
     Plan {
         name: name.into(),
@@ -305,10 +330,13 @@ pub(super) fn plan(name: &str) -> Plan {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 
@@ -352,6 +380,7 @@ pub(super) fn live(second: u64, totals: Totals) -> WorkflowView {
         shards: 1,
         second: u32::try_from(second).unwrap(),
         totals: Box::new(totals),
+        shards_late: 0,
     }
 }
 
@@ -400,6 +429,10 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, .. }) => {
             format!("abort {job} {reason}")
         }
+        Some(GateCommand::Cancel { job, cause: CancelCause::TimedOut { reason }, .. }) => {
+            format!("time out {job} {reason}")
+        }
+        Some(GateCommand::Ran { job, elapsed, .. }) => format!("ran {job} {elapsed:?}"),
         Some(GateCommand::EndPart { part, end, .. }) => match end {
             PartEnd::Reported => format!("end {part:?} reported"),
             PartEnd::TimedOut => format!("end {part:?} timed out"),
@@ -412,6 +445,7 @@ fn record_line(record: &Record) -> String {
         Some(GateCommand::Enrol { gate, boot, .. }) => format!("enrol {gate} boot {boot}"),
         Some(GateCommand::Expire { session }) => format!("expire {session}"),
         Some(GateCommand::Own { job, session }) => format!("own {job} {session}"),
+        Some(GateCommand::Admit { job }) => format!("admit {job}"),
     };
     format!("{} {what}", entry.index)
 }

@@ -814,7 +814,7 @@ fn a_part_that_says_so_stops_once_every_gate_is_silent() {
     rig.begin();
     rig.prepare_all(std::slice::from_mut(&mut hand));
     for _ in 0..8 {
-        rig.hear(GATE, Probe {});
+        rig.hear(GATE, Probe { number: 1 });
         rig.pass(secs(1));
         rig.beat(&mut hand);
     }

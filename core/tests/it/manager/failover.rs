@@ -87,7 +87,7 @@ fn whoever_does_not_lead_says_who_does() {
     let mut cluster = running(open_loop(20), 1);
     let leader = cluster.leader().unwrap();
     cluster.said.clear();
-    cluster.tell(Probe {});
+    cluster.tell(Probe { number: 1 });
     cluster.tell(Claim { part: PART, fence: gate_fence(9) });
     cluster.pass(millis(20));
     let redirects = cluster.redirects();

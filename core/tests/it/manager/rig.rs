@@ -69,6 +69,8 @@ pub(super) fn workflow(name: &str, executor: Executor) -> Workflow {
         graceful_stop: secs(30),
         flow: vec![request()].try_into().unwrap(),
         captures: 0,
+        priority: Default::default(),
+        retries: 3,
     }
 }
 
@@ -101,10 +103,13 @@ pub(super) fn plan(workflows: Vec<Workflow>) -> Plan {
         data: BoundedVec::new(),
         thresholds: BoundedVec::new(),
         datacenters: Default::default(),
+        placement: Default::default(),
         on_worker_loss: OnWorkerLoss::Replace,
         on_gate_loss: OnGateLoss::Finish,
         seed: 1,
         index_header: false,
+        timeout: None,
+        retries: 10,
     }
 }
 

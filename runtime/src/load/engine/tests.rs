@@ -60,6 +60,8 @@ fn slice(executor: Executor, base_url: &str, flow: Vec<Step>) -> Slice {
             graceful_stop: LIMIT,
             flow: bounded(flow),
             captures: 4,
+            priority: Default::default(),
+            retries: 3,
         },
         share: Share { vu_first: 0, vus: executor.vus(), stripe: Stripe::plain(0, 1) },
         first: 0,

@@ -1,5 +1,6 @@
 use hyperscale_core::ids::{BootId, DiskId};
 use hyperscale_core::membership::{Standing, Update};
+use hyperscale_core::wire::version::Features;
 
 use super::*;
 
@@ -14,6 +15,8 @@ fn hello(cluster: u64, role: RoleName, node: u64) -> Hello {
         disk: DiskId::new(node),
         boot: BootId::new(1),
         build: String::new(),
+        environment: "default".to_owned(),
+        features: Features::of_minor(1),
     }
 }
 
