@@ -132,6 +132,9 @@ impl Windows {
             }
             let totals = view.totals.brief();
             if view.status.is_terminal() {
+                // By the clocks of their workers, runs may have ended beyond the workflow's end.
+                let shards = u32::from(view.shards).max(1);
+                line.cutter.open(id.part, 0, (shards, shards));
                 line.on_totals(cx, id.part, view.plan_time.seconds_begun(), totals);
                 line.cutter.close(id.part);
             } else if line.cutter.has(id.part) {

@@ -89,9 +89,14 @@ impl Pressure {
             PressureLevel::Skip => PressureLevel::Batch,
         };
         let runs = u64::try_from(runs).unwrap_or(u64::MAX);
-        let taken = u64::from(self.per_second).saturating_mul(u64::from(lower.report_every()));
+        let per_second = u64::from(self.per_second);
+        let taken = per_second.saturating_mul(u64::from(lower.report_every()));
+        // Runs report on the same plan seconds, all at once.
+        let depth = per_second.saturating_mul(DEPTH.as_secs());
+        let burst = runs.saturating_mul(100).checked_div(depth).unwrap_or(u64::MAX);
+        let fits = runs <= taken && burst < mark(self.level);
         let is_calm = self.fill().saturating_add(SLACK) < mark(self.level);
-        if is_calm && runs <= taken && cx.now() >= self.since.after(HOLD) {
+        if is_calm && fits && cx.now() >= self.since.after(HOLD) {
             cx.count(Stat::PressureLowered);
             (self.level, self.since) = (lower, cx.now());
         }

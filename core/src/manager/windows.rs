@@ -75,7 +75,7 @@ impl Cuts {
         let Some(cut) = self.0.get_mut(&WorkflowKey::of(shard)) else { return };
         let known = known.filter(|_| cut.cutter.has(shard.shard));
         let gain = known.map_or_else(|| totals.clone(), |known| totals.since(known));
-        cut.cutter.credit(shard.shard, until.seconds_begun(), &gain);
+        cut.cutter.credit_end(shard.shard, until.seconds_begun(), &gain);
     }
 
     /// A run ended at a plan time, by its worker.

@@ -126,6 +126,16 @@ impl<K: Ord + Copy> Cutter<K> {
         slot.totals.merge(gain);
     }
 
+    /// What a source measured ended within the second before this one; whoever follows it may
+    /// still measure in that second.
+    pub fn credit_end(&mut self, key: K, second: u32, gain: &Totals) {
+        let before = self.sources.get(&key).map(|source| source.second);
+        self.credit(key, second, gain);
+        if let Some((source, before)) = self.sources.get_mut(&key).zip(before) {
+            source.second = before.max(second.saturating_sub(1));
+        }
+    }
+
     /// A source has nothing more to say.
     pub fn close(&mut self, key: K) {
         self.sources.remove(&key);

@@ -6,6 +6,7 @@ use hyperscale_core::config::MembershipConfig;
 use hyperscale_core::ids::{BootId, NodeId};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::membership::{Membership, Standing};
+use hyperscale_core::wire::version::VERSION;
 
 use super::{Oracle, Seen, View, Wants, broken};
 use crate::case::{host_of, node_id};
@@ -142,6 +143,9 @@ impl Oracle for SuspicionExpires {
 /// words.
 pub fn astray(view: &View<'_>) -> Option<String> {
     let hosts = 0..view.case.hosts();
+    // A process of an older minor does not speak to members.
+    let speaks = |host: &u16| view.hosts[usize::from(*host)].minor >= VERSION.minor;
+    let hosts = hosts.filter(speaks);
     hosts.clone().find_map(|host| {
         let members = membership(view, host)?;
         hosts.clone().filter(|peer| *peer != host).find_map(|peer| {
