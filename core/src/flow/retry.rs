@@ -75,7 +75,7 @@ impl Budget {
     }
 
     fn costs(&self, worker: NodeId, given: LogIndex) -> bool {
-        self.last.get(&worker).is_none_or(|last| *last < given)
+        self.last.get(&worker).is_none_or(|last| *last <= given)
     }
 }
 

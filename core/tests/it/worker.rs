@@ -439,6 +439,7 @@ impl Life {
                 let before = self.finals.insert(last.run, last.clone());
                 prop_assert!(before.is_none_or(|before| before == last), "it changed its word");
             }
+            Message::Swim(_) => {}
             Message::Report(report) => {
                 prop_assert!(self.engine.contains_key(&report.run));
             }

@@ -94,7 +94,7 @@ impl RetryBudget {
         for (workflow, most) in budgets {
             let account = (datacenter, shard.job, workflow, lost);
             let incident = (account, failed);
-            if self.last.get(&incident).is_some_and(|last| *last >= before.fence.index) {
+            if self.last.get(&incident).is_some_and(|last| *last > before.fence.index) {
                 continue;
             }
             self.last.insert(incident, id.fence.index);

@@ -119,20 +119,20 @@ fn who_waits_keeps_its_place_over_a_restart() {
 fn a_full_datacenter_is_waited_for_and_one_without_cores_is_not() {
     let mut world = world(64);
     let capacity = |free, cores| Capacity { workers: 1, cores, free, ..Capacity::default() };
-    world.run(received(EAST, capacity(0, 2)));
+    world.answers.insert(EAST, capacity(0, 2));
+    world.wake_until(3 * S);
     let waits = submit_as(&mut world, "a", "waits");
     assert_eq!(stands(&mut world, waits), (JobStatus::Queued, Some(1)));
-    world.wake_until(2 * S);
-    world.run(received(EAST, capacity(0, 2)));
-    world.wake_until(S);
+    world.answers.insert(EAST, capacity(0, 2));
+    world.wake_until(3 * S);
     assert_eq!(stands(&mut world, waits).0, JobStatus::Queued);
-    world.run(received(EAST, capacity(1, 2)));
-    world.wake_until(S);
+    world.answers.insert(EAST, capacity(1, 2));
+    world.wake_until(3 * S);
     assert_eq!(stands(&mut world, waits), (JobStatus::Dispatching, None));
     let next = submit_as(&mut world, "a", "next");
     assert_eq!(stands(&mut world, next).0, JobStatus::Queued, "the free core is spoken for");
-    world.run(received(EAST, capacity(0, 0)));
-    world.wake_until(S);
+    world.answers.insert(EAST, capacity(0, 0));
+    world.wake_until(3 * S);
     assert_eq!(stands(&mut world, next).0, JobStatus::Dispatching, "a manager says why it fails");
 }
 

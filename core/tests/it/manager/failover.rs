@@ -32,7 +32,8 @@ fn running(plan: Plan, workers: u64) -> Cluster {
 fn confirms_of(cluster: &Cluster, node: NodeId) -> Vec<std::time::Duration> {
     let mine = |entry: &&(std::time::Duration, NodeId, NodeId, Message)| entry.1 == node;
     let said = cluster.said.iter().filter(mine);
-    said.filter(|(_, _, _, msg)| !matches!(msg, Message::NotLeader(_))).map(|said| said.0).collect()
+    let tells = |msg: &Message| !matches!(msg, Message::NotLeader(_) | Message::Swim(_));
+    said.filter(|(_, _, _, msg)| tells(msg)).map(|said| said.0).collect()
 }
 
 #[test]

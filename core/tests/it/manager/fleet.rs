@@ -125,6 +125,7 @@ impl Modelled {
         match msg {
             Message::Prepare(prepare) => self.on_prepare(prepare),
             Message::Confirm(confirm) => self.on_confirm(now, confirm),
+            Message::Swim(_) => {}
             other => panic!("a worker does not hear {other:?}"),
         }
     }

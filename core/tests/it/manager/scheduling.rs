@@ -130,7 +130,7 @@ fn an_exclusive_workflow_that_finds_no_idle_worker_fails_and_frees_the_queue() {
     assert_eq!(status(&rig, 1), WorkflowStatus::Failed);
     let part = rig.node.role().parts().next().unwrap();
     let failed = &part.result().workflows[0];
-    assert_eq!(failed.reason, "no worker has a free core");
+    assert_eq!(failed.reason, "no worker became free to run it alone");
 }
 
 #[test]
