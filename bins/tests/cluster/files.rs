@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use sim::scenario::load::datacenter;
+use sim::scenario::load::{datacenter, named};
 use sim::scenario::{DRIFT_PPM, Group, Load, Node, REPLACE_WAIT, RESULT_GRACE, TTL, Topology};
 
 /// The number of a node in every file.
@@ -92,6 +92,7 @@ fn gate_peer(gate: Node, places: &Places) -> String {
 
 /// A load as the text of a plan whose workflow is called like the key.
 pub(crate) fn plan(key: &str, load: &Load, url: &str) -> String {
+    let key = named(key);
     let names: Vec<String> = (0..load.datacenters).map(datacenter).collect();
     let datacenters = match names.is_empty() {
         true => String::new(),

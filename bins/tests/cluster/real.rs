@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use sim::scenario::load::named;
 use sim::scenario::{
     Answer, Arrival, Cluster, Found, Group, JobNumber, Node, Question, Ticket, Topology, ensure,
 };
@@ -311,7 +312,7 @@ impl Cluster for Real {
     }
 
     fn served(&mut self, key: &str) -> Vec<Arrival> {
-        self.target.served(key, self.start)
+        self.target.served(&named(key), self.start)
     }
 
     fn vitals(&mut self, gate: u16) -> Vec<(String, u64)> {

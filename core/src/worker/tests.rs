@@ -49,7 +49,10 @@ impl Rig {
     }
 
     fn step(&mut self, ms: u64, input: Input) -> Vec<Effect> {
-        let is_of_members = |effect: &Effect| matches!(effect, Effect::Send { msg, .. } if matches!(**msg, Message::Swim(_)));
+        let is_of_members = |effect: &Effect| match effect {
+            Effect::Send { msg, .. } => matches!(**msg, Message::Swim(_)),
+            _ => false,
+        };
         let effects: Vec<Effect> =
             self.0.step(at(ms), input).filter(|effect| !is_of_members(effect)).collect();
         self.0.check().unwrap();

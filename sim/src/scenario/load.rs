@@ -38,11 +38,11 @@ impl Load {
     /// As a plan; the workflow is named by the key.
     pub fn plan(&self, key: &str) -> Plan {
         let mut plan = plans::steady(u64::from(self.rate), u64::from(self.seconds));
-        plan.name = key.to_owned();
+        plan.name = named(key);
         plan.on_gate_loss = OnGateLoss::Finish;
         let mut workflows: Vec<_> = plan.workflows.iter().cloned().collect();
         for workflow in &mut workflows {
-            workflow.name = key.to_owned();
+            workflow.name = named(key);
         }
         plan.workflows = BoundedVec::try_from(workflows).unwrap_or_default();
         if self.datacenters > 0 {
@@ -52,6 +52,11 @@ impl Load {
         }
         plan
     }
+}
+
+/// The workflow of a load with this key; what is before a `/` is the tenant.
+pub fn named(key: &str) -> String {
+    key.replace('/', "-")
 }
 
 /// The name of a datacenter.

@@ -253,7 +253,8 @@ impl Cluster for Simulated {
 
     fn served(&mut self, key: &str) -> Vec<Arrival> {
         let truth = self.world.truth();
-        let is_of = |place: &usize| truth.workflows[*place].name == key;
+        let named = super::load::named(key);
+        let is_of = |place: &usize| truth.workflows[*place].name == named;
         let arrivals = truth.arrivals.iter().flatten().filter(|(_, place, _)| is_of(place));
         let mut arrivals: Vec<Arrival> = arrivals
             .map(|(at, _, index)| Arrival { at: Duration::from_nanos(*at), index: *index })

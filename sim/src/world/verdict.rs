@@ -183,8 +183,10 @@ impl Verdict {
             | Class::CrashManager
             | Class::CrashWorker
             | Class::Gone
-            | Class::Amnesia
             | Class::Blackout => crashed(class),
+            Class::Amnesia => {
+                crashed(class) || self.fired.cuts > 0 && self.tally.cuts.contains(&class)
+            }
             Class::Pause => self.tally.pauses > 0,
             Class::Offset => self.tally.enabled.contains(&Class::Offset),
             Class::Drift => self.clocks.0 && self.tally.enabled.contains(&Class::Drift),
