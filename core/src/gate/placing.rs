@@ -120,12 +120,9 @@ impl Decision {
 
 /// The same end, with what kept a part from being placed.
 fn because(command: GateCommand, why: &str) -> GateCommand {
-    match command {
-        GateCommand::Cancel { job, cause: CancelCause::Aborted { reason }, workflow, owner } => {
-            let reason = format!("{reason} ({why})");
-            let cause = CancelCause::Aborted { reason };
-            GateCommand::Cancel { job, cause, workflow, owner }
-        }
-        other => other,
+    let mut command = command;
+    if let GateCommand::Cancel { cause: CancelCause::Aborted { reason }, .. } = &mut command {
+        *reason = format!("{reason} ({why})");
     }
+    command
 }

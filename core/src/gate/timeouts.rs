@@ -9,6 +9,7 @@
 //! datacenter that no gate reaches (the manager's `timeouts`).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::errand::Wish;
@@ -39,8 +40,8 @@ impl Timeouts {
         let timeout = job.plan.as_deref().and_then(|plan| plan.timeout);
         let counts = job.has_begun() && job.cancel.is_none();
         let Some(timeout) = timeout.filter(|_| counts) else { return self.forget(id) };
-        if !self.clocks.contains_key(&id) {
-            self.clocks.insert(id, (now, job.elapsed));
+        if let Entry::Vacant(vacant) = self.clocks.entry(id) {
+            vacant.insert((now, job.elapsed));
             self.timers.set(id, now.after(wait(timeout, job.elapsed)));
         }
     }

@@ -9,6 +9,7 @@
 //! Invariant: timeout-honest.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 
 use super::Manager;
@@ -41,8 +42,8 @@ impl Timeouts {
         let job = part.id.job;
         let counts = part.begun && !part.cancelled && !part.is_ended();
         let Some(timeout) = part.plan.timeout.filter(|_| counts) else { return self.forget(job) };
-        if !self.clocks.contains_key(&job) {
-            self.clocks.insert(job, (now, part.elapsed));
+        if let Entry::Vacant(vacant) = self.clocks.entry(job) {
+            vacant.insert((now, part.elapsed));
             self.timers.set(job, now.after(wait(timeout, part.elapsed)));
         }
     }

@@ -37,12 +37,10 @@ impl Bench {
         let mut cx = Cx::new(now, &mut self.streams, &mut self.out, &mut self.stats);
         let events = self.membership.handle(&mut cx, input).into_iter().collect();
         self.membership.check().unwrap();
-        let sent = self.out.drain().filter_map(|effect| match effect {
-            Effect::Send { to, msg, .. } => match *msg {
-                wire::Message::Swim(msg) => Some((to, msg)),
-                _ => None,
-            },
-            _ => None,
+        let sent = self.out.drain().filter_map(|effect| {
+            let Effect::Send { to, msg, .. } = effect else { return None };
+            let wire::Message::Swim(msg) = *msg else { return None };
+            Some((to, msg))
         });
         (events, sent.collect())
     }
@@ -152,9 +150,9 @@ fn a_probe_goes_through_proxies_and_their_nacks_confirm_the_suspicion() {
     }
     let (target, seq, asked) = loop {
         let (_, sent) = bench.pass(100);
-        let asks = sent.iter().filter_map(|(to, msg)| match msg.kind {
-            Kind::Ask { seq, target } => Some((*to, seq, target)),
-            _ => None,
+        let asks = sent.iter().filter_map(|(to, msg)| {
+            let Kind::Ask { seq, target } = msg.kind else { return None };
+            Some((*to, seq, target))
         });
         let asks: Vec<_> = asks.collect();
         if let Some((_, seq, target)) = asks.first().copied() {

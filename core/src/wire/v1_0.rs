@@ -211,11 +211,9 @@ macro_rules! messages {
             pub const KINDS: u32 = [$(stringify!($name),)*].len() as u32;
 
             /// The message in the form of this minor, if it has one.
-            #[expect(clippy::wildcard_enum_match_arm, reason = "kinds that came later")]
             pub fn of(msg: &wire::Message) -> Option<Self> {
                 match msg {
                     $(wire::Message::$name(inner) => Some(Self::$name(inner.clone().into())),)*
-                    #[allow(unreachable_patterns, reason = "until a later minor adds a kind")]
                     _ => None,
                 }
             }

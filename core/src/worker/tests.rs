@@ -49,9 +49,9 @@ impl Rig {
     }
 
     fn step(&mut self, ms: u64, input: Input) -> Vec<Effect> {
-        let is_of_members = |effect: &Effect| match effect {
-            Effect::Send { msg, .. } => matches!(**msg, Message::Swim(_)),
-            _ => false,
+        let is_of_members = |effect: &Effect| {
+            let Effect::Send { msg, .. } = effect else { return false };
+            matches!(**msg, Message::Swim(_))
         };
         let effects: Vec<Effect> =
             self.0.step(at(ms), input).filter(|effect| !is_of_members(effect)).collect();

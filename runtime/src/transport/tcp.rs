@@ -162,32 +162,25 @@ pub fn dial(to: Dial, me: Hello, peers: Peers, inbox: mpsc::Sender<Input>) -> Jo
     tokio::spawn(keep(search, me, peers, inbox))
 }
 
-fn keep(
-    mut search: Search,
-    me: Hello,
-    peers: Peers,
-    inbox: mpsc::Sender<Input>,
-) -> impl Future<Output = ()> {
-    async move {
-        let to = search.to.clone();
-        let mut backoff = BACKOFF_MIN;
-        let mut told = String::new();
-        while !inbox.is_closed() {
-            let failure = match search.connect(&me).await {
-                Ok(link) => {
-                    tracing::info!(node = %to.node, addr = to.addr, "connected");
-                    (backoff, told) = (BACKOFF_MIN, String::new());
-                    link.run(Direction::Dialled, &peers, &inbox).await
-                }
-                Err(failure) => failure,
-            };
-            if failure != told {
-                tracing::warn!(node = %to.node, addr = to.addr, failure, "not connected");
-                told = failure;
+async fn keep(mut search: Search, me: Hello, peers: Peers, inbox: mpsc::Sender<Input>) {
+    let to = search.to.clone();
+    let mut backoff = BACKOFF_MIN;
+    let mut told = String::new();
+    while !inbox.is_closed() {
+        let failure = match search.connect(&me).await {
+            Ok(link) => {
+                tracing::info!(node = %to.node, addr = to.addr, "connected");
+                (backoff, told) = (BACKOFF_MIN, String::new());
+                link.run(Direction::Dialled, &peers, &inbox).await
             }
-            tokio::time::sleep(backoff).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            Err(failure) => failure,
+        };
+        if failure != told {
+            tracing::warn!(node = %to.node, addr = to.addr, failure, "not connected");
+            told = failure;
         }
+        tokio::time::sleep(backoff).await;
+        backoff = (backoff * 2).min(BACKOFF_MAX);
     }
 }
 

@@ -239,7 +239,7 @@ fn upgrades(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
     let share = order.pick(&[150_000, 300_000, 600_000]);
     let mut at = first;
     for host in 0..ground.layout.hosts() {
-        let mut cursor = streams.cursor(Stream::Crash, 1 << 38 | 1 + u64::from(host));
+        let mut cursor = streams.cursor(Stream::Crash, (1 << 38) | (1 + u64::from(host)));
         if !cursor.chance(share) || at > ground.until {
             continue;
         }

@@ -225,10 +225,9 @@ impl Oracle for Converge {
             return Ok(());
         }
         let since = view.now.saturating_sub(view.case.calm_from);
-        if since > view.case.members_bound() || matches!(seen, Seen::Over) {
-            if let Some(what) = astray(view) {
-                return broken(self.inv(), what);
-            }
+        let is_due = since > view.case.members_bound() || matches!(seen, Seen::Over);
+        if let Some(what) = is_due.then(|| astray(view)).flatten() {
+            return broken(self.inv(), what);
         }
         let late = since > view.case.agreement_bound();
         match (disagreement(view), seen) {

@@ -150,9 +150,7 @@ impl Gate {
         let elsewhere = self.health.unknown(&plan).filter(|_| !known);
         let admission = if self.draining && !known {
             Admission::Reply(Reply::Refused(Refusal::Draining))
-        } else if self.health.is_empty() {
-            Admission::Reply(Reply::Refused(Refusal::NotReady))
-        } else if !known && self.is_too_early(cx, &plan) {
+        } else if self.health.is_empty() || (!known && self.is_too_early(cx, &plan)) {
             Admission::Reply(Reply::Refused(Refusal::NotReady))
         } else if let Some(refusal) = elsewhere {
             Admission::Reply(Reply::Refused(refusal))

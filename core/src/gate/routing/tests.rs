@@ -62,10 +62,9 @@ impl Desk {
     }
 
     fn choose_for(&mut self, standings: &[Standing], placement: &Placement) -> (String, Why) {
-        match self.ask(standings, Ask { placement, tried: &[] }) {
-            Route::To(name, decision) => (name, decision.why),
-            other => panic!("{other:?}"),
-        }
+        let route = self.ask(standings, Ask { placement, tried: &[] });
+        let Route::To(name, decision) = route else { panic!("{route:?}") };
+        (name, decision.why)
     }
 }
 
