@@ -1,6 +1,5 @@
 //! Listening and dialling, with back-off.
 
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;

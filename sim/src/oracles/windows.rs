@@ -70,6 +70,11 @@ impl WindowsSum {
             return Ok(());
         }
         let Some(gate) = view.gate(host) else { return Ok(()) };
+        // When the last part has ended nothing is told before the job has.
+        if gate.ledger().job(job).is_some_and(|job| job.verdict().is_some() && job.ended.is_none())
+        {
+            return Ok(());
+        }
         for shown in &update.view.workflows {
             let Some(line) = gate.windows(job, shown.workflow) else { continue };
             let place = (host, job, shown.workflow);
