@@ -3,9 +3,9 @@
 //! A router: it holds the group and the ledger, and says who hears what. Decisions live in the
 //! modules: `flow` (which calls are taken), `calls` (answers in time), `registry` (keys), `queue`
 //! (whose turn it is), `sessions` (who lives), `ownership` (which jobs this gate acts for),
-//! `claims` (where parts report), `cancellation`, `dispatch` (what a job needs next), `timeouts`, `sync`
-//! (judging reports), `health` (datacenters), `routing` and `placing` (which of them), `stats`
-//! (views), `windows` (measurements over plan time), `watch` (updates), `leadership` (boot).
+//! `claims` (where parts report), `cancellation`, `dispatch` (what a job needs next), `timeouts`,
+//! `sync` (judging reports), `health` (datacenters), `routing` and `placing` (which of them),
+//! `stats` (views), `windows` (over plan time), `watch` (updates), `leadership` (boot).
 //!
 //! Inputs: calls from clients, the group's messages and session beats from gates, `PartReport`,
 //! `Capacity` and `NotLeader` from managers. Clients hear committed facts only: job-once,
