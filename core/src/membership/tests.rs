@@ -180,6 +180,13 @@ fn a_worker_whose_heartbeats_stop_is_dead_within_three_seconds() {
     }
     bench.pass(2_500);
     assert_eq!(bench.standing(), Some(Standing::Dead));
+    // It may be there after all, and is told; a missed probe has doubled this node's period.
+    let (_, sent) = bench.pass(2_100);
+    assert!(
+        sent.iter().all(|(to, _)| *to == OTHER)
+            && said(&sent).any(|update| update.standing == Standing::Dead),
+        "{sent:?}"
+    );
 }
 
 #[test]
