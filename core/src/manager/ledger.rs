@@ -355,6 +355,7 @@ impl ManagerLedger {
         let worker = run.worker;
         state.totals.merge(totals);
         state.totals.fit();
+        state.ended_until = state.ended_until.max(*until);
         state.covered_ms = state.covered_ms.saturating_add(*covered_ms);
         stats::declare(state, losses);
         let part = self.parts.value_mut(&id.shard.job)?;

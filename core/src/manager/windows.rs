@@ -140,9 +140,7 @@ impl Manager {
         }
         let second = now.second();
         let cut = self.sync.cuts.0.entry(key).or_insert_with(|| {
-            let ended = state.shards.iter().filter_map(|shard| shard.ended());
-            let until = ended.map(|ended| ended.until).fold(now, PlanTime::max);
-            Cut::new(&state.totals, now, until)
+            Cut::new(&state.totals, now, now.max(state.ended_until))
         });
         for (id, shard) in shards_of(key, state) {
             if shard.is_completed() || self.dispatch.given_up.contains(&id) {

@@ -202,8 +202,9 @@ impl RouteSteady {
 /// network-held.
 #[derive(Debug, Default)]
 pub(super) struct NetworkHeld {
-    /// Since when each gate takes a datacenter for dead that it should not, on its own clock.
-    wrong: BTreeMap<u16, Instant>,
+    /// Since when each gate takes a datacenter for dead that it should not, on its own clock, and
+    /// how often it had stood still by then.
+    wrong: BTreeMap<u16, (Instant, u32)>,
     judged: u64,
 }
 
@@ -259,8 +260,13 @@ impl NetworkHeld {
             self.wrong.remove(&host);
             return Ok(());
         };
-        // It looks with every probe.
-        let since = *self.wrong.entry(host).or_insert(now);
+        // It looks with every probe, unless it stands still.
+        let pauses = view.hosts[usize::from(host)].pauses;
+        let (since, before) = *self.wrong.entry(host).or_insert((now, pauses));
+        if before != pauses {
+            self.wrong.insert(host, (now, pauses));
+            return Ok(());
+        }
         if now.since(since) <= health.probe_every * 3 {
             return Ok(());
         }

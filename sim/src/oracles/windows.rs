@@ -25,8 +25,9 @@ type Place = (u16, JobId, WorkflowIx);
 /// closed, and with what is open are the totals shown.
 #[derive(Debug, Default)]
 pub(super) struct WindowsSum {
-    /// What a gate tells in the step that goes on.
-    told: BTreeMap<u16, Update>,
+    /// What a gate tells in the step that goes on, in order; of each job the newest, and that it
+    /// moved.
+    told: BTreeMap<u16, Vec<Update>>,
     /// Closed windows by their ends, as digests.
     closed: BTreeMap<Place, BTreeMap<(u32, u32), u64>>,
     judged: u64,
@@ -45,13 +46,15 @@ impl Oracle for WindowsSum {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Given { host, effect: Effect::Publish { update, .. } } => {
-                self.told.insert(*host, (**update).clone());
+                let told = self.told.entry(*host).or_default();
+                told.retain(|before| before.moved || before.view.job != update.view.job);
+                told.push((**update).clone());
                 Ok(())
             }
-            Seen::Stepped { host } => match self.told.remove(host) {
-                Some(update) => self.on_told(view, *host, &update),
-                None => Ok(()),
-            },
+            Seen::Stepped { host } => {
+                let told = self.told.remove(host).unwrap_or_default();
+                told.iter().try_for_each(|update| self.on_told(view, *host, update))
+            }
             Seen::Crashed { host } | Seen::Wiped { host } => {
                 self.told.remove(host);
                 self.closed.retain(|(of, ..), _| of != host);

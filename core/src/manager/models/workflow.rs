@@ -23,6 +23,9 @@ pub struct WorkflowState {
     pub plan_time: Option<PlanTime>,
     /// Sum over the ended runs, each counted once.
     pub totals: Box<Totals>,
+    /// The latest plan time at which one of those ended, which may be beyond the plan time of a
+    /// later leader.
+    pub ended_until: PlanTime,
     /// Plan milliseconds of shards that those cover.
     pub covered_ms: u64,
     /// What is declared missing so far.
@@ -53,6 +56,7 @@ impl Default for WorkflowState {
             shards: BoundedVec::new(),
             plan_time: None,
             totals: Box::default(),
+            ended_until: PlanTime::ZERO,
             covered_ms: 0,
             losses: BoundedVec::new(),
             result: None,
