@@ -30,10 +30,11 @@ impl<C: Command> Group<C> {
     }
 
     /// A leader speaks. Whether it is the leader of this member's term; if so, it is followed.
-    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, from: Member, term: Term, round: u64) -> bool {
+    pub(super) fn follow(&mut self, cx: &mut Cx<'_>, from: Member, term: Term) -> bool {
         if term < self.ballot.term {
-            // Tells a leader that is none any more of the higher term.
-            let (prev, hint) = (LogIndex::new(0), Position::default());
+            // Tells a leader that is none any more of the higher term. It may lead that one too by
+            // now, so no round of its earlier term is named.
+            let (round, prev, hint) = (0, LogIndex::new(0), Position::default());
             self.post().send(cx, from, Body::<C>::Rejected { round, prev, hint });
             return false;
         }

@@ -324,7 +324,7 @@ impl<C: Command> Group<C> {
             Body::Vote { last, handed } => self.on_vote(cx, from, term, last, handed),
             Body::Voted { granted } => self.on_voted(cx, from, term, granted),
             Body::Append { round, prev, commit, entries } => {
-                if self.follow(cx, from, term, round) {
+                if self.follow(cx, from, term) {
                     self.on_append(cx, (round, commit), prev, entries);
                 }
             }
@@ -339,7 +339,7 @@ impl<C: Command> Group<C> {
                 }
             }
             Body::Chunk { round, chunk } => {
-                if self.follow(cx, from, term, round) {
+                if self.follow(cx, from, term) {
                     self.on_chunk(cx, round, chunk);
                 }
             }

@@ -106,7 +106,7 @@ pub enum Body<C> {
     },
     /// The sender's log lacks or contradicts what the entries follow.
     Rejected {
-        /// The round answered.
+        /// The round answered; 0 if it was one of an earlier term than the sender's.
         round: u64,
         /// What they should have followed.
         prev: LogIndex,

@@ -71,6 +71,31 @@ fn hole_1_an_answer_counts_for_the_round_and_the_life_that_it_answers() {
 }
 
 #[test]
+fn hole_1_a_refusal_of_an_earlier_term_names_no_round_of_this_one() {
+    let (mut cluster, leader, others) = led(14);
+    let term = cluster.group(leader).term().get();
+    let last = Position { term: Term::new(0), index: LogIndex::new(0) };
+    cluster.part(&[leader], &others);
+    cluster.run(100 * MS);
+    cluster.tape.clear();
+    for round in 1..=100 {
+        let entries = vec![].try_into().unwrap();
+        let body = Body::Append { round, prev: last, commit: last.index, entries };
+        let msg = cluster.envelope(leader, others[0], term - 1, body);
+        cluster.inject(others[0], msg);
+    }
+    let refusals = taped(&cluster, leader, |msg| matches!(msg.body, Body::Rejected { .. }));
+    assert_eq!(refusals.len(), 100);
+    assert!(refusals.iter().all(|msg| msg.term.get() == term));
+    cluster.run(350 * MS);
+    assert!(cluster.group(leader).leads() && !cluster.leads_at(leader));
+    for refusal in refusals {
+        cluster.inject(leader, refusal);
+    }
+    assert!(!cluster.leads_at(leader), "they were sent before the rounds of those numbers");
+}
+
+#[test]
 fn hole_2_a_restarted_voter_keeps_quiet_for_an_election_timeout() {
     let (mut cluster, leader, [voter, other]) = led(12);
     cluster.part(&[leader, other], &[voter]);
