@@ -69,6 +69,10 @@ impl Manager {
     ) -> Option<VerdictKind> {
         let shard = beat.run.shard;
         let key = WorkflowKey::of(shard);
+        if self.is_later(beat.run) {
+            cx.count(Stat::MessageStale);
+            return None;
+        }
         if !self.is_open(holder, beat.run) {
             return Some(match beat.state {
                 RunState::Ended | RunState::Refused => VerdictKind::Forget,
@@ -126,6 +130,12 @@ impl Manager {
         }
     }
 
+    /// Whether the run was assigned by an entry that is not committed here: another leads by now,
+    /// whatever this node's clock says, and the run is not for this one to judge.
+    fn is_later(&self, run: RunId) -> bool {
+        run.fence.group == self.group.id() && run.fence.index > self.group.committed()
+    }
+
     /// Whether the run is open in the ledger and given to this life of this worker.
     fn is_open(&self, (worker, boot): (NodeId, BootId), run: RunId) -> bool {
         run.fence.group == self.group.id()
@@ -168,6 +178,9 @@ impl Manager {
 
     pub(in crate::manager) fn on_final(&mut self, cx: &mut Cx<'_>, from: NodeId, end: Final) {
         let (boot, run) = (end.boot, end.run);
+        if self.is_later(run) {
+            return cx.count(Stat::MessageStale);
+        }
         if !self.is_open((from, boot), run) {
             cx.count(Stat::ReportStale);
             self.push(cx, vec![(from, boot, run, VerdictKind::Forget)]);
