@@ -28,7 +28,7 @@ pub(crate) async fn explain(remote: &Remote, job: &str, json: bool) -> Result<Ex
 fn lines(told: &view::Explanation) -> Vec<String> {
     let view::Explanation { id, status, name, reason, .. } = told;
     let mut lines = vec![format!("{id}  {status}  {name}  {reason}").trim_end().to_owned()];
-    if told.placings.is_empty() {
+    if told.placings.is_empty() && reason.is_empty() {
         lines.push("no datacenter was found yet; `hyperscale cluster` shows how they are".into());
     }
     for placing in &told.placings {

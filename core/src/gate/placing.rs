@@ -5,14 +5,15 @@
 //! of every choice are in its entry, so that any gate can explain it.
 //! Inputs: wishes of `dispatch`. Outputs: `Place` entries, explanations.
 
-use super::models::{CancelCause, Decision, GateCommand};
-use super::routing::{Ask, Route, Routed};
+use super::models::{CancelCause, Decision, GateCommand, Job, Part};
+use super::routing::{self, Ask, Route, Routed};
 use super::{Gate, merge};
 use crate::api::{Explanation, Refusal, Reply};
 use crate::ids::{JobId, NodeId, PartId};
 use crate::machine::Cx;
 use crate::plan::{Datacenters, Placement, Plan};
 use crate::stat::Stat;
+use crate::time::Instant;
 use crate::wire::Message;
 
 impl Gate {
@@ -22,7 +23,7 @@ impl Gate {
     }
 
     /// How every datacenter stands with this gate.
-    pub fn standings(&self, now: crate::time::Instant) -> Vec<super::models::Standing> {
+    pub fn standings(&self, now: Instant) -> Vec<super::models::Standing> {
         self.health.standings(now)
     }
 
@@ -34,12 +35,9 @@ impl Gate {
             cx.count(Stat::RouteFailed);
             self.health.on_failed(now, &part.datacenter);
         }
-        let tried = job.tried.iter().chain(job.parts.iter().map(|part| &part.datacenter));
-        let tried: Vec<_> = tried.map(String::as_str).filter(|name| !name.is_empty()).collect();
-        let placement = job.plan.as_deref().map(|plan| &plan.placement);
-        let none = Placement::default();
-        let ask = Ask { placement: placement.unwrap_or(&none), tried: &tried };
-        let command = match self.routing.choose(cx, self.health.standings(now), ask) {
+        let asked = asked(job);
+        let chosen = self.routing.choose(cx, self.health.standings(now), asked.as_ask());
+        let command = match chosen {
             Route::To(datacenter, decision) => {
                 self.health.on_placed(now, &datacenter);
                 self.dispatch.on_routed(id);
@@ -97,18 +95,48 @@ impl Gate {
         }
     }
 
-    pub(super) fn explain(&self, id: JobId) -> Reply {
+    pub(super) fn explain(&self, now: Instant, id: JobId) -> Reply {
         let Some(job) = self.ledger.job(id) else {
             return Reply::Refused(Refusal::NoSuchJob(id));
+        };
+        let is_queued = job.reason.is_empty() && self.positions().contains_key(&id);
+        let unplaced = |part: &Part| part.offer.is_none() && part.end.is_none();
+        let reason = if is_queued {
+            "it waits for its turn".to_owned()
+        } else if job.reason.is_empty() && job.parts.iter().any(unplaced) {
+            let obstacles = routing::obstacles(&self.health.standings(now), asked(job).as_ask());
+            obstacles.unwrap_or_default()
+        } else {
+            job.reason.clone()
         };
         Reply::Explained(Box::new(Explanation {
             job: id,
             name: job.name.clone(),
             status: job.status,
-            reason: job.reason.clone(),
+            reason,
             decisions: job.decisions.iter().cloned().collect(),
         }))
     }
+}
+
+/// What a part of a job asks for.
+#[derive(Debug, Default)]
+struct Asked<'a> {
+    placement: Placement,
+    tried: Vec<&'a str>,
+}
+
+impl Asked<'_> {
+    fn as_ask(&self) -> Ask<'_> {
+        Ask { placement: &self.placement, tried: &self.tried }
+    }
+}
+
+fn asked(job: &Job) -> Asked<'_> {
+    let tried = job.tried.iter().chain(job.parts.iter().map(|part| &part.datacenter));
+    let tried = tried.map(String::as_str).filter(|name| !name.is_empty()).collect();
+    let placement = job.plan.as_deref().map(|plan| plan.placement.clone()).unwrap_or_default();
+    Asked { placement, tried }
 }
 
 impl Decision {

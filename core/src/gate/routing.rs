@@ -258,6 +258,18 @@ fn exclusion(standing: &Standing, ask: Ask<'_>) -> Option<Exclusion> {
     .find_map(|(holds, why)| holds.then_some(why))
 }
 
+/// Why a part finds no datacenter at this instant; `None` if it finds one.
+pub(super) fn obstacles(standings: &[Standing], ask: Ask<'_>) -> Option<String> {
+    let weighed: Vec<_> = standings.iter().map(|standing| weigh(standing, ask)).collect();
+    if weighed.iter().any(|one| one.out.is_none()) {
+        return None;
+    }
+    match nowhere(&weighed) {
+        Route::Later(why) => Some(why),
+        Route::To(..) | Route::Nowhere => None,
+    }
+}
+
 fn nowhere(weighed: &[Weighed<'_>]) -> Route {
     let untried = weighed.iter().filter(|w| w.out != Some(Exclusion::Tried));
     let told: Vec<_> = untried

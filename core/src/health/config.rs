@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::ConfigError;
+
 /// The spans and counts of the judgement. The defaults are those of production; a simulation draws
 /// shorter ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -68,6 +70,38 @@ impl Default for HealthConfig {
             spill_wait: s(60),
             spill_rtt: Duration::from_millis(100),
             stale_after: s(30),
+        }
+    }
+}
+
+impl HealthConfig {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The first field out of range.
+    pub fn check(self) -> Result<Self, ConfigError> {
+        let ms = Duration::from_millis;
+        let refuse = |field, value: Duration, range| {
+            Err(ConfigError { field, value: format!("{value:?}"), range })
+        };
+        if self.probe_every < ms(50) || self.probe_every > ms(60_000) {
+            return refuse("health.probe_every", self.probe_every, "50 ms to 60 s");
+        }
+        if self.suspect_after < self.probe_every.saturating_mul(2) {
+            let range = "at least twice probe_every_ms";
+            return refuse("health.suspect_after", self.suspect_after, range);
+        }
+        if self.unreachable_after < self.suspect_after {
+            let range = "at least suspect_after_ms";
+            return refuse("health.unreachable_after", self.unreachable_after, range);
+        }
+        let counts =
+            [("health.flaps", self.flaps), ("health.circuit_failures", self.circuit_failures)];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((field, _)) => {
+                Err(ConfigError { field, value: "0".to_owned(), range: "at least 1" })
+            }
+            None => Ok(self),
         }
     }
 }

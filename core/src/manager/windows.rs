@@ -139,9 +139,12 @@ impl Manager {
             return;
         }
         let second = now.second();
-        let cut = self.sync.cuts.0.entry(key).or_insert_with(|| {
-            Cut::new(&state.totals, now, now.max(state.ended_until))
-        });
+        let cut = self
+            .sync
+            .cuts
+            .0
+            .entry(key)
+            .or_insert_with(|| Cut::new(&state.totals, now, now.max(state.ended_until)));
         for (id, shard) in shards_of(key, state) {
             if shard.is_completed() || self.dispatch.given_up.contains(&id) {
                 cut.cutter.close(id.shard);

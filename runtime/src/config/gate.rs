@@ -10,6 +10,7 @@ use hyperscale_core::ids::NodeId;
 use serde::Deserialize;
 
 use super::NodeFile;
+use super::judgement::{HealthFile, MembershipFile};
 use super::shared::{self, ConsensusFile, PeerFile};
 use crate::transport::Dial;
 
@@ -63,6 +64,12 @@ pub struct GateFile {
     /// What the gate takes from clients; the same for every gate.
     #[serde(default)]
     pub admission: AdmissionFile,
+    /// How it judges datacenters; the same for every gate.
+    #[serde(default)]
+    pub health: HealthFile,
+    /// Probes and suspicions among the gates.
+    #[serde(default)]
+    pub membership: MembershipFile,
 }
 
 /// What a gate takes from clients.
@@ -169,6 +176,8 @@ impl NodeFile for GateFile {
             session_ttl: Duration::from_millis(self.session_ttl_ms),
             checkpoint_entries: self.checkpoint_entries.max(1),
             admission: self.admission.checked()?,
+            health: self.health.checked()?,
+            membership: self.membership.checked()?,
             consensus: self.consensus.checked(peers)?,
             ..GateConfig::new(NodeId::new(self.node), datacenters.collect::<Result<_, _>>()?)
         })

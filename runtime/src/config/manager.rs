@@ -9,6 +9,7 @@ use hyperscale_core::ids::NodeId;
 use serde::Deserialize;
 
 use super::NodeFile;
+use super::judgement::MembershipFile;
 use super::shared::{self, ConsensusFile, LeaseFile, PeerFile};
 use crate::transport::Dial;
 
@@ -44,6 +45,18 @@ pub struct ManagerFile {
     /// A workflow waits so long for its first free core, then fails.
     #[serde(default = "shared::cores_wait_ms")]
     pub cores_wait_ms: u64,
+    /// A run that issues next to nothing of what is due for so long is given to another worker.
+    #[serde(default = "shared::stuck_after_ms")]
+    pub stuck_after_ms: u64,
+    /// After every gate was silent for so long, the datacenter decides timeouts by itself.
+    #[serde(default = "shared::gate_silence_ms")]
+    pub gate_silence_ms: u64,
+    /// Reports of runs that the manager takes; above, workers report less often.
+    #[serde(default = "shared::reports_per_second")]
+    pub reports_per_second: u32,
+    /// Probes and suspicions among managers and workers; the same for all of the datacenter.
+    #[serde(default)]
+    pub membership: MembershipFile,
     /// Journal entries between snapshots.
     #[serde(default = "shared::checkpoint_entries")]
     pub checkpoint_entries: u64,
@@ -64,12 +77,23 @@ impl NodeFile for ManagerFile {
 
     fn checked(&self) -> Result<ManagerConfig, ConfigError> {
         let peers = shared::others(self.node, self.peers.iter().map(|peer| peer.node))?;
+        let at_least = |field, value: u64, least: u64, range| {
+            let error = ConfigError { field, value: value.to_string(), range };
+            if value < least { Err(error) } else { Ok(()) }
+        };
+        at_least("stuck_after", self.stuck_after_ms, 1_000, "at least 1000 ms")?;
+        at_least("gate_silence", self.gate_silence_ms, 1_000, "at least 1000 ms")?;
+        at_least("reports_per_second", u64::from(self.reports_per_second), 1, "at least 1")?;
         Ok(ManagerConfig {
             lease: self.lease.checked()?,
             consensus: self.consensus.checked(peers)?,
             start_delay: Duration::from_millis(self.start_delay_ms),
             replace_wait: Duration::from_millis(self.replace_wait_ms),
             cores_wait: Duration::from_millis(self.cores_wait_ms),
+            stuck_after: Duration::from_millis(self.stuck_after_ms),
+            gate_silence: Duration::from_millis(self.gate_silence_ms),
+            reports_per_second: self.reports_per_second,
+            membership: self.membership.checked()?,
             checkpoint_entries: self.checkpoint_entries.max(1),
             ..ManagerConfig::new(NodeId::new(self.node), self.datacenter.clone())
         })

@@ -3,12 +3,14 @@
 
 mod error;
 mod gate;
+mod judgement;
 mod manager;
 mod shared;
 mod worker;
 
 pub use error::{FileError, Place};
 pub use gate::{DatacenterFile, GateFile, GatePeerFile};
+pub use judgement::{HealthFile, MembershipFile};
 pub use manager::ManagerFile;
 pub use shared::{ConsensusFile, LeaseFile, PeerFile};
 pub use worker::{CoresFile, WorkerFile};

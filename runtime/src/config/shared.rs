@@ -172,6 +172,18 @@ pub(super) fn cores_wait_ms() -> u64 {
     60_000
 }
 
+pub(super) fn stuck_after_ms() -> u64 {
+    120_000
+}
+
+pub(super) fn gate_silence_ms() -> u64 {
+    300_000
+}
+
+pub(super) fn reports_per_second() -> u32 {
+    5_000
+}
+
 pub(super) fn session_ttl_ms() -> u64 {
     2_000
 }

@@ -8,6 +8,7 @@ use hyperscale_core::ids::NodeId;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
+use super::judgement::MembershipFile;
 use super::shared::{self, LeaseFile, PeerFile};
 use super::{NodeFile, available_cores};
 
@@ -30,6 +31,9 @@ pub struct WorkerFile {
     /// The same as its managers'.
     #[serde(default)]
     pub lease: LeaseFile,
+    /// The same as its managers'.
+    #[serde(default)]
+    pub membership: MembershipFile,
     /// How long a worker that was asked to leave may take.
     #[serde(default = "shared::drain_timeout_ms")]
     pub drain_timeout_ms: u64,
@@ -90,6 +94,7 @@ impl NodeFile for WorkerFile {
         };
         Ok(WorkerConfig {
             lease: self.lease.checked()?,
+            membership: self.membership.checked()?,
             ..WorkerConfig::new(NodeId::new(self.node), cores, managers)
         })
     }

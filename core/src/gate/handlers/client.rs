@@ -93,7 +93,7 @@ impl Gate {
             }),
             Command::Watch { job, after } => self.on_watch(cx, job, after),
             Command::Stats { job, width } => self.on_stats(cx, job, width),
-            Command::Explain(id) => self.explain(id),
+            Command::Explain(id) => self.explain(cx.now(), id),
             Command::Cluster => return,
         };
         cx.out.reply(call, reply);

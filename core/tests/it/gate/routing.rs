@@ -160,7 +160,9 @@ fn a_part_waits_for_a_datacenter_and_its_job_fails_in_time_with_the_reason() {
     let job = world.submit("k", &plan("p"));
     let other = world.submit("l", &plan("p"));
     assert_eq!(place(&world, job), "");
-    assert!(explained(&mut world, job).decisions.is_empty());
+    let told = explained(&mut world, job);
+    assert!(told.decisions.is_empty());
+    assert_eq!(told.reason, "east: unhealthy, no worker that stays");
     world.wake_until(10 * S);
     world.answers.insert(EAST, capacity(4));
     world.wake_until(2 * S);
