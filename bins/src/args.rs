@@ -53,6 +53,9 @@ pub(crate) enum Command {
         /// No progress, only the summary
         #[arg(short, long)]
         quiet: bool,
+        /// Print every update as a line of JSON with its number, and no summary
+        #[arg(long, conflicts_with = "quiet")]
+        json: bool,
         #[command(flatten)]
         remote: Remote,
     },
@@ -78,6 +81,8 @@ pub(crate) enum Command {
     },
     /// Say why a job's parts run where they do
     Explain(Explain),
+    /// Show rate, errors and percentiles of a job over plan time
+    Stats(Stats),
     /// Ask about one job
     Job {
         #[command(subcommand)]
@@ -107,6 +112,20 @@ pub(crate) enum About {
 pub(crate) struct Explain {
     /// The job, j17 or 17
     pub(crate) job: String,
+    /// Print the API's JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Stats {
+    /// The job, j17 or 17
+    pub(crate) job: String,
+    /// How wide a row is at least
+    #[arg(long, value_name = "SPAN", default_value = "1s")]
+    pub(crate) window: String,
     /// Print the API's JSON
     #[arg(long)]
     pub(crate) json: bool,

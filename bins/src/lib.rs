@@ -21,6 +21,7 @@ mod plan_file;
 mod progress;
 mod remote;
 mod run;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -51,11 +52,15 @@ async fn command(command: &Command, color: bool) -> Result<Exit, Failure> {
         Command::Status { job, json, remote } => {
             remote::status(remote, job.as_deref(), *json).await
         }
-        Command::Watch { job, quiet, remote } => remote::watch(remote, job, *quiet, color).await,
+        Command::Watch { job, json: true, remote, .. } => remote::watch_json(remote, job).await,
+        Command::Watch { job, quiet, remote, .. } => {
+            remote::watch(remote, job, *quiet, color).await
+        }
         Command::Cancel { job, workflow, remote } => {
             remote::cancel(remote, job, workflow.as_deref()).await
         }
         Command::Result { job, json, remote } => remote::result(remote, job, *json, color).await,
+        Command::Stats(args) => windows::stats(args).await,
         Command::Explain(args) | Command::Job { about: About::Explain(args) } => {
             explain::explain(&args.remote, &args.job, args.json).await
         }

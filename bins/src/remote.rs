@@ -51,6 +51,17 @@ pub(crate) async fn watch(
     follow(&mut client(remote)?, job, progress, color).await
 }
 
+/// Prints every update of a job to its end.
+pub(crate) async fn watch_json(remote: &Remote, job: &str) -> Result<Exit, Failure> {
+    let mut client = client(remote)?;
+    client
+        .follow(job, |seq, view| {
+            output::line(&json!({ "seq": seq, "job": view }).to_string());
+        })
+        .await?;
+    Ok(Exit::of(&client.result(job).await?, false))
+}
+
 /// Follows to the end; a signal ends the following, not the job.
 async fn follow(
     client: &mut Client,
@@ -60,7 +71,7 @@ async fn follow(
 ) -> Result<Exit, Failure> {
     let interrupt = Interrupt::listen()?;
     let followed = tokio::select! {
-        followed = client.follow(job, |view| progress.on_update(view)) => Some(followed),
+        followed = client.follow(job, |_, view| progress.on_update(view)) => Some(followed),
         () = interrupt.asked() => None,
     };
     progress.finish();

@@ -9,6 +9,7 @@ mod sse;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use hyperscale_runtime::api::stats::JobStats;
 use hyperscale_runtime::api::{Problem, view};
 use hyperscale_runtime::boot;
 use hyperscale_runtime::summary::Summary;
@@ -122,6 +123,14 @@ impl Client {
         self.json(&Ask::new(Method::GET, format!("/v1/jobs/{job}"))).await
     }
 
+    /// What a job measured, in windows of this width.
+    ///
+    /// # Errors
+    /// As every request.
+    pub(crate) async fn stats(&mut self, job: &str, window: &str) -> Result<JobStats, Failure> {
+        self.json(&Ask::new(Method::GET, format!("/v1/jobs/{job}/stats?window={window}"))).await
+    }
+
     /// Cancels a job.
     ///
     /// # Errors
@@ -174,7 +183,7 @@ impl Client {
     pub(crate) async fn follow(
         &mut self,
         job: &str,
-        mut on_update: impl FnMut(&view::Job),
+        mut on_update: impl FnMut(u64, &view::Job),
     ) -> Result<(), Failure> {
         let mut after = 0;
         let mut waits = Waits::new(self.patience);
@@ -192,7 +201,7 @@ impl Client {
             } else {
                 let view = self.job(job).await?;
                 if view.terminal {
-                    on_update(&view);
+                    on_update(after, &view);
                     return Ok(());
                 }
             }
@@ -205,7 +214,7 @@ impl Client {
         &self,
         response: Response,
         after: &mut u64,
-        on_update: &mut impl FnMut(&view::Job),
+        on_update: &mut impl FnMut(u64, &view::Job),
     ) -> bool {
         let mut bytes = response.bytes_stream();
         let mut parser = sse::Parser::default();
@@ -221,7 +230,7 @@ impl Client {
                     }
                     *after = seq;
                 }
-                on_update(&view);
+                on_update(*after, &view);
                 if view.terminal {
                     return true;
                 }

@@ -109,7 +109,7 @@ async fn a_broken_stream_is_resumed_at_another_gate_without_doubles() {
     let ((a, stop), (b, _stop)) = (served(first).await, served(second).await);
     let (stop, seen) = (RefCell::new(Some(stop)), RefCell::new(Vec::new()));
     let mut client = client(&[a, b], 20);
-    let followed = client.follow("j17", |view| {
+    let followed = client.follow("j17", |_, view| {
         seen.borrow_mut().push(view.status.clone());
         if view.status == "running" {
             stop.borrow_mut().take();
@@ -129,7 +129,7 @@ async fn a_job_that_ended_unseen_is_shown_once() {
     let (up, _stop) = served(gate).await;
     let mut seen = Vec::new();
     let mut client = client(&[up], 20);
-    client.follow("17", |view| seen.push(view.status.clone())).await.expect("followed");
+    client.follow("17", |_, view| seen.push(view.status.clone())).await.expect("followed");
     assert_eq!(seen, ["partial"]);
 }
 
@@ -163,7 +163,7 @@ async fn a_redirect_is_followed_with_method_key_and_body() {
     let submitted = client.submit(&file.text, "my-key").await.expect("submitted");
     assert_eq!(submitted.id, "j17");
     let mut seen = Vec::new();
-    client.follow("j17", |view| seen.push(view.status.clone())).await.expect("followed");
+    client.follow("j17", |_, view| seen.push(view.status.clone())).await.expect("followed");
     assert_eq!(seen, ["completed"]);
 }
 
@@ -233,7 +233,7 @@ async fn a_job_that_moves_is_resumed_where_it_went() {
     let ((a, _stop), (b, _stop_too)) = (served(first).await, served(second).await);
     let mut seen = Vec::new();
     let mut client = client(&[a, b], 20);
-    client.follow("j17", |view| seen.push(view.status.clone())).await.expect("followed");
+    client.follow("j17", |_, view| seen.push(view.status.clone())).await.expect("followed");
     assert_eq!(seen, ["submitted", "running", "running", "completed"]);
 }
 
@@ -262,6 +262,6 @@ async fn an_update_that_comes_again_is_shown_once() {
         \"terminal\":true,\"reason\":\"\",\"workflows\":[]}\n\n";
     let mut seen = Vec::new();
     let mut client = client(&[speaking(STREAM).await], 20);
-    client.follow("j1", |view| seen.push(view.status.clone())).await.expect("followed");
+    client.follow("j1", |_, view| seen.push(view.status.clone())).await.expect("followed");
     assert_eq!(seen, ["running", "completed"]);
 }

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,6 +29,9 @@ const GATE: &str = env!("CARGO_BIN_EXE_hyperscale-gate");
 const MANAGER: &str = env!("CARGO_BIN_EXE_hyperscale-manager");
 const WORKER: &str = env!("CARGO_BIN_EXE_hyperscale-worker");
 const CLI: &str = env!("CARGO_BIN_EXE_hyperscale");
+
+/// Lines of output as they came.
+pub(crate) type Lines = Arc<Mutex<Vec<(Duration, String)>>>;
 
 /// A cluster of real processes; it ends with this value, and nothing of it remains.
 #[derive(Debug)]
@@ -128,6 +133,24 @@ impl Real {
         let mut command = self.network.client_command(CLI);
         command.args(args).env("HYPERSCALE_GATE", gates.join(",")).stdin(Stdio::null());
         command.output().unwrap()
+    }
+
+    /// Starts the command line against every gate; its lines come with the time since the start.
+    pub(crate) fn cli_lines(&self, args: &[&str]) -> (Child, Lines) {
+        let gates = self.topology.members(Group::Gates);
+        let gates: Vec<String> = gates.into_iter().map(|gate| self.url(gate)).collect();
+        let mut command = self.network.client_command(CLI);
+        command.args(args).env("HYPERSCALE_GATE", gates.join(",")).stdin(Stdio::null());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = Lines::default();
+        let (source, sink) = (child.stdout.take().unwrap(), Arc::clone(&lines));
+        let start = self.start;
+        thread::spawn(move || {
+            for line in BufReader::new(source).lines().map_while(Result::ok) {
+                sink.lock().unwrap().push((start.elapsed(), line));
+            }
+        });
+        (child, lines)
     }
 
     /// Writes the text of a plan and gives the file.
