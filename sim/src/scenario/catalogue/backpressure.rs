@@ -106,7 +106,7 @@ pub(super) const SECTION: Section = Section {
             168,
             By(
                 &["overload", "more_clients_at_once_than_are_read_are_all_answered"],
-                "connections are capped, and those that are read at a time",
+                "submissions that are read at a time are bounded; control is answered meanwhile",
             ),
         ),
         (

@@ -25,8 +25,6 @@ pub enum Covered {
     NotApplicable(&'static str),
 }
 
-use Covered::By;
-
 /// A section of the reference catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Section {
@@ -86,7 +84,7 @@ mod tests {
     fn every_scenario_covers_a_number() {
         let entries = CATALOGUE.iter().flat_map(|section| section.entries);
         let named = entries.filter_map(|(_, covered)| match covered {
-            By(names, _) => Some(*names),
+            Covered::By(names, _) => Some(*names),
             Covered::NotApplicable(_) => None,
         });
         let named: Vec<&str> = named.flatten().copied().collect();

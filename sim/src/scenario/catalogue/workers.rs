@@ -144,7 +144,7 @@ pub(super) const SECTION: Section = Section {
             122,
             By(
                 &["overload", "an_overloaded_gate_sheds_all_but_control_and_recovers"],
-                "the level follows samples, and control has no floor to reach",
+                "the level is sampled, and control is never shed",
             ),
         ),
         (
