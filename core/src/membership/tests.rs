@@ -68,6 +68,33 @@ impl Bench {
         self.give(Input::Received { from: sender.node, msg }).1
     }
 
+    /// Lets time pass in which these members answer every ping, each in its time.
+    fn live(
+        &mut self,
+        ms: u64,
+        answering: &[Update],
+        mut takes: impl FnMut() -> u64,
+    ) -> Vec<Event> {
+        let (end, mut events, mut under_way) = (self.now + ms, Vec::new(), Vec::new());
+        while self.now < end {
+            let (e, sent) = self.pass(1);
+            events.extend(e);
+            for (to, msg) in sent {
+                let Kind::Ping { seq } = msg.kind else { continue };
+                if let Some(sender) = answering.iter().find(|update| update.node == to) {
+                    under_way.push((self.now + takes(), *sender, seq));
+                }
+            }
+            let now = self.now;
+            for (_, sender, seq) in under_way.extract_if(.., |(at, ..)| *at <= now) {
+                let (kind, updates) = (Kind::Ack { seq }, BoundedVec::new());
+                let msg = Message { sender, kind, updates };
+                events.extend(self.give(Input::Received { from: sender.node, msg }).0);
+            }
+        }
+        events
+    }
+
     fn standing(&self) -> Option<Standing> {
         self.membership.standing(OTHER)
     }
@@ -122,6 +149,48 @@ fn a_member_that_falls_silent_is_suspected_and_dies_and_its_next_life_beats_the_
     // What was said of the old life changes nothing any more.
     bench.hear(alive(3), Kind::News, &[claim(2, 20, 0, Standing::Dead)]);
     assert_eq!(bench.standing(), Some(Standing::Alive));
+}
+
+#[test]
+fn the_dead_are_forgotten_each_in_its_time_and_one_that_returns_is_kept() {
+    let mut bench = Bench::new(&[]);
+    for node in [2, 3, 4] {
+        bench.hear(alive(node), Kind::News, &[]);
+    }
+    let counts = |events: &[Event], wanted: fn(NodeId) -> Event| {
+        let count = |n| events.iter().filter(|e| **e == wanted(NodeId::new(n))).count();
+        [2, 3, 4].map(count)
+    };
+    let events = bench.live(30_000, &[], || 0);
+    assert_eq!((counts(&events, Event::Died), counts(&events, Event::Removed)), ([1; 3], [0; 3]));
+    assert_eq!(bench.membership.members().count(), 3, "they are remembered");
+    // One comes back as another life before its time is over.
+    let back = claim(3, 31, 1, Standing::Alive);
+    bench.hear(back, Kind::News, &[]);
+    let events = bench.live(120_000, &[back], || 5);
+    assert_eq!(
+        (counts(&events, Event::Died), counts(&events, Event::Removed)),
+        ([0; 3], [1, 0, 1])
+    );
+    let left: Vec<NodeId> = bench.membership.members().map(|member| member.node).collect();
+    assert_eq!(left, [NodeId::new(3)]);
+    // Who was forgotten is new.
+    bench.hear(claim(2, 21, 0, Standing::Alive), Kind::News, &[]);
+    assert_eq!(bench.standing(), Some(Standing::Alive));
+}
+
+#[test]
+fn answers_that_take_up_to_half_a_second_raise_no_suspicion() {
+    let mut bench = Bench::new(&[]);
+    for node in [2, 3, 4] {
+        bench.hear(alive(node), Kind::News, &[]);
+    }
+    let mut times = [100, 480, 250, 500, 330].into_iter().cycle();
+    let events = bench.live(120_000, &[2, 3, 4].map(alive), || times.next().unwrap());
+    assert_eq!(events, []);
+    let count = |stat| bench.stats.count(stat);
+    assert!(count(Stat::SwimAnswered) > 100, "{}", count(Stat::SwimAnswered));
+    assert_eq!(count(Stat::SwimSuspected), 0);
 }
 
 #[test]

@@ -449,6 +449,37 @@ fn a_full_house_is_asked_again_when_something_is_late() {
 }
 
 #[test]
+fn fifty_thousand_vus_make_each_of_their_rounds_once() {
+    let executor = Executor::PerVuIterations {
+        vus: 50_000,
+        iterations: 2,
+        max_duration: Duration::from_secs(60),
+    };
+    let mut rounds = 0;
+    for share in shares(&executor, &PartShare::whole(&executor), 50) {
+        let mut pacer = Pacer::new(&slice(executor, share, 0, Duration::from_millis(100)));
+        pacer.permit(u64::MAX);
+        let (mut seen, mut open) = (BTreeSet::new(), VecDeque::new());
+        loop {
+            match pacer.next(at_ms(1), true) {
+                Pace::Issue(issue) => {
+                    assert!(seen.insert((issue.vu, issue.item)));
+                    open.push_back(issue.slot);
+                }
+                Pace::Done => break,
+                _ => {
+                    let slot = open.pop_front().expect("somebody is busy");
+                    pacer.on_ended(slot);
+                }
+            }
+        }
+        assert_eq!(seen.len(), 2 * share.vus as usize);
+        rounds += seen.len();
+    }
+    assert_eq!(rounds, 100_000);
+}
+
+#[test]
 fn the_warmest_vu_takes_the_next_arrival_and_closed_loops_take_turns() {
     let mut pacer = alone(per_second(1_000, 1, 8));
     for ms in 0..50 {

@@ -252,6 +252,41 @@ async fn what_is_not_there_is_a_problem_too() {
 }
 
 #[tokio::test]
+async fn more_clients_at_once_than_are_read_are_all_answered() {
+    let served = served(|_, command| match command {
+        Command::Cancel(job) => Reply::Refused(Refusal::NoSuchJob(job)),
+        _ => Reply::Submitted { job: JobId::new(17), existing: false },
+    })
+    .await;
+    let length = PLAN.len();
+    let head = format!("POST /v1/jobs HTTP/1.0\r\nContent-Length: {length}\r\n");
+    let mut streams = Vec::new();
+    for n in 0..READING_MAX {
+        streams.push(served.open(&format!("{head}Idempotency-Key: k{n}\r\n\r\n")).await);
+    }
+    // Until the server has begun to read all of them, further ones are taken.
+    let refused = loop {
+        let got = served.send("POST /v1/jobs", "Idempotency-Key: more\r\n", PLAN).await;
+        if got.status != 201 {
+            break got;
+        }
+    };
+    assert_eq!(refused.status, 429);
+    for _ in 0..4 * READING_MAX {
+        let got = served.send("POST /v1/jobs", "Idempotency-Key: more\r\n", PLAN).await;
+        assert_eq!(got.status, 429);
+        assert!(got.head.contains("retry-after: "), "{}", got.head);
+    }
+    assert_eq!(served.send("POST /v1/jobs/j9/cancel", "", "").await.status, 404, "control");
+    for mut stream in streams {
+        stream.write_all(PLAN.as_bytes()).await.expect("written");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.expect("read");
+        assert!(text.contains(" 201 "), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn health_follows_readiness() {
     for (ready, status) in [(true, 200), (false, 503)] {
         let view = core_api::ClusterView { ready, ..core_api::ClusterView::default() };

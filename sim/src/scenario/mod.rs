@@ -24,7 +24,7 @@ pub mod workers;
 
 use std::time::Duration;
 
-pub use catalogue::{CATALOGUE, Covered};
+pub use catalogue::{CATALOGUE, Covered, Section};
 pub use checks::{exact, judge};
 pub use client::{ended, job_of, running, submitted};
 pub use figures::{Figure, KILLS, gap};

@@ -1,4 +1,4 @@
-//! What operators do under load: drain nodes, restart every node.
+//! What operators do under load: drain nodes, restart every node; and a power cut.
 
 use std::time::Duration;
 
@@ -25,6 +25,30 @@ pub fn drain_each_role(cluster: &mut dyn Cluster) -> Found {
     let manager = until(cluster, "a leader", limit, find(Group::Managers(0)))?;
     let gate = until(cluster, "a leading gate", limit, find(Group::Gates))?;
     drained(cluster, "drain", &load, &[manager, gate, Node::Worker(0, 0)])
+}
+
+/// Everything dies at once and starts again from its disks: the groups recover by themselves, the
+/// load goes on above what was reserved, and what was lost is declared.
+pub fn whole_cluster_restarted(cluster: &mut dyn Cluster) -> Found {
+    let key = "whole";
+    let load = Load { rate: 200, seconds: 16, datacenters: 0 };
+    let job = submitted(cluster, key, &load)?;
+    running(cluster, key, 400)?;
+    let nodes = cluster.topology().nodes();
+    for node in &nodes {
+        cluster.kill(*node);
+    }
+    cluster.pass(Duration::from_secs(1))?;
+    for node in &nodes {
+        cluster.start(*node);
+    }
+    let back = cluster.now();
+    let outcome = ended(cluster, job, LIMIT)?;
+    judge(cluster, key, &load, &outcome)?;
+    let after = cluster.served(key).iter().filter(|arrival| arrival.at > back).count();
+    cluster.note(&format!("{after} served after the restart"));
+    ensure(after > 0, || format!("no load after the restart: {outcome:?}"))?;
+    ensure(outcome.is_degraded, || format!("nothing was lost: {outcome:?}"))
 }
 
 fn drained(cluster: &mut dyn Cluster, key: &str, load: &Load, nodes: &[Node]) -> Found {

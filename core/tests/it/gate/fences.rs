@@ -96,6 +96,25 @@ fn a_decision_counts_under_the_jobs_fence_and_no_other() {
 }
 
 #[test]
+fn a_timeout_under_an_earlier_fence_changes_nothing() {
+    let (mut log, job) = log();
+    let timed_out = |owner| GateCommand::Cancel {
+        job,
+        cause: CancelCause::TimedOut { reason: "it ran for its timeout".into() },
+        workflow: None,
+        owner: Some(LogIndex::new(owner)),
+    };
+    assert_eq!(log.apply(decisions(job, LogIndex::new(3))[0].clone()), Applied::Placed(job));
+    assert_eq!(log.apply(decisions(job, LogIndex::new(3))[1].clone()), Applied::Begun(job));
+    assert_eq!(log.apply(own(job, 2)), Applied::Owned(job));
+    let before = log.ledger.clone();
+    assert_eq!(log.apply(timed_out(3)), Applied::Fenced(job));
+    assert_eq!(log.ledger, before);
+    assert_eq!(log.apply(timed_out(6)), Applied::Cancelling(job));
+    assert_eq!(log.ledger.job(job).unwrap().status, JobStatus::Cancelling);
+}
+
+#[test]
 fn a_job_is_given_to_current_sessions_only() {
     let (mut log, job) = log();
     assert_eq!(log.apply(own(job, 1)), Applied::Overtaken, "it has it");

@@ -1,5 +1,7 @@
 //! How datacenters are judged over time, and what becomes of parts that find none.
 
+use std::time::Duration;
+
 use hyperscale_core::api::{Command, Explanation, Refusal, Reply};
 use hyperscale_core::gate::models::{Exclusion, Reachability, Registration, Verdict, Why};
 use hyperscale_core::health::HealthClass;
@@ -84,7 +86,7 @@ fn a_cascade_of_regions_and_its_recovery() {
     }
 }
 
-/// S-191: a burst of lost probes evicts nobody. S-185: nor do slow answers.
+/// S-191: a burst of lost probes evicts nobody.
 #[test]
 fn a_burst_of_losses_evicts_nobody() {
     let mut world = World::led(3);
@@ -95,6 +97,52 @@ fn a_burst_of_losses_evicts_nobody() {
     assert!(seen.iter().flatten().all(|class| *class == Healthy), "{seen:?}");
     assert_eq!(world.node.stats().count(Stat::DatacenterSuspected), 0);
     assert_eq!(world.node.stats().count(Stat::DatacenterFailed), 0);
+}
+
+/// S-185, S-183: answers that take up to half a second, of which some are lost, are no failure.
+#[test]
+fn slow_answers_of_which_some_are_lost_are_no_failure() {
+    let mut world = World::led(3);
+    let answers = world.answers.clone();
+    for round in 0..120_u32 {
+        world.trip = [100, 500, 300, 450, 200].map(Duration::from_millis)[round as usize % 5];
+        world.answers = answers.clone();
+        if round % 20 == 7 {
+            world.answers.remove(&WEST);
+        }
+        world.wake_until(S);
+        assert_eq!(classes(&world), [Healthy; 3], "round {round}");
+    }
+    let count = |stat| world.node.stats().count(stat);
+    assert_eq!((count(Stat::DatacenterSuspected), count(Stat::DatacenterFailed)), (0, 0));
+    let (usual, worst) = world.node.role().standings(world.now)[0].rtt.expect("measured");
+    assert_eq!((usual, worst), (300_000, 500_000));
+}
+
+/// S-183: what answers no recent probe changes nothing, and who answers a probe leads, whoever led
+/// when it was sent.
+#[test]
+fn a_leader_that_changes_between_probe_and_answer_is_followed() {
+    let mut config = config(1);
+    config.datacenters[0].managers = vec![EAST, WEST];
+    let mut world = World::fresh(config);
+    let second = world.answers.remove(&WEST).unwrap();
+    world.run(Input::Wake);
+    world.wake_until(2 * S);
+    let leader = |world: &World| world.node.role().standings(world.now)[0].leader;
+    assert_eq!(leader(&world), Some(EAST));
+    // From here on the other one answers the probes that are under way.
+    world.answers.remove(&EAST);
+    world.answers.insert(WEST, second.clone());
+    world.trip = S / 2;
+    world.wake_until(2 * S);
+    assert_eq!(leader(&world), Some(WEST));
+    let stale = world.node.stats().count(Stat::MessageStale);
+    world.run(received(EAST, Capacity { probe: 7, ..second }));
+    assert_eq!(world.node.stats().count(Stat::MessageStale), stale + 1);
+    assert_eq!(leader(&world), Some(WEST));
+    let sent = world.run(called(1, submit("k", &plan("p"))));
+    assert!(sent.iter().any(|line| line.starts_with("n20 offer")), "{sent:?}");
 }
 
 /// S-194: every transition is told once, and the recovery clears it.

@@ -1,6 +1,6 @@
 //! A gate with a disk, a clock and two datacenters' worth of addresses; effects as short lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use hyperscale_core::api::{Command, Reply};
@@ -45,6 +45,9 @@ pub(super) struct World {
     pub(super) snapshot: Option<(Lsn, Snapshot)>,
     /// Managers that answer probes, and with what.
     pub(super) answers: BTreeMap<NodeId, Capacity>,
+    /// How long their answers take.
+    pub(super) trip: Duration,
+    under_way: VecDeque<(Instant, NodeId, Capacity)>,
     /// Outward effects that wait for the journal.
     pub(super) held: Vec<Effect>,
     boots: u64,
@@ -68,7 +71,21 @@ impl World {
         let (now, durable) = (Instant::ZERO.after(S), Lsn::new(0));
         let managers = config.datacenters.iter().flat_map(|dc| dc.managers.clone());
         let answers = managers.map(|manager| (manager, capacity(4))).collect();
-        Self { node, now, config, journal, durable, snapshot: None, answers, held, boots: 1 }
+        let (trip, under_way) = (Duration::ZERO, VecDeque::new());
+        let (snapshot, boots) = (None, 1);
+        Self {
+            node,
+            now,
+            config,
+            journal,
+            durable,
+            snapshot,
+            answers,
+            trip,
+            under_way,
+            held,
+            boots,
+        }
     }
 
     /// A gate of so many datacenters that leads.
@@ -97,6 +114,10 @@ impl World {
         for (manager, probe) in probes {
             let Some(capacity) = self.answers.get(&manager) else { continue };
             let capacity = Capacity { probe: probe.number, ..capacity.clone() };
+            if self.trip > Duration::ZERO {
+                self.under_way.push_back((self.now.after(self.trip), manager, capacity));
+                continue;
+            }
             effects.extend(self.node.step(self.now, received(manager, capacity)));
         }
         for effect in &effects {
@@ -200,10 +221,19 @@ impl World {
         let end = self.now.after(limit).after(Duration::from_micros(1));
         let start = self.now;
         let mut all = vec![];
-        while let Some(wake) = self.node.next_wake().filter(|wake| wake.at <= end) {
-            self.now = self.now.max(wake.at);
+        loop {
+            let wake = self.node.next_wake().map(|wake| wake.at);
+            let arrival = self.under_way.front().map(|(at, ..)| *at);
+            let Some(next) = wake.into_iter().chain(arrival).min().filter(|at| *at <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            let input = match self.under_way.pop_front_if(|(at, ..)| *at == next) {
+                Some((_, manager, capacity)) => received(manager, capacity),
+                None => Input::Wake,
+            };
             let at = self.now.since(start).as_secs();
-            all.extend(self.run(Input::Wake).into_iter().map(|line| (at, line)));
+            all.extend(self.run(input).into_iter().map(|line| (at, line)));
         }
         self.now = end;
         all

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyperscale_core::config::ManagerConfig;
+use hyperscale_core::config::{LeaseConfig, ManagerConfig};
 use hyperscale_core::ids::{RunId, WorkflowIx};
 use hyperscale_core::plan::{Plan, PlanTime, Priority, When};
 use hyperscale_core::report::WorkflowStatus;
@@ -225,6 +225,57 @@ fn a_worker_that_fails_many_shards_at_once_costs_one_retry() {
     assert_eq!(again.iter().filter(|(to, _)| *to == good.node).count(), shards);
     let part = rig.node.role().parts().next().unwrap();
     assert_eq!(part.workflows[0].retries.used(), 1);
+}
+
+#[test]
+fn a_worker_that_is_doubted_gets_nothing_new_while_another_has_a_core() {
+    let of = |silent: bool| {
+        let lease = LeaseConfig { ttl: secs(12), ..LeaseConfig::default() };
+        let mut rig = Rig::new(ManagerConfig { lease, ..ManagerConfig::new(MANAGER, "dc") });
+        let mut hands = vec![Hand::new(1, 8), Hand::new(2, 1), Hand::new(3, 1)];
+        rig.live(secs(2), &mut hands);
+        let mut favourite = hands.remove(0);
+        for _ in 0..18 {
+            if !silent {
+                rig.beat(&mut favourite);
+            }
+            rig.live(millis(500), &mut hands);
+        }
+        rig.offer(plan(vec![workflow("a", rounds(1, 5))]));
+        rig.begin();
+        let to: Vec<_> = rig.prepares().into_iter().map(|(to, _)| to).collect();
+        (to, rig.count(Stat::WorkerDoubted), rig.count(Stat::WorkerLost))
+    };
+    assert_eq!(of(false), (vec![worker(1)], 0, 0), "it has most cores");
+    let (to, doubted, lost) = of(true);
+    assert_eq!((to, lost), (vec![worker(2)], 0), "its lease may last");
+    assert!(doubted > 0);
+}
+
+/// Everybody comes at once, twice: at the start, and when the manager is back.
+#[test]
+fn a_flood_of_registrations_loses_nobody_and_moves_no_run() {
+    const WORKERS: u16 = 400;
+    let mut rig = Rig::prompt();
+    let mut hands = fleet(&mut rig, WORKERS.into(), 1);
+    let mut plan = plan(vec![workflow("a", arrivals(40_000, secs(600), 40_000))]);
+    plan.workflows[0].priority = Priority::High;
+    rig.offer(plan);
+    rig.begin();
+    let runs = rig.prepare_all(&mut hands);
+    assert_eq!(runs.len(), usize::from(WORKERS));
+    assert_eq!(rig.count(Stat::WorkerJoined), u64::from(WORKERS));
+    rig.live(secs(2), &mut hands);
+    assert_eq!(status(&rig, 0), WorkflowStatus::Running);
+    rig.restart();
+    rig.live(secs(2), &mut hands);
+    assert_eq!(rig.count(Stat::WorkerJoined), u64::from(WORKERS));
+    let count = |stat| rig.count(stat);
+    assert_eq!(
+        (count(Stat::RunLost), count(Stat::ShardReassigned), count(Stat::CapRefused)),
+        (0, 0, 0)
+    );
+    assert_eq!(status(&rig, 0), WorkflowStatus::Running);
 }
 
 /// Three workers run a shard each of a workflow, a fourth is free; the first `stuck` do not get on.
