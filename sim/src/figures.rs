@@ -1,5 +1,7 @@
-//! Prints what `measure` finds, as a table and as one line of JSON. Nothing is judged; the exit
-//! code says only whether everything could be measured.
+//! Prints what `measure` finds, as a table and as one line of JSON. The exit code
+//! says whether everything could be measured; of the scale, whether its limits hold.
+
+mod scale;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +24,8 @@ pub(crate) enum Topic {
     Failover,
     /// What members send, suspect and notice.
     Members,
+    /// How it grows from 100 to 10,000 workers; judged, and takes long.
+    Scale,
 }
 
 pub(crate) fn print(args: &Args, topic: Topic) -> bool {
@@ -36,13 +40,19 @@ pub(crate) fn print(args: &Args, topic: Topic) -> bool {
     if is_on(Topic::Members) {
         wrong.extend(members(args, &mut lines));
     }
+    let mut is_kept = true;
+    if topic == Topic::Scale {
+        let (kept, failed) = scale::print(args, &mut lines);
+        is_kept = kept;
+        wrong.extend(failed);
+    }
     for what in &wrong {
         println!("NOT MEASURED: {what}");
     }
     if args.json {
-        println!("{}", json!({ "ok": wrong.is_empty(), "rows": lines }));
+        println!("{}", json!({ "ok": is_kept && wrong.is_empty(), "rows": lines }));
     }
-    wrong.is_empty()
+    is_kept && wrong.is_empty()
 }
 
 fn shapes_of_voters() -> impl Iterator<Item = Shape> {

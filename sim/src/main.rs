@@ -63,6 +63,9 @@ struct Args {
     /// Kills of each sort that are measured.
     #[arg(long, default_value_t = 200, requires = "measure")]
     kills: u64,
+    /// The largest cluster of a measured scale, workers.
+    #[arg(long, default_value_t = 10_000, requires = "measure")]
+    workers: u16,
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,

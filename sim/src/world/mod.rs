@@ -97,6 +97,10 @@ pub struct World {
     stepping: Option<u16>,
     /// What each node has sent, where somebody asks for it.
     traffic: Option<Vec<Sent>>,
+    /// Somebody was asked to leave by a script.
+    has_leavers: bool,
+    /// Events that it may take; one that needs more spins.
+    events_max: u64,
 }
 
 impl World {
@@ -161,6 +165,8 @@ impl World {
             replies: None,
             stepping: None,
             traffic: None,
+            has_leavers: false,
+            events_max: EVENTS_MAX,
             case,
         }
     }
@@ -182,7 +188,7 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return false };
         self.now = at;
         self.events += 1;
-        if self.events > EVENTS_MAX {
+        if self.events > self.events_max {
             let detail = format!("{EVENTS_MAX} events and no end: something spins");
             self.fail(Violation::new(Inv::NodeSettles, detail), None);
         }

@@ -31,10 +31,11 @@ impl Sent {
 }
 
 impl World {
-    /// A scripted world that keeps no trace, so that long loads fit in memory.
+    /// A scripted world that keeps no trace and has no end, so that long loads fit.
     pub fn measured(case: Case) -> Self {
         let mut world = Self::scripted(case);
         world.lines = None;
+        world.events_max = u64::MAX;
         world
     }
 
