@@ -180,6 +180,11 @@ impl Table {
         Some(standing)
     }
 
+    /// How many are to be asked whether they are there.
+    pub(super) fn strangers(&self) -> usize {
+        self.strangers.len()
+    }
+
     /// The next stranger after this node, around the table.
     pub(super) fn stranger_after(&self, node: NodeId) -> Option<NodeId> {
         let later = self.strangers.range((Bound::Excluded(node), Bound::Unbounded)).next();

@@ -132,7 +132,7 @@ fn settle(cluster: &mut Measured) -> Result<u64, String> {
     })?;
     let settled = cluster.world.now();
     // What was said last goes around.
-    cluster.pass(30 * SECOND)?;
+    cluster.pass(10 * SECOND)?;
     Ok(settled)
 }
 

@@ -59,6 +59,8 @@ const LOOK_NS: u64 = 500_000_000;
 const WAKES_MAX: u32 = 1_000;
 /// Events of one case; a case that needs more spins.
 const EVENTS_MAX: u64 = 20_000_000;
+/// How often everything is checked after a step, millionths.
+const CHECKED_PPM: u32 = 10_000;
 
 /// A running case.
 #[derive(Debug)]
@@ -101,6 +103,8 @@ pub struct World {
     has_leavers: bool,
     /// Events that it may take; one that needs more spins.
     events_max: u64,
+    /// How often everything is checked after a step, millionths.
+    checked_ppm: u32,
 }
 
 impl World {
@@ -167,6 +171,7 @@ impl World {
             traffic: None,
             has_leavers: false,
             events_max: EVENTS_MAX,
+            checked_ppm: CHECKED_PPM,
             case,
         }
     }
@@ -375,7 +380,7 @@ impl World {
 
     /// Whether a check of everything is drawn for this step of a node.
     fn is_checked(&self, host: u16, step: u64) -> bool {
-        self.streams.draw(Stream::Check, u64::from(host), step).chance(10_000)
+        self.streams.draw(Stream::Check, u64::from(host), step).chance(self.checked_ppm)
     }
 
     fn local(&self, host: u16) -> Instant {
