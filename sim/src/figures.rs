@@ -174,13 +174,13 @@ fn members(args: &Args, lines: &mut Vec<Value>) -> Vec<String> {
     let deaths = sum(|one| one.deaths);
     println!(
         "\nfalse suspicions at 5 % loss and 200 ms jitter, in {minutes:.0} node-minutes: \
-         {raised} raised, believed {believed} times, {deaths} times to death"
+         {raised} refuted by their suspect, believed {believed} times; {deaths} deaths believed"
     );
     let rate = |n: u64| n as f64 * 10_000.0 / minutes.max(1.0);
     println!(
-        "  per 10,000 node-minutes: {:.2} raised, {:.2} beliefs (goal: below 1)",
-        rate(raised),
-        rate(believed)
+        "  per 10,000 node-minutes: {:.2} suspicions (goal: below 1), {:.2} deaths (goal: none)",
+        rate(raised.max(believed)),
+        rate(deaths)
     );
     lines.push(json!({
         "node_minutes": minutes, "false_suspicions": raised, "believed": believed,

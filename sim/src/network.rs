@@ -255,12 +255,7 @@ impl Network {
 
     /// When a message arrives: after the one before it on the link, unless it is drawn to be
     /// overtaken or is a datagram.
-    fn arrival(
-        &mut self,
-        now: u64,
-        flight: &Flight,
-        (entity, ordinal): (u64, u64),
-    ) -> u64 {
+    fn arrival(&mut self, now: u64, flight: &Flight, (entity, ordinal): (u64, u64)) -> u64 {
         let w = self.weather;
         let draw = |n: u64| self.streams.draw(Stream::NetDelay, entity, ordinal * 4 + n);
         let mut delay = draw(0).within(w.delay_min, w.delay_max);

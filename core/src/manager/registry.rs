@@ -67,12 +67,7 @@ pub(super) struct Registry {
 impl Registry {
     /// Nobody yet. `silence`: how long a worker may be unheard.
     pub(super) fn new(silence: Duration) -> Self {
-        Self {
-            silence,
-            workers: BTreeMap::new(),
-            order: BTreeSet::new(),
-            timers: Timers::new(),
-        }
+        Self { silence, workers: BTreeMap::new(), order: BTreeSet::new(), timers: Timers::new() }
     }
 
     /// Takes a heartbeat.

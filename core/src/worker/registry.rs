@@ -145,9 +145,8 @@ mod tests {
         let (boot, run) = (BootId::new(7), run(0, 5));
         let (progress, totals) = (Default::default(), Default::default());
         let report = Message::from(Report { boot, run, seq: 1, second: 1, progress, totals });
-        let mut told = |registry: &Registry, msg: &Message| {
-            bench.step(10, |cx| registry.tell(cx, msg)).len()
-        };
+        let mut told =
+            |registry: &Registry, msg: &Message| bench.step(10, |cx| registry.tell(cx, msg)).len();
         assert_eq!(told(&registry, &report), 3);
         registry.on_confirmed(NodeId::new(3));
         assert_eq!(told(&registry, &report), 1);
