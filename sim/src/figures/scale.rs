@@ -105,7 +105,8 @@ fn table(found: &Found, (wall, busy): (f64, Option<f64>), lines: &mut Vec<Value>
     lines.push(json!({
         "workers": size.workers_all(), "datacenters": size.datacenters,
         "noticed_median_ms": median, "noticed_max_ms": slowest,
-        "wall_s": wall, "busy_s": busy, "settled_s": found.settled as f64 / 1e9, "real_time_factor": factor,
+        "wall_s": wall, "busy_s": busy, "real_time_factor": factor,
+        "settled_s": found.settled as f64 / 1e9,
     }));
     is_noticed && is_fast
 }
