@@ -8,8 +8,8 @@ use std::ops::Range;
 
 use crate::streams::{Stream, Streams};
 
-/// Datacenters of a case at most.
-pub const DATACENTERS_MAX: usize = 4;
+/// Datacenters of a case at most. A drawn one has four at most.
+pub const DATACENTERS_MAX: usize = 20;
 
 /// What the roles of this tree support: until they replicate, a case has one gate, one datacenter
 /// and one manager.
@@ -50,21 +50,21 @@ impl Group {
 pub struct Layout {
     gates: u16,
     count: u16,
-    managers: [u16; DATACENTERS_MAX],
-    workers: [u16; DATACENTERS_MAX],
+    /// Where the managers of each datacenter begin, and where all end.
+    managers: [u16; DATACENTERS_MAX + 1],
+    /// The same of workers.
+    workers: [u16; DATACENTERS_MAX + 1],
 }
 
 impl Layout {
     /// So many gates, and per datacenter so many managers and workers; what is beyond
     /// [`DATACENTERS_MAX`] is left out.
     pub fn new(gates: u16, datacenters: &[(u16, u16)]) -> Self {
-        let mut layout = Self { gates, count: 0, managers: [0; 4], workers: [0; 4] };
-        for (place, (managers, workers)) in datacenters.iter().take(DATACENTERS_MAX).enumerate() {
-            layout.count += 1;
-            layout.managers[place] = *managers;
-            layout.workers[place] = *workers;
-        }
-        layout
+        let known = &datacenters[..datacenters.len().min(DATACENTERS_MAX)];
+        let managers = begins(gates, known.iter().map(|(managers, _)| *managers));
+        let end = managers[DATACENTERS_MAX];
+        let workers = begins(end, known.iter().map(|(_, workers)| *workers));
+        Self { gates, count: known.len() as u16, managers, workers }
     }
 
     /// What a seed draws: small clusters are rare and kept, because they are cheap. `workers` are
@@ -110,24 +110,22 @@ impl Layout {
 
     /// The managers of every datacenter.
     pub fn all_managers(&self) -> Range<u16> {
-        let managers: u16 = self.managers.iter().sum();
-        self.gates..self.gates + managers
+        self.gates..self.managers[DATACENTERS_MAX]
     }
 
     /// The workers of every datacenter.
     pub fn all_workers(&self) -> Range<u16> {
-        let first = self.all_managers().end;
-        first..first + self.workers.iter().sum::<u16>()
+        self.workers[0]..self.workers[DATACENTERS_MAX]
     }
 
     /// The managers of a datacenter.
     pub fn managers(&self, datacenter: u16) -> Range<u16> {
-        span(self.gates, &self.managers, datacenter)
+        span(&self.managers, datacenter)
     }
 
     /// The workers of a datacenter.
     pub fn workers(&self, datacenter: u16) -> Range<u16> {
-        span(self.all_managers().end, &self.workers, datacenter)
+        span(&self.workers, datacenter)
     }
 
     /// The members of a group.
@@ -140,18 +138,17 @@ impl Layout {
 
     /// What stands at a place; a place beyond the nodes counts as a worker of no datacenter.
     pub fn role(&self, host: u16) -> Role {
+        // The last datacenter that begins at or before the place; empty ones begin there, too.
+        let of = |begins: &[u16; DATACENTERS_MAX + 1]| {
+            (begins.partition_point(|begin| *begin <= host) as u16).saturating_sub(1)
+        };
         if host < self.gates {
-            return Role::Gate;
+            Role::Gate
+        } else if host < self.all_managers().end {
+            Role::Manager(of(&self.managers))
+        } else {
+            Role::Worker(of(&self.workers).min(self.count))
         }
-        for datacenter in self.datacenters() {
-            if self.managers(datacenter).contains(&host) {
-                return Role::Manager(datacenter);
-            }
-            if self.workers(datacenter).contains(&host) {
-                return Role::Worker(datacenter);
-            }
-        }
-        Role::Worker(self.count)
     }
 
     /// The group that a node is a member of.
@@ -213,10 +210,20 @@ impl Layout {
     }
 }
 
-fn span(first: u16, counts: &[u16; DATACENTERS_MAX], datacenter: u16) -> Range<u16> {
-    let before: u16 = counts.iter().take(usize::from(datacenter)).sum();
-    let count = counts.get(usize::from(datacenter)).copied().unwrap_or(0);
-    first + before..first + before + count
+fn begins(first: u16, counts: impl Iterator<Item = u16>) -> [u16; DATACENTERS_MAX + 1] {
+    let mut begins = [first; DATACENTERS_MAX + 1];
+    for (place, count) in counts.enumerate() {
+        let end = begins[place] + count;
+        begins[place + 1..].fill(end);
+    }
+    begins
+}
+
+fn span(begins: &[u16; DATACENTERS_MAX + 1], datacenter: u16) -> Range<u16> {
+    let place = usize::from(datacenter);
+    let last = begins[DATACENTERS_MAX];
+    let of = |place| begins.get(place).copied().unwrap_or(last);
+    of(place)..of(place + 1)
 }
 
 #[cfg(test)]

@@ -54,13 +54,18 @@ struct Args {
     /// Time the reference cluster: 1 gate, 1 manager, 5 workers, 500 arrivals per second for 60 s.
     #[arg(long)]
     reference: bool,
-    /// Measure calm clusters: what nodes send at rest and under load, and how long a killed leader
-    /// or owner is missed.
-    #[arg(long, conflicts_with_all = ["seed", "seeds", "reference"])]
-    measure: bool,
+    /// Measure calm clusters: what nodes send at rest and under load, how long a killed leader or
+    /// owner is missed, what members suspect and notice, and how all of it grows. Without a value
+    /// everything but the growth to 10,000 workers, which takes long.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, default_missing_value = "all",
+        conflicts_with_all = ["seed", "seeds", "reference"])]
+    measure: Option<figures::Topic>,
     /// Kills of each sort that are measured.
     #[arg(long, default_value_t = 200, requires = "measure")]
     kills: u64,
+    /// The largest cluster of a measured scale, workers.
+    #[arg(long, default_value_t = 10_000, requires = "measure")]
+    workers: u16,
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
@@ -90,8 +95,8 @@ fn main() -> ExitCode {
     // A panic of a machine is reported with its node and seed; the default message would only
     // repeat it.
     std::panic::set_hook(Box::new(|_| {}));
-    let ok = if args.measure {
-        figures::print(&args)
+    let ok = if let Some(topic) = args.measure {
+        figures::print(&args, topic)
     } else if args.reference {
         reference(&args)
     } else if let (Some((from, to)), Some(inv)) = (args.seeds, args.until) {

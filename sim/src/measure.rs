@@ -5,8 +5,10 @@
 //! here, and a broken promise ends the measurement with an error. Nothing is judged.
 
 mod members;
+mod scale;
 
 pub use members::{Suspicions, datagrams, detection, suspicions};
+pub use scale::{Found, Limit, Size, judge, scale};
 
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::config::{GateConfig, LeaseConfig, ManagerConfig};
@@ -55,6 +57,8 @@ pub struct Rate {
     pub messages: f64,
     /// Bytes of frames per second and node.
     pub bytes: f64,
+    /// Of the messages, datagrams between members.
+    pub datagrams: f64,
 }
 
 /// Who is killed while load is issued.
@@ -254,30 +258,37 @@ impl Measured {
         gaps.map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
     }
 
-    fn rates(&self) -> Vec<Rate> {
+    /// Nodes by what they do at present; kinds without one are left out.
+    fn kinds(&self) -> Vec<(&'static str, Vec<u16>)> {
         let (layout, world) = (self.layout, &self.world);
         let led = |hosts: std::ops::Range<u16>, is: bool| {
             hosts.filter(|host| leads(world, *host) == is).collect::<Vec<u16>>()
         };
-        let kinds = [
+        let mut kinds = vec![
             ("gate, leads", led(layout.gates(), true)),
             ("gate, follows", led(layout.gates(), false)),
             ("manager, leads", led(layout.all_managers(), true)),
             ("manager, follows", led(layout.all_managers(), false)),
             ("worker", layout.all_workers().collect()),
         ];
+        kinds.retain(|(_, hosts)| !hosts.is_empty());
+        kinds
+    }
+
+    fn rates(&self) -> Vec<Rate> {
         let rate = |(kind, hosts): (&'static str, Vec<u16>)| {
             let mut all = Sent::default();
             for host in &hosts {
-                let sent = world.traffic()[usize::from(*host)];
+                let sent = self.world.traffic()[usize::from(*host)];
                 all.messages += sent.messages;
                 all.bytes += sent.bytes;
+                all.datagrams.0 += sent.datagrams.0;
             }
-            let each = hosts.len() as f64 * WINDOW as f64 / SECOND as f64;
-            let (messages, bytes) = (all.messages as f64 / each, all.bytes as f64 / each);
-            Rate { kind, nodes: hosts.len(), messages, bytes }
+            let each = |n: u64| n as f64 / (hosts.len() as f64 * WINDOW as f64 / SECOND as f64);
+            let (messages, bytes) = (each(all.messages), each(all.bytes));
+            Rate { kind, nodes: hosts.len(), messages, bytes, datagrams: each(all.datagrams.0) }
         };
-        kinds.into_iter().filter(|(_, hosts)| !hosts.is_empty()).map(rate).collect()
+        self.kinds().into_iter().map(rate).collect()
     }
 }
 
@@ -292,12 +303,17 @@ fn load(seconds: u64) -> Plan {
     plan
 }
 
-/// A case in which nothing fails by itself.
+/// A case of one datacenter in which nothing fails by itself.
 fn calm(shape: Shape, seed: u64) -> Case {
+    calm_of(Layout::new(shape.voters, &[(shape.voters, shape.workers)]), 1, seed)
+}
+
+/// The same of any layout, with so many cores at each worker.
+fn calm_of(layout: Layout, cores: u16, seed: u64) -> Case {
     let mut case = Case::reference(seed);
-    case.layout = Layout::new(shape.voters, &[(shape.voters, shape.workers)]);
+    case.layout = layout;
     case.classes = Vec::new();
-    case.cores = vec![1; usize::from(shape.workers)];
+    case.cores = vec![cores; layout.all_workers().len()];
     case.clients = 0;
     case.jobs = Vec::new();
     case.faults = Vec::new();

@@ -5,6 +5,8 @@
 //! messages goes through the real frame and codec; a damaged frame is refused by its checksum and
 //! hence lost. What was in flight when its sender died still arrives.
 
+use std::collections::BTreeMap;
+
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::limits;
 use hyperscale_core::wire::{Message, codec, frame};
@@ -102,14 +104,23 @@ pub struct Fired {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireDefect(pub String);
 
+/// A directed link.
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    /// Messages sent over it, and datagrams.
+    sent: [u64; 2],
+    cuts: u8,
+    /// When the last message that keeps its place arrives.
+    last: u64,
+}
+
 /// All links.
 #[derive(Debug)]
 pub struct Network {
     streams: Streams,
     places: usize,
-    sent: Vec<u64>,
-    cuts: Vec<u8>,
-    last: Vec<u64>,
+    /// By sender, those that were ever used or cut: most nodes of a large cluster never speak.
+    links: Vec<BTreeMap<u16, Link>>,
     flights: Slab<Flight>,
     /// When processes start again, by place, in no order.
     restarts: Vec<(u16, u64)>,
@@ -123,13 +134,10 @@ pub struct Network {
 impl Network {
     /// Links between so many places.
     pub fn new(streams: Streams, places: usize, weather: Weather) -> Self {
-        let links = places * places;
         Self {
             streams,
             places,
-            sent: vec![0; 2 * links],
-            cuts: vec![0; links],
-            last: vec![0; links],
+            links: vec![BTreeMap::new(); places],
             flights: Slab::new(),
             restarts: Vec::new(),
             weather,
@@ -146,23 +154,23 @@ impl Network {
     /// Cuts a directed link; cuts add up.
     pub fn cut(&mut self, from: u16, to: u16) {
         let link = self.link(from, to);
-        self.cuts[link] = self.cuts[link].saturating_add(1);
+        link.cuts = link.cuts.saturating_add(1);
     }
 
     /// Takes one cut of a directed link back.
     pub fn heal(&mut self, from: u16, to: u16) {
         let link = self.link(from, to);
-        self.cuts[link] = self.cuts[link].saturating_sub(1);
+        link.cuts = link.cuts.saturating_sub(1);
     }
 
     /// Whether a directed link is cut.
     pub fn is_cut(&self, from: u16, to: u16) -> bool {
-        self.cuts[self.link(from, to)] > 0
+        self.links[usize::from(from)].get(&to).is_some_and(|link| link.cuts > 0)
     }
 
     /// Takes every cut back.
     pub fn heal_all(&mut self) {
-        self.cuts.fill(0);
+        self.links.iter_mut().flat_map(BTreeMap::values_mut).for_each(|link| link.cuts = 0);
     }
 
     /// Messages in flight.
@@ -185,14 +193,16 @@ impl Network {
         mut flight: Flight,
         queue: &mut Queue,
     ) -> Result<(), WireDefect> {
-        let link = self.link(flight.from, flight.to);
         let is_datagram = flight.is_datagram();
         // Datagrams and what goes over a connection draw apart.
-        let entity = link + if is_datagram { self.cuts.len() } else { 0 };
-        let ordinal = self.sent[entity];
-        self.sent[entity] += 1;
-        let (w, s, entity) = (self.weather, self.streams, entity as u64);
-        if self.cuts[link] > 0 {
+        let apart = if is_datagram { self.places * self.places } else { 0 };
+        let entity = self.number(flight.from, flight.to) + apart as u64;
+        let link = self.link(flight.from, flight.to);
+        let ordinal = link.sent[usize::from(is_datagram)];
+        link.sent[usize::from(is_datagram)] += 1;
+        let is_cut = link.cuts > 0;
+        let (w, s) = (self.weather, self.streams);
+        if is_cut {
             self.fired.cuts += 1;
             return Ok(());
         }
@@ -206,7 +216,7 @@ impl Network {
                 None => return Ok(()),
             }
         }
-        let at = self.arrival(now, (link, is_datagram), (entity, ordinal));
+        let at = self.arrival(now, &flight, (entity, ordinal));
         if s.draw(Stream::NetDup, entity, ordinal).chance(w.dup_ppm) {
             self.fired.dups += 1;
             let again = |n: u64| s.draw(Stream::NetDup, entity, !(ordinal * 4 + n));
@@ -237,7 +247,7 @@ impl Network {
     }
 
     fn launch(&mut self, at: u64, flight: Flight, queue: &mut Queue) {
-        let link = self.link(flight.from, flight.to) as u64;
+        let link = self.number(flight.from, flight.to);
         let tie = if flight.is_datagram() { 1 << 41 } else { 1 << 40 };
         let flight = self.flights.insert(flight) as u32;
         queue.push_of(at, Event::Deliver { flight }, tie | link);
@@ -245,12 +255,7 @@ impl Network {
 
     /// When a message arrives: after the one before it on the link, unless it is drawn to be
     /// overtaken or is a datagram.
-    fn arrival(
-        &mut self,
-        now: u64,
-        (link, is_datagram): (usize, bool),
-        (entity, ordinal): (u64, u64),
-    ) -> u64 {
+    fn arrival(&mut self, now: u64, flight: &Flight, (entity, ordinal): (u64, u64)) -> u64 {
         let w = self.weather;
         let draw = |n: u64| self.streams.draw(Stream::NetDelay, entity, ordinal * 4 + n);
         let mut delay = draw(0).within(w.delay_min, w.delay_max);
@@ -262,12 +267,12 @@ impl Network {
             self.fired.reorders += 1;
             return now + delay + draw(2).below(4 * w.delay_max + 1);
         }
-        if is_datagram {
+        if flight.is_datagram() {
             return now + delay;
         }
-        let at = (now + delay).max(self.last[link] + 1);
-        self.last[link] = at;
-        at
+        let link = self.link(flight.from, flight.to);
+        link.last = (now + delay).max(link.last + 1);
+        link.last
     }
 
     /// Encodes and decodes; `None` when the frame was damaged and refused.
@@ -309,8 +314,12 @@ impl Network {
         Ok(Some(Flight { cargo: Cargo::Message(Box::new(decoded)), ..flight }))
     }
 
-    fn link(&self, from: u16, to: u16) -> usize {
-        usize::from(from) * self.places + usize::from(to)
+    fn link(&mut self, from: u16, to: u16) -> &mut Link {
+        self.links[usize::from(from)].entry(to).or_default()
+    }
+
+    fn number(&self, from: u16, to: u16) -> u64 {
+        u64::from(from) * self.places as u64 + u64::from(to)
     }
 }
 

@@ -179,34 +179,49 @@ impl Manager {
         true
     }
 
-    /// The best worker for a shard.
+    /// The best worker for a shard: one that nobody doubts, that failed it least often, with the
+    /// most cores to spare.
     pub(super) fn pick(&self, shard: ShardId, isolation: &Isolation) -> Option<(NodeId, BootId)> {
         let key = WorkflowKey::of(shard);
         let failed = |node| self.dispatch.failures.get(&(shard, node)).copied().unwrap_or(0);
-        let best = self
-            .candidates((key, self.is_exclusive(key)), isolation)
-            .into_iter()
-            .min_by_key(|(node, _, cores)| (failed(*node), Reverse(*cores), *node));
-        best.map(|(node, boot, _)| (node, boot))
+        let mut best: Option<((bool, u32), (NodeId, BootId))> = None;
+        for (node, boot, _) in self.fit((key, self.is_exclusive(key)), isolation) {
+            let rank = (self.membership.doubts(node), failed(node));
+            if best.is_none_or(|(known, _)| rank < known) {
+                best = Some((rank, (node, boot)));
+            }
+            if rank == (false, 0) {
+                break;
+            }
+        }
+        best.map(|(_, worker)| worker)
     }
 
     /// Workers with a core to spare that may run a workflow: suspected or dead ones only if there
     /// is no other.
     fn candidates(
         &self,
-        (key, is_exclusive): (WorkflowKey, bool),
+        of: (WorkflowKey, bool),
         isolation: &Isolation,
     ) -> Vec<(NodeId, BootId, u16)> {
-        let fit = self.registry.spare().filter(|(node, boot, _)| {
+        let is_doubted = |worker: &(NodeId, BootId, u16)| self.membership.doubts(worker.0);
+        let (doubted, trusted): (Vec<_>, Vec<_>) = self.fit(of, isolation).partition(is_doubted);
+        if trusted.is_empty() { doubted } else { trusted }
+    }
+
+    /// Workers with a core to spare that may run a workflow, most cores first, then by id.
+    fn fit(
+        &self,
+        (key, is_exclusive): (WorkflowKey, bool),
+        isolation: &Isolation,
+    ) -> impl Iterator<Item = (NodeId, BootId, u16)> {
+        self.registry.spare().filter(move |(node, boot, _)| {
             let worker = (*node, *boot);
             let is_own = isolation.occupants.contains_key(&worker);
             let is_idle = || is_own || self.registry.is_idle(*node);
             let is_fit = !self.health.is_stuck(*node);
             is_fit && isolation.admits(worker, (key, is_exclusive)) && (!is_exclusive || is_idle())
-        });
-        let is_doubted = |worker: &(NodeId, BootId, u16)| self.membership.doubts(worker.0);
-        let (doubted, trusted): (Vec<_>, Vec<_>) = fit.partition(is_doubted);
-        if trusted.is_empty() { doubted } else { trusted }
+        })
     }
 
     /// Who runs what; empty while no exclusive workflow is here.

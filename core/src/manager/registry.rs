@@ -7,6 +7,7 @@
 //! another boot replaces the known one unless that boot was heard before with as high a number.
 //! Does not do: judging runs. A silent worker's runs end by their leases.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -34,6 +35,14 @@ struct Worker {
     past: Vec<(BootId, u64)>,
 }
 
+impl Worker {
+    /// Cores for new runs.
+    fn spare(&self) -> u16 {
+        let promised = u16::try_from(self.promised.len()).unwrap_or(u16::MAX);
+        if self.draining { 0 } else { self.free.saturating_sub(promised) }
+    }
+}
+
 /// What a heartbeat was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Heard {
@@ -50,13 +59,15 @@ pub(super) enum Heard {
 pub(super) struct Registry {
     silence: Duration,
     workers: BTreeMap<NodeId, Worker>,
+    /// Those with a core to spare, most cores first: a pick must not look at all workers.
+    order: BTreeSet<(Reverse<u16>, NodeId)>,
     timers: Timers<NodeId>,
 }
 
 impl Registry {
     /// Nobody yet. `silence`: how long a worker may be unheard.
     pub(super) fn new(silence: Duration) -> Self {
-        Self { silence, workers: BTreeMap::new(), timers: Timers::new() }
+        Self { silence, workers: BTreeMap::new(), order: BTreeSet::new(), timers: Timers::new() }
     }
 
     /// Takes a heartbeat.
@@ -69,6 +80,7 @@ impl Registry {
         let Some(worker) = self.workers.get_mut(&from) else {
             return self.on_unknown(cx, (from, at), beat);
         };
+        let before = worker.spare();
         let mut heard = Heard::Fresh;
         if worker.boot == beat.boot {
             if beat.seq <= worker.seq {
@@ -95,7 +107,27 @@ impl Registry {
         worker.free = beat.free.min(beat.cores);
         worker.draining = beat.draining;
         worker.heard = at;
+        let after = worker.spare();
+        self.reorder(from, before, after);
         heard
+    }
+
+    fn reorder(&mut self, node: NodeId, before: u16, after: u16) {
+        if before == after {
+            return;
+        }
+        self.order.remove(&(Reverse(before), node));
+        if after > 0 {
+            self.order.insert((Reverse(after), node));
+        }
+    }
+
+    fn change(&mut self, node: NodeId, change: impl FnOnce(&mut Worker)) {
+        let Some(worker) = self.workers.get_mut(&node) else { return };
+        let before = worker.spare();
+        change(worker);
+        let after = worker.spare();
+        self.reorder(node, before, after);
     }
 
     fn on_unknown(
@@ -118,6 +150,7 @@ impl Registry {
             promised: BTreeSet::new(),
             past: Vec::new(),
         };
+        self.reorder(from, 0, worker.spare());
         self.workers.insert(from, worker);
         self.timers.set(from, at.after(self.silence));
         cx.count(Stat::WorkerJoined);
@@ -135,6 +168,8 @@ impl Registry {
                 continue;
             }
             silent.push((node, worker.boot));
+            let before = worker.spare();
+            self.reorder(node, before, 0);
             self.workers.remove(&node);
             cx.count(Stat::WorkerLost);
         }
@@ -168,24 +203,24 @@ impl Registry {
 
     /// A core of the worker goes to a shard.
     pub(super) fn promise(&mut self, node: NodeId, shard: ShardId) {
-        if let Some(worker) = self.workers.get_mut(&node) {
+        self.change(node, |worker| {
             worker.promised.insert(shard);
-        }
+        });
     }
 
     /// The worker's own count includes the shard from here on, or the shard went elsewhere.
     pub(super) fn settle(&mut self, node: NodeId, shard: ShardId) {
-        if let Some(worker) = self.workers.get_mut(&node) {
+        self.change(node, |worker| {
             worker.promised.remove(&shard);
-        }
+        });
     }
 
-    /// Workers that would take a run, with the life and the cores to spare of each.
+    /// Workers that would take a run, with the life and the cores to spare of each: most cores
+    /// first, then by id.
     pub(super) fn spare(&self) -> impl Iterator<Item = (NodeId, BootId, u16)> {
-        self.workers.iter().filter(|(_, worker)| !worker.draining).filter_map(|(node, worker)| {
-            let promised = u16::try_from(worker.promised.len()).unwrap_or(u16::MAX);
-            let spare = worker.free.saturating_sub(promised);
-            (spare > 0).then_some((*node, worker.boot, spare))
+        self.order.iter().filter_map(|(Reverse(spare), node)| {
+            let worker = self.workers.get(node)?;
+            Some((*node, worker.boot, *spare))
         })
     }
 

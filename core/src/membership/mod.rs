@@ -166,7 +166,7 @@ impl Membership {
 
     fn start(&mut self, cx: &mut Cx<'_>) {
         self.has_started = true;
-        self.probes.begin_at(cx.rng(Stream::Membership).next_u64() >> 32);
+        self.probes.begin_at(cx.rng(Stream::Membership).next_u64() >> 32, self.me.node);
         self.gossip.spread(self.me);
         for seed in self.seeds.0.clone() {
             self.sow(cx.now(), seed);

@@ -5,8 +5,8 @@
 //! probed the target itself, so its nack is a confirmation, and a nack that does not come is a
 //! hint at this node's own trouble. A probe that nobody answered within the period, or that every
 //! proxy denied, makes its target suspect. A member whose heartbeats stop is probed at once.
-//! Members that were never reached or are taken for dead are pinged as well, one a period;
-//! their silence means nothing.
+//! Members that were never reached or are taken for dead are pinged as well, one a period, or a
+//! few while there are many: their silence means nothing.
 //!
 //! Bounds: `PROBES_MAX` probes, `RELAYS_MAX` probes for others. Above, none is begun: counted.
 
@@ -20,6 +20,11 @@ use crate::machine::Cx;
 use crate::rng::Stream;
 use crate::stat::Stat;
 use crate::time::Instant;
+
+/// For so many strangers one is pinged a period, so that a large table is complete in minutes,
+const STRANGERS_PER_PING: usize = 32;
+/// and at most so many.
+const STRANGERS_AT_A_TIME: usize = 8;
 
 /// Deadlines of a membership.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,9 +75,11 @@ impl Probes {
         (self.probes.len(), self.relays.len())
     }
 
-    /// Numbers of one life are not those of another.
-    pub(super) fn begin_at(&mut self, seq: u64) {
+    /// Numbers of one life are not those of another. Strangers are asked from this node's own
+    /// place on: if all began with the same one, all would ask the same one at the same time.
+    pub(super) fn begin_at(&mut self, seq: u64, me: NodeId) {
         self.seq = seq;
+        self.stranger = me;
     }
 
     fn next_seq(&mut self) -> u64 {
@@ -91,7 +98,8 @@ impl Membership {
         if let Some(target) = self.next_target(cx) {
             self.probe(cx, target);
         }
-        if let Some(stranger) = self.table.stranger_after(self.probes.stranger) {
+        for _ in 0..self.table.strangers().div_ceil(STRANGERS_PER_PING).min(STRANGERS_AT_A_TIME) {
+            let Some(stranger) = self.table.stranger_after(self.probes.stranger) else { break };
             self.probes.stranger = stranger;
             self.reach_out(cx, stranger);
         }

@@ -119,9 +119,14 @@ impl Table {
         let Some(member) = self.members.get(&said.node) else {
             return self.learn_new(now, said, is_direct);
         };
-        let mut member = *member;
         let before = member.standing();
         let is_news = supersedes(&said, &member.claim);
+        if !is_news && !is_direct {
+            // Most of what is heard: it changes nothing.
+            let (before, after) = (Some(before), before);
+            return Some(Learnt { before, after, is_news, is_new_life: false });
+        }
+        let mut member = *member;
         let is_new_life = is_news && said.boot != member.claim.boot;
         if is_news {
             member.claim = said;
@@ -178,6 +183,11 @@ impl Table {
         self.strangers.remove(&node);
         self.recount(Some(standing), None);
         Some(standing)
+    }
+
+    /// How many are to be asked whether they are there.
+    pub(super) fn strangers(&self) -> usize {
+        self.strangers.len()
     }
 
     /// The next stranger after this node, around the table.

@@ -1,4 +1,7 @@
-//! Registry: the managers a worker knows, and the heartbeats it sent them.
+//! Registry: the managers a worker knows, which of them leads, and the heartbeats it sent them.
+//!
+//! Reports go to the manager that confirmed last. While leadership moves some are lost; the next
+//! one contains them.
 //!
 //! A heartbeat goes to every manager, at once when something changed and otherwise every interval.
 //! Its sequence number names the instant of its send, from which a confirmation that echoes it
@@ -30,6 +33,8 @@ pub(super) struct Beat {
 pub(super) struct Registry {
     boot: BootId,
     managers: Vec<NodeId>,
+    /// The manager that confirmed last: it leads, or did a moment ago.
+    leader: Option<NodeId>,
     interval: Duration,
     seq: u64,
     /// When the newest heartbeats were sent; the last is that of `seq`.
@@ -44,6 +49,7 @@ impl Registry {
         Self {
             boot,
             managers: config.managers.clone(),
+            leader: None,
             interval: config.lease.heartbeat_interval(),
             seq: 0,
             sent: VecDeque::new(),
@@ -92,9 +98,18 @@ impl Registry {
         }
     }
 
-    /// Tells every manager.
+    /// A manager confirms runs: only one that leads does.
+    pub(super) fn on_confirmed(&mut self, manager: NodeId) {
+        self.leader = Some(manager);
+    }
+
+    /// Tells every manager; of what the next message contains again only the one that leads,
+    /// because the others drop it.
     pub(super) fn tell(&self, cx: &mut Cx<'_>, msg: &Message) {
-        for manager in &self.managers {
+        let is_repeated = matches!(msg, Message::Report(_));
+        let leader = self.leader.filter(|_| is_repeated);
+        let told = |manager: &&NodeId| leader.is_none_or(|leader| leader == **manager);
+        for manager in self.managers.iter().filter(told) {
             cx.out.send(*manager, msg.clone());
         }
     }
@@ -114,10 +129,29 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::samples::{Bench, config};
+    use crate::wire::{Capacity, Report};
+    use crate::worker::samples::{Bench, config, run};
 
     fn beat() -> Beat {
         Beat { cores: 1, free: 1, draining: false, runs: BoundedVec::new() }
+    }
+
+    #[test]
+    fn reports_go_to_who_confirmed_last_and_last_words_to_all() {
+        let mut bench = Bench::default();
+        let managers = [2, 3, 4].map(NodeId::new).to_vec();
+        let config = WorkerConfig::new(NodeId::new(1), 1, managers);
+        let mut registry = Registry::new(&config, BootId::new(7));
+        let (boot, run) = (BootId::new(7), run(0, 5));
+        let (progress, totals) = (Default::default(), Default::default());
+        let report = Message::from(Report { boot, run, seq: 1, second: 1, progress, totals });
+        let mut told =
+            |registry: &Registry, msg: &Message| bench.step(10, |cx| registry.tell(cx, msg)).len();
+        assert_eq!(told(&registry, &report), 3);
+        registry.on_confirmed(NodeId::new(3));
+        assert_eq!(told(&registry, &report), 1);
+        let last_word = Message::from(Capacity::default());
+        assert_eq!(told(&registry, &last_word), 3);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sync: what runs have measured goes to the managers.
+//! Sync: what runs have measured goes to the managers; who of them is told, `registry` says.
 //!
 //! A report is sent once and not kept: the next one contains it. Under back-pressure only one of
 //! several plan seconds is told. A last word is kept, and sent
@@ -35,7 +35,7 @@ pub(super) enum Input {
 /// What the worker must do with results.
 #[derive(Debug, PartialEq)]
 pub(super) enum Event {
-    /// Tell every manager.
+    /// Tell the managers.
     Tell(Box<Message>),
 }
 

@@ -1,5 +1,11 @@
 //! Figures of membership: false suspicions on a bad network, how long a dead worker goes
 //! unnoticed, and what members send.
+//!
+//! What SWIM and Lifeguard call a false positive is a living member that is taken for dead; a
+//! suspicion that is refuted in time is the protocol at work, and costs a placement at most. The
+//! goal is about the stricter of the two: a suspicion that any member raised against a living one
+//! counts, refuted or not, so that what operators see in `status` is rare as well. False deaths
+//! are counted apart and must be none.
 
 use hyperscale_core::membership::Standing;
 use hyperscale_core::stat::Stat;
@@ -15,6 +21,8 @@ use crate::world::World;
 const SETTLED: u64 = 120 * SECOND;
 /// A bad network is watched for so long.
 const WATCHED: u64 = 600 * SECOND;
+/// It loses so many messages, millionths, and delays the others by up to so long.
+const BAD: (u32, u64) = (50_000, 200 * MS);
 
 /// What happened among members of which none died.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,8 +42,16 @@ pub struct Suspicions {
 /// # Errors
 /// What went wrong, in words.
 pub fn suspicions(shape: Shape, seed: u64) -> Result<Suspicions, String> {
+    watch(shape, seed, BAD, WATCHED)
+}
+
+fn watch(
+    shape: Shape,
+    seed: u64,
+    (loss_ppm, delay_max): (u32, u64),
+    span: u64,
+) -> Result<Suspicions, String> {
     let mut case = calm(shape, seed);
-    let (loss_ppm, delay_max) = (50_000, 200 * MS);
     case.weather = Weather { loss_ppm, delay_max, ..case.weather };
     let mut cluster = Measured { layout: case.layout, world: World::measured(case), calls: 0 };
     cluster.pass(30 * SECOND)?;
@@ -45,10 +61,10 @@ pub fn suspicions(shape: Shape, seed: u64) -> Result<Suspicions, String> {
     };
     let stats = [Stat::SwimSuspected, Stat::SwimRefuted, Stat::SwimDied];
     let before = stats.map(|stat| count(&cluster, stat));
-    cluster.pass(WATCHED)?;
+    cluster.pass(span)?;
     let after = stats.map(|stat| count(&cluster, stat));
     let [believed, refuted, deaths] = [0, 1, 2].map(|place| after[place] - before[place]);
-    let node_seconds = u64::from(cluster.layout.hosts()) * WATCHED / SECOND;
+    let node_seconds = u64::from(cluster.layout.hosts()) * span / SECOND;
     Ok(Suspicions { node_seconds, believed, refuted, deaths })
 }
 
@@ -102,6 +118,15 @@ pub fn datagrams(members: u16) -> Result<(f64, f64), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn suspicions_are_rare_where_the_goal_is_set_and_counted_where_they_are_not() {
+        let shape = Shape { voters: 3, workers: 4 };
+        let bad = watch(shape, 1, BAD, 60 * SECOND).unwrap();
+        assert_eq!((bad.node_seconds, bad.believed, bad.deaths), (600, 0, 0));
+        let awful = watch(shape, 1, (700_000, 400 * MS), 120 * SECOND).unwrap();
+        assert!(awful.believed > 0 && awful.refuted > 0, "{awful:?}");
+    }
 
     #[test]
     fn a_dead_worker_is_noticed_and_a_living_one_is_left_alone() {

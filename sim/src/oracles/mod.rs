@@ -252,6 +252,10 @@ pub trait Oracle: fmt::Debug {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation>;
     /// How often it judged a case that could have been broken.
     fn judged(&self) -> u64;
+    /// Whether one look takes as long as the cluster is large. A measured world takes fewer.
+    fn is_wide(&self) -> bool {
+        false
+    }
     /// Whether it holds only while clocks keep the bound.
     fn rests_on_clocks(&self) -> bool {
         false
@@ -263,6 +267,9 @@ pub trait Oracle: fmt::Debug {
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
     by_kind: [Vec<usize>; 12],
+    /// Wide oracles are shown one in so many.
+    thinned: u64,
+    shown: u64,
 }
 
 impl Panel {
@@ -331,7 +338,12 @@ impl Panel {
                 }
             }
         }
-        Self { oracles, by_kind }
+        Self { oracles, by_kind, thinned: 1, shown: 0 }
+    }
+
+    /// Shows wide oracles only one in so many of what they want to see.
+    pub fn thin(&mut self, one_in: u64) {
+        self.thinned = one_in.max(1);
     }
 
     /// Shows something to every oracle that wants it.
@@ -339,8 +351,14 @@ impl Panel {
     /// # Errors
     /// The first broken promise.
     pub fn observe(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
+        self.shown += 1;
+        let is_thin = !self.shown.is_multiple_of(self.thinned);
         for place in &self.by_kind[seen.kind()] {
-            self.oracles[*place].see(view, seen)?;
+            let oracle = &mut self.oracles[*place];
+            if is_thin && oracle.is_wide() {
+                continue;
+            }
+            oracle.see(view, seen)?;
         }
         Ok(())
     }

@@ -27,6 +27,9 @@ impl Oracle for ExclusiveAlone {
     fn wants(&self) -> Wants {
         Wants::APPLIED
     }
+    fn is_wide(&self) -> bool {
+        true
+    }
     fn judged(&self) -> u64 {
         self.judged
     }

@@ -215,6 +215,9 @@ impl Oracle for NetworkHeld {
     fn wants(&self) -> Wants {
         Wants::STEPPED.and(Wants::LIVES)
     }
+    fn is_wide(&self) -> bool {
+        true
+    }
     fn judged(&self) -> u64 {
         self.judged
     }

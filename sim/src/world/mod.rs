@@ -59,6 +59,8 @@ const LOOK_NS: u64 = 500_000_000;
 const WAKES_MAX: u32 = 1_000;
 /// Events of one case; a case that needs more spins.
 const EVENTS_MAX: u64 = 20_000_000;
+/// How often everything is checked after a step, millionths.
+const CHECKED_PPM: u32 = 10_000;
 
 /// A running case.
 #[derive(Debug)]
@@ -97,6 +99,12 @@ pub struct World {
     stepping: Option<u16>,
     /// What each node has sent, where somebody asks for it.
     traffic: Option<Vec<Sent>>,
+    /// Somebody was asked to leave by a script.
+    has_leavers: bool,
+    /// Events that it may take; one that needs more spins.
+    events_max: u64,
+    /// How often everything is checked after a step, millionths.
+    checked_ppm: u32,
 }
 
 impl World {
@@ -161,6 +169,9 @@ impl World {
             replies: None,
             stepping: None,
             traffic: None,
+            has_leavers: false,
+            events_max: EVENTS_MAX,
+            checked_ppm: CHECKED_PPM,
             case,
         }
     }
@@ -182,7 +193,7 @@ impl World {
         let Some((at, event)) = self.queue.pop() else { return false };
         self.now = at;
         self.events += 1;
-        if self.events > EVENTS_MAX {
+        if self.events > self.events_max {
             let detail = format!("{EVENTS_MAX} events and no end: something spins");
             self.fail(Violation::new(Inv::NodeSettles, detail), None);
         }
@@ -369,7 +380,7 @@ impl World {
 
     /// Whether a check of everything is drawn for this step of a node.
     fn is_checked(&self, host: u16, step: u64) -> bool {
-        self.streams.draw(Stream::Check, u64::from(host), step).chance(10_000)
+        self.streams.draw(Stream::Check, u64::from(host), step).chance(self.checked_ppm)
     }
 
     fn local(&self, host: u16) -> Instant {

@@ -84,12 +84,16 @@ impl World {
     /// Asks a process to leave; it ends once it has.
     pub fn ask_to_leave(&mut self, host: u16) {
         self.hosts[usize::from(host)].is_leaving = true;
+        self.has_leavers = true;
         self.trace(host, || "is asked to leave".to_owned());
         self.offer(host, Input::Drain, 2);
         self.end_drained();
     }
 
     fn end_drained(&mut self) {
+        if !self.has_leavers {
+            return;
+        }
         for host in 0..self.case.hosts() {
             let place = self.host(host);
             let is_drained = place.node.as_ref().is_some_and(|node| node.is_drained());

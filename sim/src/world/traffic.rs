@@ -1,10 +1,14 @@
 //! What nodes send, counted where somebody asks for it. Counting changes nothing.
 
-use hyperscale_core::limits::FRAME_MAX;
 use hyperscale_core::wire::{Message, codec, frame};
 
 use super::World;
 use crate::case::Case;
+
+/// How often a measured world checks everything after a step, millionths.
+const WHOLE_PPM: u32 = 200;
+/// How few of what they want to see wide oracles are shown in a measured world.
+const WIDE_ONE_IN: u64 = 101;
 
 /// What one node has sent to other nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -19,9 +23,8 @@ pub struct Sent {
 
 impl Sent {
     pub(super) fn add(&mut self, msg: &Message) {
-        let payload = codec::encode(msg, FRAME_MAX).map_or(0, |payload| payload.len());
         self.messages += 1;
-        let length = (frame::HEADER_LEN + payload) as u64;
+        let length = (frame::HEADER_LEN + codec::length(msg)) as u64;
         self.bytes += length;
         if matches!(msg, Message::Swim(_)) {
             self.datagrams.0 += 1;
@@ -31,10 +34,15 @@ impl Sent {
 }
 
 impl World {
-    /// A scripted world that keeps no trace, so that long loads fit in memory.
+    /// A scripted world that keeps no trace and has no end, so that long loads fit. What takes as
+    /// long as the cluster is large is done less often than after every step: the check of a whole
+    /// node and of its disk, and what wide oracles look at. Everything else is as in every world.
     pub fn measured(case: Case) -> Self {
         let mut world = Self::scripted(case);
         world.lines = None;
+        world.events_max = u64::MAX;
+        world.checked_ppm = WHOLE_PPM;
+        world.panel.thin(WIDE_ONE_IN);
         world
     }
 

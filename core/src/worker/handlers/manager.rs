@@ -24,7 +24,10 @@ impl Worker {
         self.on_members(cx, membership::Input::Heard { node: from, life: None });
         match msg {
             Message::Prepare(prepare) => self.on_prepare(cx, prepare),
-            Message::Confirm(confirm) => self.on_confirm(cx, confirm),
+            Message::Confirm(confirm) => {
+                self.registry.on_confirmed(from);
+                self.on_confirm(cx, confirm);
+            }
             Message::Pressure(said) if said.boot == self.boot() => {
                 self.backpressure.on_said(cx.now(), from, said.level);
             }
