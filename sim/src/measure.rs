@@ -300,6 +300,7 @@ fn calm(shape: Shape, seed: u64) -> Case {
     case.cores = vec![1; usize::from(shape.workers)];
     case.clients = 0;
     case.jobs = Vec::new();
+    case.asides = Vec::new();
     case.faults = Vec::new();
     case.calm_from = u64::MAX;
     case.clocks = vec![Clock { offset: SECOND, drift_ppm: 0 }; usize::from(case.hosts())];

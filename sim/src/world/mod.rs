@@ -132,6 +132,9 @@ impl World {
         for client in 0..case.clients {
             queue.push(0, Event::Client { client, wish: 0 });
         }
+        for (index, aside) in case.asides.iter().enumerate() {
+            queue.push(aside.at, Event::Aside { index: index as u32 });
+        }
         queue.push(LOOK_NS, Event::Look);
         Self {
             streams,
@@ -201,6 +204,7 @@ impl World {
             Event::Restart { host } => self.on_restart(host),
             Event::Resume { host, pause } => self.on_resume(host, pause),
             Event::Client { client, wish } => self.on_client(client, wish),
+            Event::Aside { index } => self.on_aside(index),
             Event::Look => self.on_look(),
         }
     }
