@@ -313,11 +313,16 @@ fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfi
     gate.resend_after = ms(top, &[200, 500]);
     gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
     let mut patience = streams.cursor(Stream::Topology, 4);
-    gate.accept_within = ms(&mut patience, &[2_000, 30_000, 30_000, 30_000]);
-    gate.result_grace = ms(&mut patience, &[1_500, 60_000, 60_000, 60_000, 60_000]);
+    let (is_hasty, is_curt) = (patience.chance(250_000), patience.chance(200_000));
+    gate.accept_within = Duration::from_millis(if is_hasty { 2_000 } else { 30_000 });
+    gate.result_grace = Duration::from_millis(if is_curt { 1_500 } else { 60_000 });
     slow(&mut gate.consensus, top.pick(&[1, 1, 2, 4]));
     let mut manager = ManagerConfig::new(node_id(0), Layout::name(0));
     manager.lease = lease;
+    if is_hasty || is_curt {
+        // What no gate wants any more is given up before the case is over.
+        manager.begin_within = Duration::from_millis(6_000);
+    }
     manager.start_delay = ms(top, &[20, 100]);
     manager.prepare_timeout = ms(top, &[2_000, 5_000]);
     manager.replace_wait = ms(top, &[500, 3_000, 10_000]);
