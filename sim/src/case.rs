@@ -313,7 +313,7 @@ fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfi
     gate.resend_after = ms(top, &[200, 500]);
     gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
     let mut patience = streams.cursor(Stream::Topology, 4);
-    let (is_hasty, is_curt) = (patience.chance(250_000), patience.chance(200_000));
+    let (is_hasty, is_curt) = (patience.chance(120_000), patience.chance(80_000));
     gate.accept_within = Duration::from_millis(if is_hasty { 2_000 } else { 30_000 });
     gate.result_grace = Duration::from_millis(if is_curt { 1_500 } else { 60_000 });
     slow(&mut gate.consensus, top.pick(&[1, 1, 2, 4]));

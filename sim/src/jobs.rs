@@ -102,8 +102,8 @@ pub fn asides(streams: Streams, jobs: &[JobSpec], calm_from: u64) -> Vec<Aside> 
         let width = cursor.pick(&[1, 1, 5, 60]);
         let what = match cursor.draw().below(100) {
             _ if Class::is_sparse(streams) => continue,
-            0..=6 => Wish::Stop(workflow),
-            7..=19 => Wish::Stats(width),
+            0..=2 => Wish::Stop(workflow),
+            3..=19 => Wish::Stats(width),
             20..=24 => Wish::Explain,
             25..=29 => Wish::Watch,
             _ => continue,

@@ -11,6 +11,7 @@ pub mod card;
 pub mod case;
 pub mod clock;
 pub mod disk;
+pub mod edges;
 pub mod engine;
 pub mod faults;
 pub mod hash;

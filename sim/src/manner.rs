@@ -33,8 +33,8 @@ impl Manner {
             _ if Class::is_sparse(streams) => Self::Usual,
             0..60 if several => Self::Crowd,
             60..75 => Self::Long,
-            75..105 => Self::Forsaken,
-            105..130 => Self::Frozen,
+            75..100 => Self::Forsaken,
+            100..135 => Self::Frozen,
             _ => Self::Usual,
         }
     }
@@ -44,7 +44,7 @@ impl Manner {
         let mut cursor = streams.cursor(Stream::Client, (1 << 34) + 1);
         match self {
             Self::Usual | Self::Crowd => None,
-            Self::Long => Some(plans::steady(cursor.within(2, 6), cursor.within(63, 70))),
+            Self::Long => Some(plans::steady(cursor.within(2, 6), cursor.within(75, 90))),
             Self::Forsaken => {
                 let mut plan = plans::steady(cursor.within(5, 40), 15);
                 plan.timeout = Some(Duration::from_millis(cursor.within(3_000, 5_000)));
@@ -56,7 +56,12 @@ impl Manner {
 
     /// How many jobs there are beside the usual ones.
     pub fn more_jobs(self) -> u64 {
-        if self == Self::Crowd { 5 } else { 0 }
+        match self {
+            Self::Usual | Self::Long => 0,
+            // The first job comes to nothing: one that may still complete.
+            Self::Forsaken | Self::Frozen => 1,
+            Self::Crowd => 5,
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Sweep {
     pub guarded: (u64, u64),
     /// What happened to groups.
     pub groups: Groups,
-    /// Which counters moved.
+    /// Which counters moved, and which moves were made.
     pub probes: Probes,
     /// Requests in all.
     pub requests: u64,
@@ -101,7 +101,7 @@ impl Sweep {
         self.guarded.0 += u64::from(verdict.guarded.0 > 0);
         self.guarded.1 += u64::from(verdict.guarded.1 > 0);
         self.groups.add(verdict);
-        self.probes.add(&verdict.counted);
+        self.probes.add(&verdict.counted, &verdict.edges);
         self.requests += verdict.requests;
         self.events += verdict.events;
         self.time += verdict.time;

@@ -33,6 +33,7 @@ use hyperscale_core::time::Instant;
 
 use crate::annals::Annals;
 use crate::case::Case;
+use crate::edges::Edges;
 use crate::engine::Scene;
 use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
@@ -77,6 +78,7 @@ pub struct World {
     panel: Panel,
     hash: TraceHash,
     tally: Tally,
+    edges: Edges,
     events: u64,
     scratch: Vec<Effect>,
     told: usize,
@@ -141,6 +143,7 @@ impl World {
             now: 0,
             network,
             tally: Tally::of(&case),
+            edges: Edges::default(),
             panel: Panel::new(&case),
             queue,
             hosts,

@@ -1,10 +1,13 @@
 //! When a case is over, and what came out of it.
 
+use std::collections::BTreeSet;
+
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::report::JobStatus;
 use hyperscale_core::stat::{Counters, Stat};
 
 use super::{LOOK_NS, Line, World};
+use crate::edges::Edge;
 use crate::faults::Class;
 use crate::layout::Layout;
 use crate::network::Fired;
@@ -65,6 +68,8 @@ pub struct Verdict {
     pub clocks: (bool, bool),
     /// What all nodes counted in all their lives.
     pub counted: Counters,
+    /// The moves that were made.
+    pub edges: BTreeSet<Edge>,
 }
 
 impl World {
@@ -136,6 +141,7 @@ impl World {
             ),
             clocks: self.clocks(),
             counted,
+            edges: self.edges.made().clone(),
         }
     }
 
