@@ -192,7 +192,7 @@ stats! {
     WorkflowStarted = "workflow_started",
     /// Workflows ended.
     WorkflowEnded = "workflow_ended",
-    /// Workflows that wait for free cores.
+    /// Workflows that became ready while no core was free.
     WorkflowQueued = "workflow_queued",
     /// Shards assigned for the first time.
     ShardAssigned = "shard_assigned",

@@ -11,30 +11,18 @@ use hyperscale_core::flow::WINDOW;
 use hyperscale_core::health::HealthConfig;
 use hyperscale_core::ids::NodeId;
 use hyperscale_core::lease::grantor_wait;
-use hyperscale_core::plan::Plan;
 
 use crate::clock::Clock;
 use crate::engine::{Stall, Target};
 use crate::faults::{self, Class, Fault, Ground};
+use crate::jobs::{self, Aside, JobSpec};
 use crate::layout::{self, Layout, Role};
+use crate::manner::Manner;
 use crate::network::Weather;
 use crate::plans;
 use crate::streams::{Cursor, Stream, Streams};
 
 const MS: u64 = 1_000_000;
-
-/// A job that a client will submit.
-#[derive(Clone, Debug)]
-pub struct JobSpec {
-    /// When, true time.
-    pub at: u64,
-    /// The idempotency key.
-    pub key: String,
-    /// What to run.
-    pub plan: Plan,
-    /// When it is cancelled, true time, if it is.
-    pub cancel_at: Option<u64>,
-}
 
 /// Everything drawn for a seed.
 #[derive(Clone, Debug)]
@@ -61,6 +49,8 @@ pub struct Case {
     pub target: Target,
     /// What clients submit.
     pub jobs: Vec<JobSpec>,
+    /// What else is asked about their jobs.
+    pub asides: Vec<Aside>,
     /// Faults in the order of their times.
     pub faults: Vec<(u64, Fault)>,
     /// When faults stop, true time.
@@ -113,7 +103,7 @@ impl Case {
         let cores: Vec<u16> =
             (0..workers).map(|_| top.pick(&[1_u16, 1, 2, 3, 4]).max(least)).collect();
         let calm_from = top.within(9_000, 20_000) * MS;
-        let mut jobs = jobs(streams, layout, calm_from);
+        let mut jobs = jobs::drawn(streams, layout, calm_from);
         if Class::is_sparse(streams) {
             jobs.truncate(1);
             jobs[0].plan = plans::steady(top.within(20, 300), top.within(8, 12));
@@ -125,6 +115,11 @@ impl Case {
             drift_ppm: top.pick(&[10_000, 50_000, 200_000, 200_000]),
         };
         let (mut gate, mut manager) = configs(streams, &mut top, lease);
+        match Manner::of(streams, layout) {
+            Manner::Forsaken => manager.gate_silence = Duration::from_millis(1_500),
+            Manner::Frozen => manager.stuck_after = Duration::from_millis(1_500),
+            Manner::Usual | Manner::Crowd | Manner::Long => {}
+        }
         gate.health = health(streams);
         gate.admission = admission(streams);
         manager.reports_per_second =
@@ -152,6 +147,7 @@ impl Case {
                 stall: stall(streams, layout),
                 unprepared_ppm: target.pick(&[0, 0, 0, 20_000]).max(unprepared(streams)),
             },
+            asides: jobs::asides(streams, &jobs, calm_from),
             jobs,
             faults: faults::schedule(streams, &classes, ground),
             calm_from,
@@ -178,6 +174,7 @@ impl Case {
         case.gate = GateConfig::new(node_id(0), Vec::new());
         case.cores = vec![1; 5];
         case.clients = 1;
+        case.asides = Vec::new();
         case.clocks = clocks(streams, &case.classes, case.layout, case.lease);
         let (delay_min, delay_max) = (100_000, MS);
         case.weather =
@@ -315,9 +312,17 @@ fn configs(streams: Streams, top: &mut Cursor, lease: LeaseConfig) -> (GateConfi
     let mut gate = GateConfig::new(node_id(0), Vec::new());
     gate.resend_after = ms(top, &[200, 500]);
     gate.checkpoint_entries = top.pick(&[4, 20, 10_000]);
+    let mut patience = streams.cursor(Stream::Topology, 4);
+    let (is_hasty, is_curt) = (patience.chance(50_000), patience.chance(40_000));
+    gate.accept_within = Duration::from_millis(if is_hasty { 2_000 } else { 30_000 });
+    gate.result_grace = Duration::from_millis(if is_curt { 1_500 } else { 60_000 });
     slow(&mut gate.consensus, top.pick(&[1, 1, 2, 4]));
     let mut manager = ManagerConfig::new(node_id(0), Layout::name(0));
     manager.lease = lease;
+    if is_hasty || is_curt {
+        // What no gate wants any more is given up before the case is over.
+        manager.begin_within = Duration::from_millis(6_000);
+    }
     manager.start_delay = ms(top, &[20, 100]);
     manager.prepare_timeout = ms(top, &[2_000, 5_000]);
     manager.replace_wait = ms(top, &[500, 3_000, 10_000]);
@@ -363,14 +368,18 @@ fn health(streams: Streams) -> HealthConfig {
     }
 }
 
-/// In some seeds the engine of a worker hangs for a while.
+/// In some seeds the engine of a worker hangs for a while, in a few those of all.
 fn stall(streams: Streams, layout: Layout) -> Option<Stall> {
     let mut cursor = streams.cursor(Stream::Load, (1 << 60) + 2);
-    let workers = layout.all_workers();
-    let host = workers.start + cursor.within(0, u64::from(workers.end - workers.start) - 1) as u16;
+    let all = layout.all_workers();
+    let host = all.start + cursor.within(0, u64::from(all.end - all.start) - 1) as u16;
     let (from, span) = (cursor.within(1_000, 8_000) * MS, cursor.within(2_000, 9_000) * MS);
     let is_on = cursor.chance(250_000) && !Class::is_sparse(streams);
-    is_on.then_some(Stall { host, from, span })
+    if Manner::of(streams, layout) == Manner::Frozen {
+        let (hosts, from) = ((all.start, all.end), cursor.within(4_000, 6_000) * MS);
+        return Some(Stall { hosts, from, span: 12_000 * MS });
+    }
+    is_on.then_some(Stall { hosts: (host, host + 1), from, span })
 }
 
 /// In some seeds workers often cannot prepare a run.
@@ -465,29 +474,4 @@ fn weather(streams: Streams, classes: &[Class]) -> Weather {
         wire_ppm: if classes.contains(&Class::Damage) { 1_000_000 } else { wire },
         damage_ppm: on(Class::Damage, damage),
     }
-}
-
-/// What clients submit. A job may have an echo: another client with the same key, and the same plan
-/// or another.
-fn jobs(streams: Streams, layout: Layout, calm_from: u64) -> Vec<JobSpec> {
-    let mut cursor = streams.cursor(Stream::Client, 0);
-    let count = cursor.pick(&[1_u64, 2, 2, 3]);
-    let mut specs = Vec::new();
-    for n in 0..count {
-        let mut cursor = streams.cursor(Stream::Client, 1 + n);
-        let at = if n == 0 { cursor.within(1, 1_500) } else { cursor.within(1, 8_000) } * MS;
-        let cancelled = cursor.chance(250_000) && n > 0;
-        let cancel_at = at + cursor.within(MS, calm_from / 2);
-        let (echoed, other) = (cursor.chance(250_000), cursor.chance(300_000));
-        let echo_at = at + cursor.within(0, 3_000) * MS;
-        let key = format!("key-{n}");
-        let plan = plans::spread(plans::drawn(streams, n), streams, n, layout);
-        let cancel_at = cancelled.then_some(cancel_at);
-        specs.push(JobSpec { at, key: key.clone(), plan: plan.clone(), cancel_at });
-        if echoed {
-            let plan = if other { plans::drawn(streams, n + 100) } else { plan };
-            specs.push(JobSpec { at: echo_at, key, plan, cancel_at: None });
-        }
-    }
-    specs
 }

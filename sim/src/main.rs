@@ -18,7 +18,7 @@ use hyperscale_core::invariant::Inv;
 use sim::card;
 use sim::case::Case;
 use sim::faults::Class;
-use sim::sweep::{SEEDS_MIN, Sweep};
+use sim::sweep::{Row, Sweep};
 use sim::world::{Verdict, World};
 
 /// Runs whole clusters of the real machines in a deterministic world.
@@ -66,6 +66,9 @@ struct Args {
     /// The largest cluster of a measured scale, workers.
     #[arg(long, default_value_t = 10_000, requires = "measure")]
     workers: u16,
+    /// Print every probe of a sweep, not only those that were not reached.
+    #[arg(long, requires = "seeds")]
+    probes: bool,
     /// Print one line of JSON at the end.
     #[arg(long)]
     json: bool,
@@ -254,12 +257,12 @@ fn conclude(args: &Args, parts: Vec<Part>, wall: u128) -> bool {
         report(args, verdict);
     }
     let rows = if failed.is_empty() { sweep.rows(&args.without) } else { Vec::new() };
-    let enforced = sweep.seeds >= SEEDS_MIN;
-    for row in &rows {
-        let mark = if row.is_ok() { "ok" } else { "LOW" };
-        println!("{:<52} {:>10} of {:>6} {mark}", row.what, row.found, row.least);
-    }
-    let vacuous = enforced && rows.iter().any(|row| !row.is_ok());
+    rows.iter().for_each(line);
+    let probes = if failed.is_empty() { sweep.probes() } else { Vec::new() };
+    probes.iter().filter(|row| args.probes || !row.is_ok()).for_each(line);
+    let reached = probes.iter().filter(|row| row.is_ok()).count();
+    println!("{reached} of {} probes as expected", probes.len());
+    let vacuous = sweep.is_vacuous(&rows, &probes);
     let median = walls.get(walls.len() / 2).copied().unwrap_or(0);
     let ok = failed.is_empty() && unequal == 0 && !vacuous;
     let jobs: Vec<String> = sweep.jobs.iter().map(|(s, n)| format!("{s:?} {n}")).collect();
@@ -285,7 +288,8 @@ fn conclude(args: &Args, parts: Vec<Part>, wall: u128) -> bool {
             "{}",
             serde_json::json!({
                 "seeds": sweep.seeds, "failed": failed.len(), "unequal": unequal,
-                "vacuous": vacuous, "median_wall_ns": median as u64, "wall_ns": wall as u64,
+                "vacuous": vacuous, "probes": probes.len(), "reached": reached,
+                "median_wall_ns": median as u64, "wall_ns": wall as u64,
                 "requests": sweep.requests, "events": sweep.events, "simulated_ns": sweep.time,
                 "first_failed": failed.first().map(|verdict| verdict.seed),
                 "first_oracle": failed.first().and_then(|verdict| verdict.failure.as_ref())
@@ -295,6 +299,15 @@ fn conclude(args: &Args, parts: Vec<Part>, wall: u128) -> bool {
         );
     }
     ok
+}
+
+fn line(row: &Row) {
+    let mark = match (row.is_ok(), row.found < row.least) {
+        (true, _) => "ok",
+        (false, true) => "LOW",
+        (false, false) => "HIGH",
+    };
+    println!("{:<52} {:>10} of {:>6} {mark}", row.what, row.found, row.least);
 }
 
 /// Looks for the first seed on which one promise is broken. What else breaks on the way is only

@@ -316,6 +316,7 @@ fn calm_of(layout: Layout, cores: u16, seed: u64) -> Case {
     case.cores = vec![cores; layout.all_workers().len()];
     case.clients = 0;
     case.jobs = Vec::new();
+    case.asides = Vec::new();
     case.faults = Vec::new();
     case.calm_from = u64::MAX;
     case.clocks = vec![Clock { offset: SECOND, drift_ppm: 0 }; usize::from(case.hosts())];

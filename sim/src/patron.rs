@@ -12,8 +12,9 @@ use hyperscale_core::rng::Streams as CoreStreams;
 use hyperscale_core::stat::Counters;
 use hyperscale_core::time::Instant;
 
-use crate::case::{Case, JobSpec, node_id};
+use crate::case::{Case, node_id};
 use crate::history::History;
+use crate::jobs::JobSpec;
 use crate::streams::{Stream, Streams};
 
 /// A client with its job.

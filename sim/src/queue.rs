@@ -59,6 +59,11 @@ pub enum Event {
         /// The wish's number.
         wish: u32,
     },
+    /// Somebody asks about a client's job.
+    Aside {
+        /// Its place in the case's list.
+        index: u32,
+    },
     /// The observer looks whether the case is over.
     Look,
 }
@@ -76,6 +81,7 @@ impl Event {
             Event::Fault { .. } => 2,
             Event::Client { client, .. } => 1 << 20 | u64::from(client),
             Event::Look => 3,
+            Event::Aside { .. } => 4,
         }
     }
 }

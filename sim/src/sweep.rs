@@ -1,6 +1,7 @@
 //! A sweep of seeds: the table of what it saw, and whether it was vacuous.
 
 mod groups;
+pub mod probes;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use crate::case::Case;
 use crate::faults::Class;
 use crate::layout;
 use crate::sweep::groups::Groups;
+use crate::sweep::probes::Probes;
 use crate::world::{Verdict, World};
 
 /// Below so many seeds the thresholds are printed and not enforced.
@@ -41,6 +43,8 @@ pub struct Sweep {
     pub guarded: (u64, u64),
     /// What happened to groups.
     pub groups: Groups,
+    /// Which counters moved, and which moves were made.
+    pub probes: Probes,
     /// Requests in all.
     pub requests: u64,
     /// Events in all.
@@ -66,12 +70,19 @@ pub struct Row {
     pub found: u64,
     /// What it takes.
     pub least: u64,
+    /// What would be too much.
+    pub most: u64,
 }
 
 impl Row {
-    /// Whether enough was reached.
+    /// A row that any more satisfies as well.
+    pub fn new(what: impl Into<String>, found: u64, least: u64) -> Self {
+        Self { what: what.into(), found, least, most: u64::MAX }
+    }
+
+    /// Whether enough was reached, and not too much.
     pub fn is_ok(&self) -> bool {
-        self.found >= self.least
+        (self.least..=self.most).contains(&self.found)
     }
 }
 
@@ -90,6 +101,7 @@ impl Sweep {
         self.guarded.0 += u64::from(verdict.guarded.0 > 0);
         self.guarded.1 += u64::from(verdict.guarded.1 > 0);
         self.groups.add(verdict);
+        self.probes.add(&verdict.counted, &verdict.edges);
         self.requests += verdict.requests;
         self.events += verdict.events;
         self.time += verdict.time;
@@ -124,6 +136,7 @@ impl Sweep {
         self.unknown += other.unknown;
         self.guarded = (self.guarded.0 + other.guarded.0, self.guarded.1 + other.guarded.1);
         self.groups.merge(&other.groups);
+        self.probes.merge(&other.probes);
         self.requests += other.requests;
         self.events += other.events;
         self.time += other.time;
@@ -149,7 +162,7 @@ impl Sweep {
     /// changes traces.
     pub fn rows(&self, without: &[Class]) -> Vec<Row> {
         let share = |percent: u64| (self.seeds * percent).div_ceil(100);
-        let row = |what: &str, found, least| Row { what: what.to_owned(), found, least };
+        let row = |what: &str, found, least| Row::new(what, found, least);
         let mut rows = vec![
             row("seeds with a completed job and 100 requests", self.completed, share(90)),
             row("seeds with a re-assignment", self.reassigned, share(10)),
@@ -172,16 +185,31 @@ impl Sweep {
         for class in Class::ALL.iter().filter(drawn).filter(|class| !without.contains(class)) {
             let fired = self.classes.get(class).map_or(0, |(_, fired)| *fired);
             let what = format!("fault {} fired", class.id());
-            rows.push(Row { what, found: fired, least: share(20) });
+            rows.push(Row::new(what, fired, share(20)));
             let what = format!("fault {} changed a trace", class.id());
-            rows.push(Row { what, found: u64::from(self.changes(*class, without)), least: 1 });
+            rows.push(Row::new(what, u64::from(self.changes(*class, without)), 1));
         }
         let able = |inv: &Inv| layout::REPLICATED || !needs_groups(*inv);
         for (inv, judged) in self.judged.iter().filter(|(inv, _)| able(inv)) {
             let what = format!("oracle {} judged", inv.id());
-            rows.push(Row { what, found: *judged, least: self.seeds / 100 });
+            rows.push(Row::new(what, *judged, self.seeds / 100));
         }
         rows
+    }
+
+    /// Every probe.
+    pub fn probes(&self) -> Vec<Row> {
+        self.probes.rows()
+    }
+
+    /// Whether what these rows say makes the sweep vacuous: thresholds count from
+    /// [`SEEDS_MIN`] seeds, probes that were not reached from [`probes::SEEDS_MIN`]; an exemption
+    /// that was not needed always.
+    pub fn is_vacuous(&self, thresholds: &[Row], probes: &[Row]) -> bool {
+        let is_low = |row: &Row| !row.is_ok();
+        let is_missed = |row: &Row| !row.is_ok() && self.seeds >= probes::SEEDS_MIN;
+        self.seeds >= SEEDS_MIN && thresholds.iter().any(is_low)
+            || probes.iter().any(|row| row.found > row.most || is_missed(row))
     }
 
     /// Whether a seed's trace changes when the class is switched off.

@@ -13,10 +13,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::models::job::may_follow;
 use super::models::{
     Cancel, CancelCause, Decided, Decision, GateCommand, Job, Next, Owner, Part, PartEnd, Session,
-    Stopped,
+    Stopped, may_follow,
 };
 use super::stats;
 use crate::api::Tenant;

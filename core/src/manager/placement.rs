@@ -278,6 +278,9 @@ impl Manager {
             return;
         }
         self.dispatch.ready.insert(key, cx.now());
+        if self.registry.spare().next().is_none() {
+            cx.count(Stat::WorkflowQueued);
+        }
         self.dispatch.timers.set(Key::Cores(key), cx.now().after(self.config.cores_wait));
     }
 }

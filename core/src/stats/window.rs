@@ -122,7 +122,10 @@ impl<K: Ord + Copy> Cutter<K> {
         let since = before.min(until.saturating_sub(1)).max(self.closed);
         let slot = self.slots.entry(until).or_insert_with(|| Slot { since, ..Slot::default() });
         slot.since = slot.since.min(since);
-        slot.late = slot.late.saturating_add(if before < self.closed { shards } else { late });
+        // A source whose clock is behind that of the one before it measures in seconds that are
+        // closed already.
+        let is_late = before < self.closed || second <= self.closed;
+        slot.late = slot.late.saturating_add(if is_late { shards } else { late });
         slot.totals.merge(gain);
     }
 

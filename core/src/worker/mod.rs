@@ -32,7 +32,7 @@ mod tests;
 use std::convert::Infallible;
 
 pub use guard::Level;
-pub use models::RunView;
+pub use models::{RunView, may_go};
 
 use crate::config::WorkerConfig;
 use crate::ids::{Boot, BootId, LogIndex};

@@ -39,16 +39,16 @@ pub struct Target {
     pub failing_ppm: u32,
     /// Runs that cannot be prepared, millionths.
     pub unprepared_ppm: u32,
-    /// An engine that is stuck for a time.
+    /// Engines that are stuck for a time.
     pub stall: Option<Stall>,
 }
 
-/// An engine takes no permits for a time, as a thread that hangs: it issues what it was permitted
+/// Engines take no permits for a time, as threads that hang: they issue what they were permitted
 /// before.
 #[derive(Clone, Copy, Debug)]
 pub struct Stall {
-    /// Of which worker.
-    pub host: u16,
+    /// Of which workers: the first, and the first that is not.
+    pub hosts: (u16, u16),
     /// From when, true time.
     pub from: u64,
     /// For how long.
@@ -153,7 +153,8 @@ impl Engine {
         let Some(held) = self.runs.get_mut(&run) else { return };
         held.advance(now.as_nanos(), scene, &mut self.told);
         let at = scene.true_at(now.as_nanos());
-        let stall = scene.target.stall.filter(|stall| stall.host == self.host);
+        let is_mine = |stall: &Stall| (stall.hosts.0..stall.hosts.1).contains(&self.host);
+        let stall = scene.target.stall.filter(is_mine);
         if stall.is_some_and(|stall| (stall.from..stall.from + stall.span).contains(&at)) {
             scene.truth.stalled += 1;
             return self.post(now.as_nanos());

@@ -35,6 +35,9 @@ pub fn schedule(streams: Streams, classes: &[Class], ground: Ground) -> Vec<(u64
             Class::Partition => shapes::partitions(streams, ground, &mut list),
             Class::Bridge | Class::Ring | Class::Flap | Class::Apart => {
                 shapes::cuts(streams, *class, ground, &mut list);
+                if *class == Class::Apart {
+                    shapes::forsaken(streams, ground, &mut list);
+                }
             }
             Class::Blackout => blackouts(streams, ground, &mut list),
             Class::Wipe | Class::Change => replacements(streams, *class, ground, &mut list),

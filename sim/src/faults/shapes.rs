@@ -2,6 +2,7 @@
 //! apart, links that come and go.
 
 use super::{Class, Fault, Ground};
+use crate::manner::Manner;
 use crate::streams::{Cursor, Stream, Streams};
 
 pub(super) const MS: u64 = 1_000_000;
@@ -127,6 +128,19 @@ fn apart(cursor: &mut Cursor, ground: Ground) -> Links {
         }
     }
     links
+}
+
+/// No gate sees anything of a datacenter while the timeout of a job is due there.
+pub(super) fn forsaken(streams: Streams, ground: Ground, list: &mut Vec<(u64, Fault)>) {
+    let layout = ground.layout;
+    if Manner::of(streams, layout) != Manner::Forsaken {
+        return;
+    }
+    let at = streams.draw(Stream::NetPartition, 1 << 48, 0).within(3_500 * MS, 5_500 * MS);
+    let others = layout.all_managers().start..layout.all_workers().end;
+    let pairs = layout.gates().flat_map(|gate| others.clone().map(move |other| (gate, other)));
+    let links = pairs.flat_map(|(gate, other)| [(gate, other), (other, gate)]).collect();
+    list.push((at, Fault::Cut { links, span: 8_000 * MS, class: Class::Apart }));
 }
 
 /// A group that has sides at all, or all nodes.

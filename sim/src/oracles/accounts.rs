@@ -218,11 +218,12 @@ impl TotalsExact {
     }
 }
 
-/// Nothing is counted twice: neither live views nor results exceed what engines did, and a result
-/// never changes.
+/// Nothing is counted twice: neither live views nor results exceed what engines did, and what a
+/// datacenter says is a part's result never changes.
 #[derive(Debug, Default)]
 pub(super) struct CountedOnce {
-    results: BTreeMap<PartId, PartResult>,
+    /// By datacenter: one that a part was taken from says that nothing came of it.
+    results: BTreeMap<(u16, PartId), PartResult>,
     judged: u64,
 }
 
@@ -249,7 +250,8 @@ impl Oracle for CountedOnce {
             let key = (report.part.job, workflow.workflow);
             self.on_totals(view, datacenter, key, &workflow.totals)?;
         }
-        let first = self.results.entry(report.part).or_insert_with(|| (**result).clone());
+        let key = (datacenter, report.part);
+        let first = self.results.entry(key).or_insert_with(|| (**result).clone());
         if *first != **result {
             return broken(self.inv(), format!("the result of {:?} changed", report.part));
         }

@@ -137,7 +137,10 @@ impl QueueFair {
     ) -> Option<String> {
         let wanted = self.wishes.get(&id);
         let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut own = 0;
         for (other_id, other) in ledger.jobs() {
+            let came = other.admitted.is_some_and(|turn| turn > LogIndex::new(id.get()));
+            own += usize::from(came && other.tenant == job.tenant);
             let alike = self.wishes.get(&other_id) == wanted;
             let Some(turn) = other.admitted.filter(|_| alike) else { continue };
             if other.tenant == job.tenant && other_id > id {
@@ -147,8 +150,9 @@ impl QueueFair {
                 *turns.entry(other.tenant.as_str()).or_default() += 1;
             }
         }
-        // What was in flight when the job came, and one turn of each tenant.
-        let (tenant, count) = turns.into_iter().find(|(_, count)| *count > most + 1)?;
+        // What was in flight when the job came, one turn of each tenant, and one more for each turn
+        // that older jobs of the job's own tenant had.
+        let (tenant, count) = turns.into_iter().find(|(_, count)| *count > most + 1 + own)?;
         Some(format!("{tenant} had {count} turns while {id} waited"))
     }
 }

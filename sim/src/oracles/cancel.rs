@@ -36,7 +36,7 @@ impl Oracle for CancelBeats {
             Seen::Committed { chosen, .. } => {
                 let Record::Gate(entry) = &chosen.record else { return Ok(()) };
                 match entry.command() {
-                    Some(GateCommand::Cancel { job, .. }) => {
+                    Some(GateCommand::Cancel { job, workflow: None, .. }) => {
                         self.cancels.entry(*job).or_insert(chosen.index);
                     }
                     Some(GateCommand::EndJob { job, .. }) => {

@@ -125,6 +125,11 @@ impl CoverageHonest {
                     // Before a stripe's very first arrival there was nothing to miss.
                     let first = if run.first_item == 0 { Duration::ZERO } else { due };
                     let until = plan_ms(until.saturating_sub(started)).min(cut_ms);
+                    // Few arrivals over many shards: nothing of its stripe is due after its last.
+                    let next = schedule.due(run.stripe.global(run.first_item + run.issued));
+                    let planned = truth.executor.planned_duration();
+                    let is_served = run.end.is_some() && next.elapsed() >= planned;
+                    let until = if is_served { planned.as_millis() as u64 } else { until };
                     until.saturating_sub(first.as_millis() as u64)
                 }
                 // The first run of a shard answers for it from the start, another from its

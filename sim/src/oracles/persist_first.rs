@@ -104,7 +104,13 @@ impl PersistFirst {
         let fact = match command {
             Some(ManagerCommand::Accept { part, .. }) => Fact::Accepted(*part),
             Some(ManagerCommand::Begin { part, .. }) => Fact::Begun(*part),
-            Some(ManagerCommand::Cancel { part, .. }) => Fact::PartCancelled(*part),
+            Some(ManagerCommand::Cancel { part, workflow, .. }) => {
+                // The end of a part whose last workflow had not begun.
+                if workflow.is_some() {
+                    self.managers.insert((of, Fact::PartOver(*part)));
+                }
+                Fact::PartCancelled(*part)
+            }
             Some(ManagerCommand::Assign { shard, .. }) => Fact::Assigned(*shard, index),
             Some(ManagerCommand::EndRun { run, .. }) => Fact::RunEnded(run.shard, run.fence.index),
             Some(ManagerCommand::EndWorkflow { part, .. } | ManagerCommand::Fail { part, .. }) => {

@@ -127,6 +127,7 @@ fn case(topology: Topology) -> Case {
     case.cores = vec![topology.cores; workers];
     case.clients = 0;
     case.jobs = Vec::new();
+    case.asides = Vec::new();
     case.faults = Vec::new();
     case.calm_from = u64::MAX;
     case.clocks = vec![Clock { offset: 1_000_000_000, drift_ppm: 0 }; topology.nodes().len()];

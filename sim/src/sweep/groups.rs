@@ -74,6 +74,6 @@ impl Groups {
             ("seeds with a node that left in time", self.drained, some / 20),
             ("seeds with a question asked twice", self.echoes, some / 20),
         ];
-        rows.map(|(what, found, least)| Row { what: what.to_owned(), found, least }).into()
+        rows.map(|(what, found, least)| Row::new(what, found, least)).into()
     }
 }

@@ -1,10 +1,13 @@
 //! Clients act, and hear.
 
+use hyperscale_core::api::{Command, Reply, Tenant};
+use hyperscale_core::ids::WorkflowIx;
+
 use super::World;
+use crate::jobs::{Aside, Wish};
 use crate::network::{Cargo, Flight};
 use crate::patron::Question;
 use crate::queue::Event;
-use hyperscale_core::api::Reply;
 
 impl World {
     /// A client wanted to act at this time.
@@ -18,6 +21,29 @@ impl World {
         let due = patron.next_wake().is_some_and(|at| at <= now);
         let question = if due { patron.act(now) } else { None };
         self.on_question(client, question);
+    }
+
+    /// Somebody else asks every gate about a client's job, if that is known.
+    pub(super) fn on_aside(&mut self, index: u32) {
+        let Aside { client, what, .. } = self.case.asides[index as usize];
+        let patron = &self.patrons[usize::from(client)];
+        let Some(job) = patron.job else { return };
+        let workflow = |ix: WorkflowIx| {
+            let planned = patron.spec.plan.workflows.get(usize::from(ix.get()));
+            planned.map_or_else(String::new, |planned| planned.name.clone())
+        };
+        let command = match what {
+            Wish::Stats(width) => Command::Stats { job, width },
+            Wish::Explain => Command::Explain(job),
+            Wish::Watch => Command::Watch { job, after: 0 },
+            Wish::Stop(ix) => Command::CancelWorkflow { job, workflow: workflow(ix) },
+        };
+        self.trace(self.case.hosts() + client, || format!("asks aside {command:?}"));
+        for gate in self.case.layout.gates() {
+            if self.hosts[usize::from(gate)].is_awake() {
+                self.interject(gate, Tenant::truncated("aside"), command.clone());
+            }
+        }
     }
 
     /// A gate's answer arrived at a client's place.

@@ -54,6 +54,9 @@ impl World {
                 Err(violation) => self.fail(violation, Some(host)),
             }
         }
+        if let Some(node) = &self.hosts[place].node {
+            self.edges.on_applied(host, node, acts_on == acted.next());
+        }
         self.observe(Seen::Applied { host, index: acts_on });
     }
 

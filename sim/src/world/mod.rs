@@ -33,6 +33,7 @@ use hyperscale_core::time::Instant;
 
 use crate::annals::Annals;
 use crate::case::Case;
+use crate::edges::Edges;
 use crate::engine::Scene;
 use crate::faults::{Class, Fault};
 use crate::hash::{TraceHash, input_digest};
@@ -79,6 +80,7 @@ pub struct World {
     panel: Panel,
     hash: TraceHash,
     tally: Tally,
+    edges: Edges,
     events: u64,
     scratch: Vec<Effect>,
     told: usize,
@@ -140,12 +142,16 @@ impl World {
         for client in 0..case.clients {
             queue.push(0, Event::Client { client, wish: 0 });
         }
+        for (index, aside) in case.asides.iter().enumerate() {
+            queue.push(aside.at, Event::Aside { index: index as u32 });
+        }
         queue.push(LOOK_NS, Event::Look);
         Self {
             streams,
             now: 0,
             network,
             tally: Tally::of(&case),
+            edges: Edges::default(),
             panel: Panel::new(&case),
             queue,
             hosts,
@@ -212,6 +218,7 @@ impl World {
             Event::Restart { host } => self.on_restart(host),
             Event::Resume { host, pause } => self.on_resume(host, pause),
             Event::Client { client, wish } => self.on_client(client, wish),
+            Event::Aside { index } => self.on_aside(index),
             Event::Look => self.on_look(),
         }
     }

@@ -43,10 +43,14 @@ impl World {
             4 => Command::Result(job),
             _ => Command::Watch { job, after: 0 },
         };
+        self.interject(host, Tenant::truncated("many"), command);
+    }
+
+    /// A call whose answer nobody waits for.
+    pub(super) fn interject(&mut self, host: u16, client: Tenant, command: Command) {
         self.next_call += 1;
         let call = CallId::new(self.next_call);
         self.observe(Seen::Called { host, call, command: &command });
-        let client = Tenant::truncated("many");
         let input = Input::Called { call, client, command: Box::new(command) };
         let digest = input_digest(&input);
         self.offer(host, input, digest);

@@ -40,6 +40,7 @@ impl World {
         let is_idle = matches!(input, Input::Unknown { .. })
             && node.next_wake().is_none_or(|wake| wake.at > now);
         effects.extend(node.step(now, input));
+        self.edges.on_stepped(host, node);
         let acts_on = node.committed();
         if let Some(effect) = effects.first().filter(|_| is_idle) {
             let detail = format!("an unknown message had an effect: {effect:?}");

@@ -1,10 +1,13 @@
 //! When a case is over, and what came out of it.
 
+use std::collections::BTreeSet;
+
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::report::JobStatus;
-use hyperscale_core::stat::Stat;
+use hyperscale_core::stat::{Counters, Stat};
 
 use super::{LOOK_NS, Line, World};
+use crate::edges::Edge;
 use crate::faults::Class;
 use crate::layout::Layout;
 use crate::network::Fired;
@@ -63,6 +66,10 @@ pub struct Verdict {
     pub guarded: (u64, u64),
     /// Whether clocks were off.
     pub clocks: (bool, bool),
+    /// What all nodes counted in all their lives.
+    pub counted: Counters,
+    /// The moves that were made.
+    pub edges: BTreeSet<Edge>,
 }
 
 impl World {
@@ -101,7 +108,8 @@ impl World {
 
     /// What came out.
     pub fn verdict(&self) -> Verdict {
-        let count = |stat| self.hosts.iter().map(|host| host.count(stat)).sum();
+        let counted = self.counted();
+        let count = |stat| counted.count(stat);
         let mut judged = self.panel.judged();
         judged.push((Inv::RecoverEqual, self.tally.recovery_checks));
         judged.push((Inv::LogMatching, self.annals.compared));
@@ -132,7 +140,19 @@ impl World {
                 count(Stat::RunSacrificed),
             ),
             clocks: self.clocks(),
+            counted,
+            edges: self.edges.made().clone(),
         }
+    }
+
+    fn counted(&self) -> Counters {
+        let mut counted = Counters::default();
+        for host in &self.hosts {
+            for stat in Stat::ALL {
+                counted.add(*stat, host.count(*stat));
+            }
+        }
+        counted
     }
 
     /// The lines of the trace, if it was kept.

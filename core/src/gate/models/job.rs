@@ -301,7 +301,7 @@ impl Job {
 }
 
 /// The transition table. A status that is not named as a target here is not reached from there.
-pub(in crate::gate) const fn may_follow(from: JobStatus, to: JobStatus) -> bool {
+pub const fn may_follow(from: JobStatus, to: JobStatus) -> bool {
     use JobStatus as S;
     match from {
         S::Queued => matches!(to, S::Submitted | S::Cancelling),

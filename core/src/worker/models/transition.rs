@@ -51,6 +51,13 @@ pub(in crate::worker) const fn next(from: RunState, by: Move) -> Option<RunState
     }
 }
 
+/// Whether some move leads from one state to another.
+#[must_use]
+pub fn may_go(from: RunState, to: RunState) -> bool {
+    let moves = [Move::Ready, Move::Broken, Move::Confirm, Move::Expire, Move::Stop, Move::End];
+    moves.into_iter().any(|by| next(from, by) == Some(to))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,10 @@
 
 use hyperscale_core::api::{Command, JobStats, Reply, WindowView};
 use hyperscale_core::ids::JobId;
+use hyperscale_core::limits::{HISTOGRAM_MAX_US, WINDOW_CELLS_MAX, WINDOWS_HOT_MAX};
 use hyperscale_core::report::WorkflowStatus;
 use hyperscale_core::stat::Stat;
+use hyperscale_core::stats::{Histogram, Recorder, StepTotals, Totals};
 use hyperscale_core::wire::PartPhase;
 
 use super::datacenters::{MANAGERS, begun, say, spread};
@@ -118,4 +120,43 @@ fn totals_that_are_lost_with_their_run_are_written_off_and_the_end_settles_every
     let workflow = &stats.workflows[0];
     let sum: u64 = workflow.windows.iter().map(|window| window.requests).sum();
     assert_eq!((sum + workflow.before, workflow.open), (200 + workflow.written_off, 0));
+}
+
+/// A histogram with a sample in about every bucket.
+fn wide() -> Histogram {
+    let mut recorder = Recorder::default();
+    let values = std::iter::successors(Some(0), |us: &u64| Some(us + us / 2_000 + 1));
+    values.take_while(|us| *us < HISTOGRAM_MAX_US).for_each(|us| recorder.record(us));
+    recorder.snapshot()
+}
+
+#[test]
+fn windows_of_too_many_buckets_in_all_are_added_up_early_and_nothing_is_lost() {
+    let mut told = Told::new();
+    let duration = wide();
+    let cells = duration.buckets().len();
+    let step = StepTotals { requests: duration.count(), duration, ..StepTotals::default() };
+    let mut all = StepTotals::default();
+    let needed = WINDOW_CELLS_MAX / (cells * 8) + 2;
+    assert!(needed < WINDOWS_HOT_MAX, "they are too many before they are too old: {needed}");
+    for second in 1..=needed as u64 {
+        all.requests += step.requests;
+        all.duration.merge(&step.duration);
+        let totals = Totals { steps: vec![all.clone(); 8].try_into().unwrap(), ..totals(0, 0) };
+        for part in [0, 1] {
+            let own = if part == 0 { totals.clone() } else { Totals::default() };
+            told.seq += 1;
+            let mut report = told.world.heard_of(told.job, part, told.seq, PartPhase::Running);
+            report.workflows.push(live(second, own)).unwrap();
+            told.world.report(MANAGERS[usize::from(part)], report);
+        }
+    }
+    let stats = told.world.node.stats();
+    assert_eq!(stats.count(Stat::WindowEvicted), 2);
+    assert_eq!(stats.count(Stat::WindowFolded), 2);
+    let line = told.stats(1).workflows.remove(0);
+    let kept: u64 = line.windows.iter().map(|window| window.requests).sum();
+    assert_eq!((line.windows.len(), line.before), (needed - 2, 2 * 8 * step.requests));
+    assert_eq!(kept + line.before, needed as u64 * 8 * step.requests);
+    assert_eq!(line.open, 0);
 }
