@@ -39,7 +39,7 @@ impl Manner {
         }
     }
 
-    /// What the first job runs instead of what it would.
+    /// What the first job runs, where the manner says so.
     pub fn first_plan(self, streams: Streams) -> Option<Plan> {
         let mut cursor = streams.cursor(Stream::Client, (1 << 34) + 1);
         match self {

@@ -95,33 +95,3 @@ fn how_nodes_judge_each_other_is_checked_where_it_stands() {
     let error = refused::<ManagerFile>(&format!("{MANAGER}stuck_after_ms = 999\n"));
     assert!(error.starts_with("f: line 6, column 1: stuck_after: 999"), "{error}");
 }
-
-/// An example with every setting that it shows switched on.
-fn shown<F: NodeFile>(name: &str) -> (F, F) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bins/examples").join(name);
-    let text = std::fs::read_to_string(path).expect("there");
-    let is_setting = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
-    let on = |line: &str| match line.strip_prefix('#') {
-        Some(rest) if is_setting(rest) => format!("{rest}\n"),
-        Some(_) | None => format!("{line}\n"),
-    };
-    let all: String = text.lines().map(on).collect();
-    (parsed(&text).expect("valid"), parsed(&all).expect("valid with all settings"))
-}
-
-#[test]
-fn the_examples_show_the_defaults() {
-    let (mut found, all) = shown::<GateFile>("gate.toml");
-    found.listen = all.listen;
-    (found.peers, found.record) = (all.peers.clone(), all.record.clone());
-    found.event_log = all.event_log.clone();
-    found.admission.memory_max_mb = all.admission.memory_max_mb;
-    assert_eq!(found, all);
-    let (mut found, all) = shown::<ManagerFile>("manager.toml");
-    (found.peers, found.record) = (all.peers.clone(), all.record.clone());
-    found.event_log = all.event_log.clone();
-    assert_eq!(found, all);
-    let (mut found, all) = shown::<WorkerFile>("worker.toml");
-    (found.record, found.event_log) = (all.record.clone(), all.event_log.clone());
-    assert_eq!(found, all);
-}
