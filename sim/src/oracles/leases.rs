@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hyperscale_core::effect::Effect;
-use hyperscale_core::ids::{LogIndex, RunId, ShardId};
+use hyperscale_core::ids::{LogIndex, RunId, ShardId, Term};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
 use hyperscale_core::manager::{ManagerCommand, RunOutcome};
@@ -22,7 +22,8 @@ type Assigned = (u16, ShardId, LogIndex);
 pub(super) struct FirstConfirmAlone {
     assigned: BTreeSet<Assigned>,
     ended: BTreeSet<Assigned>,
-    lost: BTreeSet<Assigned>,
+    /// Runs declared lost, and in which term.
+    lost: BTreeMap<Assigned, Term>,
     /// When and by whom each run was last confirmed: true time, and the manager's own clock.
     granted: BTreeMap<Assigned, Vec<Grant>>,
     confirmed: BTreeSet<(u16, RunId)>,
@@ -33,6 +34,7 @@ pub(super) struct FirstConfirmAlone {
 #[derive(Clone, Copy, Debug)]
 struct Grant {
     by: u16,
+    term: Term,
     at: u64,
     local: Instant,
 }
@@ -53,7 +55,7 @@ impl Oracle for FirstConfirmAlone {
                 if let (Record::Manager(entry), Some(datacenter)) =
                     (&chosen.record, group.datacenter())
                 {
-                    self.on_command(datacenter, entry.index, entry.command());
+                    self.on_command(datacenter, (entry.term, entry.index), entry.command());
                 }
             }
             // A grant counts from the step that gave it, however long it waits for a record.
@@ -72,7 +74,12 @@ impl Oracle for FirstConfirmAlone {
 }
 
 impl FirstConfirmAlone {
-    fn on_command(&mut self, datacenter: u16, at: LogIndex, command: Option<&ManagerCommand>) {
+    fn on_command(
+        &mut self,
+        datacenter: u16,
+        (term, at): (Term, LogIndex),
+        command: Option<&ManagerCommand>,
+    ) {
         match command {
             Some(ManagerCommand::Assign { shard, .. }) => {
                 self.assigned.insert((datacenter, *shard, at));
@@ -81,7 +88,7 @@ impl FirstConfirmAlone {
                 let key = (datacenter, run.shard, run.fence.index);
                 self.ended.insert(key);
                 if *outcome == RunOutcome::Lost {
-                    self.lost.insert(key);
+                    self.lost.insert(key, term);
                 }
             }
             _ => {}
@@ -92,9 +99,11 @@ impl FirstConfirmAlone {
         let Some(datacenter) = view.case.layout.datacenter_of(host) else { return Ok(()) };
         let key = (datacenter, run.shard, run.fence.index);
         let local = view.hosts[usize::from(host)].local(view.now);
+        let term =
+            view.manager(host).map(|(_, manager)| manager.group().term()).unwrap_or_default();
         let grants = self.granted.entry(key).or_default();
         grants.retain(|grant| grant.by != host);
-        grants.push(Grant { by: host, at: view.now, local });
+        grants.push(Grant { by: host, term, at: view.now, local });
         if !self.confirmed.insert((datacenter, run)) {
             return Ok(());
         }
@@ -107,8 +116,8 @@ impl FirstConfirmAlone {
                     format!("{run:?} confirmed before {other:?} has ended"),
                 );
             }
-            let lost = self.lost.contains(other);
-            if let Some(grant) = self.unexpired(view, (host, local), other).filter(|_| lost) {
+            let Some(lost) = self.lost.get(other) else { continue };
+            if let Some(grant) = self.unexpired(view, (host, local), (other, *lost)) {
                 return broken(
                     Inv::FirstConfirmAlone,
                     format!("{run:?} confirmed at {} ns, {other:?} holds {grant:?}", view.now),
@@ -118,16 +127,23 @@ impl FirstConfirmAlone {
         Ok(())
     }
 
-    /// A confirmation of `run` that may not have expired. One of the same manager is judged by its
-    /// clock, with the wait computed here, too; one of another manager by true time,
-    /// which is only of use while clocks keep their bound.
-    fn unexpired(&self, view: &View<'_>, own: (u16, Instant), run: &Assigned) -> Option<Grant> {
+    /// A confirmation of `run`, which was declared lost in this term, that may not have expired. One
+    /// of the same manager is judged by its clock, with the wait computed here, too; one of another
+    /// manager by true time, which is only of use while clocks keep their bound. Beyond it a
+    /// leadership that declares a run lost knows nothing of the clock of an earlier one.
+    fn unexpired(
+        &self,
+        view: &View<'_>,
+        own: (u16, Instant),
+        (run, lost): (&Assigned, Term),
+    ) -> Option<Grant> {
         let lease = view.case.lease;
         let (drift, million) = (u128::from(lease.drift_ppm), 1_000_000);
         let wait = (lease.ttl.as_nanos() * (million + drift)).div_ceil(million - drift);
         let held = (lease.ttl.as_nanos() * million).div_ceil(million - drift) as u64;
         let beyond = view.case.has(Class::DriftBeyond);
         let open = |grant: &&Grant| match grant.by == own.0 {
+            true if beyond && grant.term != lost => false,
             true => grant.local.after(Duration::from_nanos(wait as u64)) > own.1,
             false => !beyond && grant.at + held > view.now,
         };
