@@ -24,7 +24,8 @@ use hyperscale_core::config::{DatacenterConfig, GateConfig};
 use hyperscale_core::ids::{ClusterId, NodeId};
 use hyperscale_core::input::Input;
 use hyperscale_core::plan::{
-    Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, RequestStep, Step, Template, When, Workflow,
+    Datacenters, Executor, OnGateLoss, OnWorkerLoss, Piece, Plan, RequestStep, Site, Step,
+    Template, When, Workflow,
 };
 use hyperscale_core::wire::{Message, PartPhase, PartReport};
 use hyperscale_runtime::calls::Gate;
@@ -63,8 +64,10 @@ fn plan() -> Plan {
         priority: Default::default(),
         retries: 3,
     };
+    // A named one is not waited for.
+    let site = Site { name: "nowhere".to_owned(), weight: 1 };
     Plan {
-        datacenters: Default::default(),
+        datacenters: Datacenters::Named(vec![site].try_into().expect("one site")),
         placement: Default::default(),
         name: "tiny".to_owned(),
         base_url: "http://127.0.0.1".to_owned(),
@@ -124,6 +127,7 @@ async fn start(count: u64, dir: &Path) -> Gates {
         let dir = dir.join(format!("{count}-gates-{node}"));
         let nowhere = DatacenterConfig { name: "nowhere".to_owned(), managers: vec![MANAGER] };
         let mut config = GateConfig::new(*node, vec![nowhere]);
+        config.admission.submissions = 0;
         config.consensus.peers = ids.iter().copied().filter(|peer| peer != node).collect();
         if count > 1 {
             let owner = Owner { cluster: CLUSTER, role: RoleName::Gate, node: *node };

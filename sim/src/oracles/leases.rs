@@ -127,10 +127,10 @@ impl FirstConfirmAlone {
         Ok(())
     }
 
-    /// A confirmation of `run`, which was declared lost in this term, that may not have expired. One
-    /// of the same manager is judged by its clock, with the wait computed here, too; one of another
-    /// manager by true time, which is only of use while clocks keep their bound. Beyond it a
-    /// leadership that declares a run lost knows nothing of the clock of an earlier one.
+    /// A confirmation of `run`, declared lost in this term, that may not have expired. One of the
+    /// same manager is judged by its clock, with the wait computed here, too; one of another manager
+    /// by true time, which is only of use while clocks keep their bound. Beyond it a leadership that
+    /// declares a run lost knows nothing of the clock of an earlier one.
     fn unexpired(
         &self,
         view: &View<'_>,
