@@ -128,9 +128,9 @@ impl FirstConfirmAlone {
     }
 
     /// A confirmation of `run`, declared lost in this term, that may not have expired. One of the
-    /// same manager is judged by its clock, with the wait computed here, too; one of another manager
-    /// by true time, which is only of use while clocks keep their bound. Beyond it a leadership that
-    /// declares a run lost knows nothing of the clock of an earlier one.
+    /// same manager is judged by its clock, with the wait computed here, too; one of another
+    /// manager by true time, which is only of use while clocks keep their bound. Beyond it a
+    /// leadership that declares a run lost knows nothing of the clock of an earlier one.
     fn unexpired(
         &self,
         view: &View<'_>,
