@@ -269,6 +269,20 @@ mod tests {
     }
 
     #[test]
+    fn a_source_that_begins_behind_the_newest_boundary_is_late() {
+        let mut cutter: Cutter<u8> = Cutter::default();
+        cutter.open(1, 0, (1, 0));
+        cutter.credit(1, 3, &n(5));
+        assert_eq!(spans(&mut cutter, 0), [(0, 3, 5, true)]);
+        cutter.close(1);
+        cutter.open(2, 3, (1, 0));
+        cutter.credit(2, 2, &n(1));
+        cutter.credit(2, 4, &n(2));
+        let window = cutter.pop(0).unwrap();
+        assert_eq!((window.until, window.late, window.is_complete()), (4, 1, false));
+    }
+
+    #[test]
     fn what_comes_for_a_closed_second_goes_to_the_next() {
         let mut cutter = Cutter::default();
         cutter.credit(9, 3, &n(1));
