@@ -92,7 +92,8 @@ fn pairs<T: Copy>(all: &[T]) -> impl Iterator<Item = (T, T)> {
 pub struct Edges {
     jobs: BTreeMap<(u16, JobId), JobStatus>,
     workflows: BTreeMap<(u16, JobId, WorkflowIx), WorkflowStatus>,
-    runs: BTreeMap<(u16, RunId), RunState>,
+    /// By host.
+    runs: Vec<BTreeMap<RunId, RunState>>,
     made: BTreeSet<Edge>,
 }
 
@@ -123,10 +124,18 @@ impl Edges {
 
     /// A node took a step.
     pub fn on_stepped(&mut self, host: u16, node: &AnyNode) {
-        for run in node.worker().into_iter().flat_map(|worker| worker.runs()) {
-            let before = self.runs.insert((host, run.run), run.state);
-            let moved = |from: &RunState| *from != run.state && may_go(*from, run.state);
-            if let Some(from) = before.filter(moved) {
+        let Some(worker) = node.worker() else { return };
+        let host = usize::from(host);
+        if self.runs.len() <= host {
+            self.runs.resize(host + 1, BTreeMap::new());
+        }
+        for run in worker.runs() {
+            let before = self.runs[host].get(&run.run).copied();
+            if before == Some(run.state) {
+                continue;
+            }
+            self.runs[host].insert(run.run, run.state);
+            if let Some(from) = before.filter(|from| may_go(*from, run.state)) {
                 self.made.insert(Edge::Run(from, run.state));
             }
         }

@@ -52,7 +52,7 @@ pub enum Wish {
 /// or another.
 pub fn drawn(streams: Streams, layout: Layout, calm_from: u64) -> Vec<JobSpec> {
     let mut cursor = streams.cursor(Stream::Client, 0);
-    let count = cursor.pick(&[1_u64, 2, 2, 3]);
+    let count = cursor.pick(&[1_u64, 2, 2, 3, 3, 3]);
     let mut specs = Vec::new();
     for n in 0..count {
         let mut cursor = streams.cursor(Stream::Client, 1 + n);

@@ -5,8 +5,6 @@
 //! messages goes through the real frame and codec; a damaged frame is refused by its checksum and
 //! hence lost. What was in flight when its sender died still arrives.
 
-use std::collections::BTreeMap;
-
 use hyperscale_core::api::{Command, Reply};
 use hyperscale_core::limits;
 use hyperscale_core::wire::{Message, codec, frame};
@@ -114,13 +112,37 @@ struct Link {
     last: u64,
 }
 
+/// The links of a sender that were ever used or cut: most nodes of a large cluster never speak.
+#[derive(Clone, Debug, Default)]
+struct Links {
+    /// Receivers in order, and where the link to each lies.
+    places: Vec<(u16, u16)>,
+    links: Vec<Link>,
+}
+
+impl Links {
+    fn get(&self, to: u16) -> Option<&Link> {
+        let at = self.places.binary_search_by_key(&to, |(to, _)| *to).ok()?;
+        self.links.get(usize::from(self.places[at].1))
+    }
+
+    fn to(&mut self, to: u16) -> &mut Link {
+        let at = self.places.binary_search_by_key(&to, |(to, _)| *to).unwrap_or_else(|at| {
+            self.places.insert(at, (to, self.links.len() as u16));
+            self.links.push(Link::default());
+            at
+        });
+        &mut self.links[usize::from(self.places[at].1)]
+    }
+}
+
 /// All links.
 #[derive(Debug)]
 pub struct Network {
     streams: Streams,
     places: usize,
-    /// By sender, those that were ever used or cut: most nodes of a large cluster never speak.
-    links: Vec<BTreeMap<u16, Link>>,
+    /// By sender.
+    links: Vec<Links>,
     flights: Slab<Flight>,
     /// When processes start again, by place, in no order.
     restarts: Vec<(u16, u64)>,
@@ -137,7 +159,7 @@ impl Network {
         Self {
             streams,
             places,
-            links: vec![BTreeMap::new(); places],
+            links: vec![Links::default(); places],
             flights: Slab::new(),
             restarts: Vec::new(),
             weather,
@@ -165,12 +187,12 @@ impl Network {
 
     /// Whether a directed link is cut.
     pub fn is_cut(&self, from: u16, to: u16) -> bool {
-        self.links[usize::from(from)].get(&to).is_some_and(|link| link.cuts > 0)
+        self.links[usize::from(from)].get(to).is_some_and(|link| link.cuts > 0)
     }
 
     /// Takes every cut back.
     pub fn heal_all(&mut self) {
-        self.links.iter_mut().flat_map(BTreeMap::values_mut).for_each(|link| link.cuts = 0);
+        self.links.iter_mut().flat_map(|links| &mut links.links).for_each(|link| link.cuts = 0);
     }
 
     /// Messages in flight.
@@ -315,7 +337,7 @@ impl Network {
     }
 
     fn link(&mut self, from: u16, to: u16) -> &mut Link {
-        self.links[usize::from(from)].entry(to).or_default()
+        self.links[usize::from(from)].to(to)
     }
 
     fn number(&self, from: u16, to: u16) -> u64 {

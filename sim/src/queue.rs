@@ -1,7 +1,7 @@
 //! The event queue: ordered by (true time, drawn tie-break, sequence). Nothing is scheduled that
 //! does not happen.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use crate::streams::{Stream, Streams};
@@ -86,12 +86,47 @@ impl Event {
     }
 }
 
+/// An event and its place in the order: true time, tie-break, sequence.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    at: u64,
+    order: u64,
+    event: Event,
+}
+
+impl Entry {
+    fn key(&self) -> u128 {
+        u128::from(self.at) << 64 | u128::from(self.order)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    /// The earliest one is the greatest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.key().cmp(&self.key())
+    }
+}
+
 /// Events to come.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    heap: BinaryHeap<Reverse<(u64, u32, u64, Event)>>,
+    heap: BinaryHeap<Entry>,
     streams: Streams,
-    sequence: u64,
+    sequence: u32,
 }
 
 impl Queue {
@@ -110,17 +145,18 @@ impl Queue {
     pub fn push_of(&mut self, at: u64, event: Event, entity: u64) {
         let tie = self.streams.bits(Stream::Sched, entity, at);
         self.sequence += 1;
-        self.heap.push(Reverse((at, tie as u32, self.sequence, event)));
+        let order = tie << 32 | u64::from(self.sequence);
+        self.heap.push(Entry { at, order, event });
     }
 
     /// The next event and its time.
     pub fn pop(&mut self) -> Option<(u64, Event)> {
-        self.heap.pop().map(|Reverse((at, _, _, event))| (at, event))
+        self.heap.pop().map(|entry| (entry.at, entry.event))
     }
 
     /// The time of the next event.
     pub fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.heap.peek().map(|entry| entry.at)
     }
 
     /// Events scheduled.

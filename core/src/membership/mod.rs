@@ -14,9 +14,11 @@
 //! transport), reliable delivery, health of a whole datacenter.
 
 mod awareness;
+mod beats;
 mod gossip;
 mod message;
 mod probe;
+mod roster;
 mod suspicion;
 mod table;
 #[cfg(test)]
@@ -40,6 +42,7 @@ use crate::time::Instant;
 use crate::timers::Timers;
 
 use awareness::Awareness;
+use beats::Beats;
 use gossip::Gossip;
 use probe::{Key, Probes};
 use suspicion::Suspicions;
@@ -113,8 +116,7 @@ pub struct Membership {
     config: MembershipConfig,
     me: Update,
     seeds: (Vec<NodeId>, MemberRole),
-    /// A member that beats is silent after so long.
-    silence: Option<Duration>,
+    beats: Beats,
     table: Table,
     suspicions: Suspicions,
     gossip: Gossip,
@@ -124,6 +126,10 @@ pub struct Membership {
     /// Where the feed of the table goes on.
     fed: NodeId,
     has_started: bool,
+    /// The next period has its instant.
+    has_period: bool,
+    /// As of the last input.
+    wake: Option<Wake>,
     events: Events<Event>,
 }
 
@@ -138,7 +144,7 @@ impl Membership {
         Self {
             me: Update { node, role, boot, incarnation: 0, standing, by: node },
             seeds,
-            silence: None,
+            beats: Beats::default(),
             table: Table::default(),
             suspicions: Suspicions::new(config.suspicion_min, config.suspicion_max),
             gossip: Gossip::default(),
@@ -147,6 +153,8 @@ impl Membership {
             timers: Timers::new(),
             fed: NodeId::new(0),
             has_started: false,
+            has_period: false,
+            wake: None,
             events: Events::none(),
             config,
         }
@@ -155,13 +163,8 @@ impl Membership {
     /// Members that beat do so at this interval: two missed beats hasten a probe.
     #[must_use]
     pub fn with_beats(mut self, interval: Duration) -> Self {
-        self.silence = Some(interval.saturating_mul(11) / 5);
+        self.beats.expect(interval);
         self
-    }
-
-    fn is_blind(&self) -> bool {
-        let bad = self.count(Standing::Suspect).saturating_add(self.count(Standing::Dead));
-        bad > self.count(Standing::Alive)
     }
 
     fn start(&mut self, cx: &mut Cx<'_>) {
@@ -194,16 +197,19 @@ impl Membership {
                 self.learn(cx, claim, false);
             }
         }
+        while let Some(node) = self.beats.pop_due(cx.now(), &self.table) {
+            self.on_silence(cx, node);
+        }
         while let Some(key) = self.timers.pop_due(cx.now()) {
             match key {
                 Key::Period => self.on_period(cx),
                 Key::Purge => self.on_purge(cx),
                 Key::Probe(seq) => self.on_probe_due(cx, seq),
                 Key::Relay(seq) => self.on_relay_due(cx, seq),
-                Key::Silence(node) => self.on_silence_due(cx, node),
             }
         }
-        if self.table.len() > 0 && self.timers.deadline(&Key::Period).is_none() {
+        if self.table.len() > 0 && !self.has_period {
+            self.has_period = true;
             let first = cx.rng(Stream::Membership).between(Duration::ZERO, self.config.period);
             self.timers.set(Key::Period, cx.now().after(first));
             self.timers.set(Key::Purge, cx.now().after(PURGE_EVERY));
@@ -211,18 +217,18 @@ impl Membership {
     }
 
     fn on_received(&mut self, cx: &mut Cx<'_>, from: NodeId, msg: Message) {
+        let role = self.me.role;
         let is_mine = |update: &Update| {
-            update.role.shares_table_with(self.me.role) && update.incarnation <= INCARNATION_MAX
+            update.role.shares_table_with(role) && update.incarnation <= INCARNATION_MAX
         };
         if msg.sender.node != from || from == self.me.node || !is_mine(&msg.sender) {
             return cx.count(Stat::MessageForeign);
         }
-        let updates: Vec<Update> = msg.updates.iter().copied().filter(is_mine).collect();
         let learnt = self.learn(cx, msg.sender, true);
         self.on_answered(cx, from);
         let mut has_refuted = false;
-        for update in updates {
-            has_refuted |= self.hear(cx, update);
+        for update in msg.updates.iter().filter(|update| is_mine(update)) {
+            has_refuted |= self.hear(cx, *update);
         }
         let is_new = learnt.is_some_and(|learnt| learnt.is_new_life);
         match msg.kind {
@@ -248,17 +254,15 @@ impl Membership {
             return;
         }
         let now = cx.now();
-        if self.silence.is_some() && life.is_some() {
-            let silence = self.silence.unwrap_or_default();
-            if self.timers.deadline(&Key::Silence(node)).is_none() {
-                self.timers.set(Key::Silence(node), now.after(silence));
-            }
+        if life.is_some() {
+            self.beats.on_beat(now, node, &self.table);
         }
         if let Some(member) = self.table.member_mut(node) {
             let is_known = life.is_none_or(|(_, boot)| boot == member.claim.boot);
             let is_well = member.is_reached && member.claim.standing == Standing::Alive;
             if is_known && is_well && !member.is_replaced {
                 member.heard = now;
+                member.beat = life.map_or(member.beat, |_| Some(now));
                 return self.on_answered(cx, node);
             }
         }
@@ -272,6 +276,9 @@ impl Membership {
             (_, None) => return,
         };
         self.learn(cx, said, true);
+        if let Some(member) = self.table.member_mut(node).filter(|_| life.is_some()) {
+            member.beat = Some(now);
+        }
         self.on_answered(cx, node);
         self.tell_badly_standing(cx, node);
     }
@@ -281,7 +288,7 @@ impl Membership {
     fn tell_badly_standing(&mut self, cx: &mut Cx<'_>, node: NodeId) {
         let Some(member) = self.table.member(node) else { return };
         let due = member.told.is_none_or(|at| cx.now().since(at) >= self.config.period);
-        if due && must_be_told(member) {
+        if due && member.must_be_told() {
             self.reach_out(cx, node);
         }
     }
@@ -329,6 +336,10 @@ impl Membership {
         if learnt.is_news && said.boot.get() != 0 {
             self.gossip.spread(said);
         }
+        let stays = learnt.before == Some(learnt.after) && learnt.after != Standing::Suspect;
+        if stays && !learnt.is_new_life {
+            return Some(learnt);
+        }
         let claim = self.table.member(said.node)?.claim;
         let (node, boot, incarnation) = (claim.node, claim.boot, claim.incarnation);
         if learnt.after != Standing::Suspect {
@@ -344,12 +355,6 @@ impl Membership {
         }
         self.note(cx, node, learnt);
         Some(learnt)
-    }
-
-    /// How many members beside the suspect and this node may confirm a suspicion.
-    fn expected_confirmations(&self) -> u32 {
-        let others = u32::try_from(self.count(Standing::Alive)).unwrap_or(u32::MAX);
-        others.min(u32::from(self.config.confirmations))
     }
 
     fn note(&mut self, cx: &mut Cx<'_>, node: NodeId, learnt: Learnt) {
@@ -392,7 +397,6 @@ impl Membership {
         for node in over.map(|(node, _)| node).collect::<Vec<_>>() {
             self.table.remove(node);
             self.gossip.forget(node);
-            self.timers.cancel(&Key::Silence(node));
             cx.count(Stat::SwimRemoved);
             self.events.push(Event::Removed(node));
             if self.seeds.0.contains(&node) {
@@ -407,30 +411,39 @@ impl Membership {
 
     /// Sends what a message says, and as many claims of the table as `feed` where there is no news.
     fn send_feeding(&mut self, cx: &mut Cx<'_>, to: NodeId, kind: Kind, feed: usize) {
-        let mut said: Vec<Update> = Vec::new();
+        let most = self.gossip.len().saturating_add(1).max(feed).min(SWIM_UPDATES_MAX);
+        let mut said: Vec<Update> = Vec::with_capacity(most);
         if let Some(member) = self.table.member_mut(to)
-            && must_be_told(member)
+            && member.must_be_told()
         {
             member.told = Some(cx.now());
             said.push(member.claim);
         }
         let room = SWIM_UPDATES_MAX.saturating_sub(said.len());
-        said.extend(self.gossip.take(room, self.table.len()));
+        self.gossip.take(room, self.table.len(), &mut said);
         let room = feed.saturating_sub(said.len());
-        let fed: Vec<Update> = self.table.claims_after(self.fed, room).collect();
-        self.fed = fed.last().map_or(self.fed, |claim| claim.node);
-        said.extend(fed);
+        if room > 0 {
+            let told = said.len();
+            said.extend(self.table.claims_after(self.fed, room));
+            self.fed = said.get(told..).and_then(<[_]>::last).map_or(self.fed, |claim| claim.node);
+        }
         let updates = BoundedVec::try_from(said).unwrap_or_default();
         cx.out.send_volatile(to, Message { sender: self.me, kind, updates });
     }
 }
 
-fn must_be_told(member: &table::Member) -> bool {
-    let is_bad = match member.claim.standing {
-        Standing::Suspect | Standing::Dead => true,
-        Standing::Unconfirmed | Standing::Alive | Standing::Left => false,
-    };
-    is_bad || member.is_replaced
+impl Membership {
+    fn is_due(&self, now: Instant) -> bool {
+        let has_first = self.has_period || self.table.len() == 0;
+        !has_first || self.wake.is_some_and(|wake| wake.at <= now)
+    }
+
+    fn earliest(&self) -> Option<Wake> {
+        let timers = self.timers.next().map(|(at, _)| Wake { at, why: "probe members" });
+        let suspicion = self.suspicions.next().map(|at| Wake { at, why: "a suspicion ends" });
+        let silence = self.beats.next().map(|at| Wake { at, why: "a member may be silent" });
+        Wake::earliest(Wake::earliest(timers, suspicion), silence)
+    }
 }
 
 impl Machine for Membership {
@@ -440,21 +453,24 @@ impl Machine for Membership {
     fn handle(&mut self, cx: &mut Cx<'_>, input: Input) -> Events<Event> {
         if !self.has_started {
             self.start(cx);
+            self.on_wake(cx);
+        } else if self.is_due(cx.now()) {
+            self.on_wake(cx);
+        } else if input == Input::Wake {
+            return Events::none();
         }
-        self.on_wake(cx);
         match input {
             Input::Wake => {}
             Input::Received { from, msg } => self.on_received(cx, from, msg),
             Input::Heard { node, life } => self.on_heard(cx, node, life),
             Input::Leave => self.on_leave(cx),
         }
+        self.wake = self.earliest();
         std::mem::take(&mut self.events)
     }
 
     fn next_wake(&self) -> Option<Wake> {
-        let timers = self.timers.next().map(|(at, _)| Wake { at, why: "probe members" });
-        let suspicion = self.suspicions.next().map(|at| Wake { at, why: "a suspicion ends" });
-        Wake::earliest(timers, suspicion)
+        self.wake
     }
 
     fn check(&self) -> Result<(), Violation> {
@@ -463,6 +479,7 @@ impl Machine for Membership {
             ("members", self.table.len(), MEMBERS_MAX),
             ("suspicions", self.suspicions.len(), MEMBERS_MAX),
             ("rumours", self.gossip.len(), crate::limits::RUMOURS_MAX),
+            ("beats", self.beats.len(), self.beats.max(MEMBERS_MAX)),
             ("probes", probes, PROBES_MAX),
             ("probes for others", relays, RELAYS_MAX),
         ];

@@ -37,8 +37,6 @@ pub(super) enum Key {
     Probe(u64),
     /// A probe for another member goes on.
     Relay(u64),
-    /// A member's heartbeats may have stopped.
-    Silence(NodeId),
 }
 
 #[derive(Debug)]
@@ -91,6 +89,7 @@ impl Probes {
 impl Membership {
     pub(super) fn on_period(&mut self, cx: &mut Cx<'_>) {
         if self.table.len() == 0 {
+            self.has_period = false;
             return;
         }
         let at = cx.now().after(self.awareness.stretch(self.config.period));
@@ -276,13 +275,10 @@ impl Membership {
         }
     }
 
-    /// A member that beats regularly was not heard for two beats.
-    pub(super) fn on_silence_due(&mut self, cx: &mut Cx<'_>, node: NodeId) {
-        let Some((member, silence)) = self.table.member(node).zip(self.silence) else { return };
-        let end = member.heard.after(silence);
-        if end > cx.now() {
-            self.timers.set(Key::Silence(node), end);
-        } else if member.standing() == Standing::Alive {
+    /// A member that beats regularly missed two beats.
+    pub(super) fn on_silence(&mut self, cx: &mut Cx<'_>, node: NodeId) {
+        let standing = self.table.member(node).map(super::table::Member::standing);
+        if standing == Some(Standing::Alive) {
             cx.count(Stat::SwimHastened);
             self.probe(cx, node);
         }

@@ -10,16 +10,18 @@
 //! Invariant: peer-confirmed.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::message::{Standing, Update};
+use super::roster::Roster;
 use crate::ids::NodeId;
 use crate::limits::MEMBERS_MAX;
 use crate::time::Instant;
 
-/// A member as its node sees it.
+/// A member as its node sees it. What most lookups read lies in one cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Member {
     /// The claim that holds.
     pub(super) claim: Update,
@@ -35,12 +37,19 @@ pub(super) struct Member {
     pub(super) told: Option<Instant>,
     /// Another life than the known one was heard: it has to be told.
     pub(super) is_replaced: bool,
+    /// When its last beat was heard, if it beats.
+    pub(super) beat: Option<Instant>,
 }
 
 impl Member {
     /// Where it stands for this node.
     pub(super) fn standing(&self) -> Standing {
         if self.is_reached { self.claim.standing } else { Standing::Unconfirmed }
+    }
+
+    /// Whether it must hear what is said of it.
+    pub(super) fn must_be_told(&self) -> bool {
+        matches!(self.claim.standing, Standing::Suspect | Standing::Dead) || self.is_replaced
     }
 }
 
@@ -60,7 +69,7 @@ pub(super) struct Learnt {
 /// Every member but this node itself.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    members: BTreeMap<NodeId, Member>,
+    members: Roster,
     /// Those to be asked whether they are there after all: unconfirmed and dead.
     strangers: BTreeSet<NodeId>,
     counts: [usize; Standing::ALL.len()],
@@ -93,15 +102,15 @@ pub(super) fn supersedes(said: &Update, known: &Update) -> bool {
 
 impl Table {
     pub(super) fn member(&self, node: NodeId) -> Option<&Member> {
-        self.members.get(&node)
+        self.members.member(node)
     }
 
     pub(super) fn member_mut(&mut self, node: NodeId) -> Option<&mut Member> {
-        self.members.get_mut(&node)
+        self.members.member_mut(node)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, &Member)> {
-        self.members.iter().map(|(node, member)| (*node, member))
+        self.members.iter()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,7 +125,7 @@ impl Table {
     /// Takes a claim; `is_direct` if the life it is about has just said something to this node.
     /// `None` if there is no room, or a node that nobody here knows is said to be gone.
     pub(super) fn learn(&mut self, now: Instant, said: Update, is_direct: bool) -> Option<Learnt> {
-        let Some(member) = self.members.get(&said.node) else {
+        let Some(member) = self.members.member_mut(said.node) else {
             return self.learn_new(now, said, is_direct);
         };
         let before = member.standing();
@@ -126,7 +135,6 @@ impl Table {
             let (before, after) = (Some(before), before);
             return Some(Learnt { before, after, is_news, is_new_life: false });
         }
-        let mut member = *member;
         let is_new_life = is_news && said.boot != member.claim.boot;
         if is_news {
             member.claim = said;
@@ -141,8 +149,12 @@ impl Table {
         if member.is_reached {
             member.tried = None;
         }
-        self.put(now, member, Some(before));
-        Some(Learnt { before: Some(before), after: member.standing(), is_news, is_new_life })
+        let after = member.standing();
+        if before != after {
+            member.since = now;
+            self.move_to(said.node, Some(before), after);
+        }
+        Some(Learnt { before: Some(before), after, is_news, is_new_life })
     }
 
     fn learn_new(&mut self, now: Instant, said: Update, is_direct: bool) -> Option<Learnt> {
@@ -158,28 +170,27 @@ impl Table {
             tried: None,
             told: None,
             is_replaced: false,
+            beat: None,
         };
-        self.put(now, member, None);
-        Some(Learnt { before: None, after: member.standing(), is_news: true, is_new_life: true })
+        let after = member.standing();
+        self.members.insert(said.node, member);
+        self.move_to(said.node, None, after);
+        Some(Learnt { before: None, after, is_news: true, is_new_life: true })
     }
 
-    fn put(&mut self, now: Instant, mut member: Member, before: Option<Standing>) {
-        let (node, after) = (member.claim.node, member.standing());
-        if before != Some(after) {
-            member.since = now;
-            self.recount(before, Some(after));
-        }
+    /// A node comes to stand where it stands.
+    fn move_to(&mut self, node: NodeId, before: Option<Standing>, after: Standing) {
+        self.recount(before, Some(after));
         if matches!(after, Standing::Unconfirmed | Standing::Dead) {
             self.strangers.insert(node);
         } else {
             self.strangers.remove(&node);
         }
-        self.members.insert(node, member);
     }
 
     /// Forgets a member; where it stood.
     pub(super) fn remove(&mut self, node: NodeId) -> Option<Standing> {
-        let standing = self.members.remove(&node)?.standing();
+        let standing = self.members.remove(node)?.standing();
         self.strangers.remove(&node);
         self.recount(Some(standing), None);
         Some(standing)
@@ -198,9 +209,7 @@ impl Table {
 
     /// So many claims of known lives after this node, around the table.
     pub(super) fn claims_after(&self, node: NodeId, most: usize) -> impl Iterator<Item = Update> {
-        let later = self.members.range((Bound::Excluded(node), Bound::Unbounded));
-        let around = later.chain(self.members.range(..=node));
-        let known = around.filter(|(_, member)| member.claim.boot.get() != 0);
+        let known = self.members.around(node).filter(|(_, member)| member.claim.boot.get() != 0);
         known.map(|(_, member)| member.claim).take(most)
     }
 
@@ -221,7 +230,7 @@ impl Table {
         let victim = order.iter().find_map(|standing| {
             let all = self.members.iter();
             let mut of = all.filter(|(_, member)| member.standing() == *standing);
-            of.next().map(|(node, _)| *node)
+            of.next().map(|(node, _)| node)
         });
         victim.is_some_and(|node| self.remove(node).is_some())
     }

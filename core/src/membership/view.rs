@@ -31,6 +31,18 @@ impl Membership {
         is_bad && !self.is_blind()
     }
 
+    /// Whether most members look gone.
+    pub(super) fn is_blind(&self) -> bool {
+        let bad = self.count(Standing::Suspect).saturating_add(self.count(Standing::Dead));
+        bad > self.count(Standing::Alive)
+    }
+
+    /// How many members beside the suspect and this node may confirm a suspicion.
+    pub(super) fn expected_confirmations(&self) -> u32 {
+        let others = u32::try_from(self.count(Standing::Alive)).unwrap_or(u32::MAX);
+        others.min(u32::from(self.config.confirmations))
+    }
+
     /// The suspicions held.
     pub fn suspicions(&self) -> impl Iterator<Item = SuspicionView> {
         self.suspicions.views()

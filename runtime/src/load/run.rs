@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use hyperscale_core::effect::Permit;
 use hyperscale_core::ids::RunId;
-use hyperscale_core::input::{EngineEvent, Input};
+use hyperscale_core::input::{EngineEvent, Input, Progress};
 use hyperscale_core::plan::{Executor, Issue, Pace, Pacer, PlanTime, Slice};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
@@ -52,6 +52,8 @@ pub(super) struct Run {
     armed: Cell<u64>,
     /// The end of the plan second that is open, in nanoseconds of the clock.
     cut_at: Cell<u64>,
+    /// The counters that the node was told last.
+    told: Cell<Progress>,
     /// Most items that one look at the clock may issue: 1 ms of arrivals.
     batch: usize,
     state: RefCell<State>,
@@ -129,6 +131,7 @@ impl Run {
             attention: Notify::new(),
             armed: Cell::new(u64::MAX),
             cut_at: Cell::new(u64::MAX),
+            told: Cell::default(),
             state: RefCell::new(state),
         })
     }
@@ -141,6 +144,10 @@ impl Run {
         }
         self.permit.set(Some(permit));
         state.pacer.permit(permit.ceiling);
+        if state.phase == Phase::Starved {
+            // If it still is, the node is told again.
+            self.told.set(Progress::default());
+        }
         self.cut_at.set(self.cut_after(state.second));
         self.permitted.notify_waiters();
     }
@@ -319,12 +326,17 @@ impl Run {
 
     fn on_progress(&self, state: &State) {
         let progress = state.pacer.progress();
-        self.tell(EngineEvent::Progressed { run: self.id, progress });
+        if progress != self.told.get()
+            && self.tell(EngineEvent::Progressed { run: self.id, progress })
+        {
+            self.told.set(progress);
+        }
     }
 
-    fn tell(&self, event: EngineEvent) {
-        // A full queue loses nothing: the next report contains this one.
-        drop(self.events.try_send(Input::Engine(Box::new(event))));
+    /// Whether the node will hear it. A full queue loses nothing: the next report contains this
+    /// one.
+    fn tell(&self, event: EngineEvent) -> bool {
+        self.events.try_send(Input::Engine(Box::new(event))).is_ok()
     }
 
     fn cut(&self, state: &mut State, now: u64) {

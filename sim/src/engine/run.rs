@@ -20,7 +20,7 @@ use crate::streams::Stream;
 use crate::truth::{Cut, measured_digest};
 
 const SECOND: i64 = 1_000_000_000;
-/// Local nanoseconds between two `Progressed`.
+/// Local nanoseconds between two `Progressed`; all runs of an engine tell at the same instants.
 pub const BEAT_NS: u64 = 100_000_000;
 /// How often a run is advanced whose ceiling may hold it up, local nanoseconds.
 const HUNGRY_NS: u64 = 10_000_000;
@@ -60,10 +60,14 @@ pub struct Run {
     waiting: Vec<u32>,
     meter: Meter,
     next_beat: u64,
+    /// Nothing happens before, if nothing is said to it.
+    idle_until: u64,
     next_second: i64,
     ended: u64,
     is_starved: bool,
     told_starved: bool,
+    /// The counters that were told last.
+    told: Progress,
     /// It has said `Ended`.
     pub is_over: bool,
 }
@@ -95,11 +99,13 @@ impl Run {
             slots: Vec::new(),
             waiting: Vec::new(),
             meter: Meter::new(requests),
-            next_beat: now.as_nanos() + BEAT_NS,
+            next_beat: (now.as_nanos() / BEAT_NS + 1) * BEAT_NS,
+            idle_until: 0,
             next_second: 1,
             ended: 0,
             is_starved: false,
             told_starved: false,
+            told: Progress::default(),
             is_over: false,
         }
     }
@@ -114,6 +120,7 @@ impl Run {
         self.pacer.permit(permit.ceiling);
         self.permit = Some(permit);
         self.told_starved = false;
+        self.idle_until = 0;
     }
 
     /// When the run wants to be advanced at the latest.
@@ -121,7 +128,12 @@ impl Run {
         if self.permit.is_none() {
             return u64::MAX;
         }
-        if self.open_loop { self.next_beat } else { self.next_beat.min(self.cursor + HUNGRY_NS) }
+        if self.open_loop {
+            // Before something happens there is nothing to tell.
+            self.next_beat.max(self.idle_until.div_ceil(BEAT_NS).saturating_mul(BEAT_NS))
+        } else {
+            self.next_beat.min(self.cursor + HUNGRY_NS)
+        }
     }
 
     /// The counters as of the cursor.
@@ -144,17 +156,19 @@ impl Run {
                 self.finish(true, scene, told);
                 return;
             };
-            let next = wake.min(self.next_end()).min(self.second_ends(permit)).min(now);
+            self.idle_until = wake.min(self.next_end()).min(self.second_ends(permit));
+            let next = self.idle_until.min(now);
             if self.cursor >= now {
                 break;
             }
             self.cursor = next.max(self.cursor + 1).min(now);
         }
-        if self.is_starved && !self.told_starved {
-            self.told_starved = true;
-            told.push(EngineEvent::Progressed { run: self.id, progress: self.progress() });
-        } else if now >= self.next_beat {
-            told.push(EngineEvent::Progressed { run: self.id, progress: self.progress() });
+        let is_starving = self.is_starved && !self.told_starved;
+        let progress = self.progress();
+        if is_starving || (now >= self.next_beat && progress != self.told) {
+            self.told_starved |= is_starving;
+            self.told = progress;
+            told.push(EngineEvent::Progressed { run: self.id, progress });
         }
         while self.next_beat <= now {
             self.next_beat += BEAT_NS;

@@ -34,6 +34,9 @@ impl Oracle for RetryBudget {
     fn wants(&self) -> Wants {
         Wants::COMMITTED.and(Wants::APPLIED)
     }
+    fn is_wide(&self) -> bool {
+        true
+    }
     fn judged(&self) -> u64 {
         self.judged
     }

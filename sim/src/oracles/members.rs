@@ -19,8 +19,9 @@ const SLACK_NS: u64 = 1_000_000;
 #[derive(Debug, Default)]
 pub(super) struct PeerConfirmed {
     /// By host: from whom something arrived in its life.
-    heard: BTreeMap<u16, Vec<bool>>,
-    dead: BTreeMap<u16, usize>,
+    heard: Vec<Vec<bool>>,
+    /// By host: how many it had for dead.
+    dead: Vec<usize>,
     judged: u64,
 }
 
@@ -28,7 +29,7 @@ impl PeerConfirmed {
     fn judge(&mut self, view: &View<'_>, host: u16) -> Result<(), Violation> {
         let Some(members) = membership(view, host) else { return Ok(()) };
         self.judged += u64::from(members.count(Standing::Unconfirmed) > 0);
-        let heard = self.heard.get(&host);
+        let heard = self.heard.get(usize::from(host));
         let is_heard = |node: NodeId| {
             let row = heard.and_then(|row| row.get(usize::from(host_of(node))));
             row.copied().unwrap_or(false)
@@ -37,7 +38,8 @@ impl PeerConfirmed {
             return broken(self.inv(), format!("host {host} suspects {held:?}, never reached"));
         }
         let dead = members.count(Standing::Dead);
-        if self.dead.insert(host, dead) != Some(dead) {
+        self.dead.resize(view.hosts.len(), 0);
+        if std::mem::replace(&mut self.dead[usize::from(host)], dead) != dead {
             let mut gone = members.members().filter(|member| member.standing == Standing::Dead);
             if let Some(member) = gone.find(|member| !is_heard(member.node)) {
                 return broken(self.inv(), format!("host {host} has {member:?}, never reached"));
@@ -60,15 +62,18 @@ impl Oracle for PeerConfirmed {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Booted { host, .. } => {
-                self.heard.remove(host);
+                self.heard.resize(view.hosts.len(), Vec::new());
+                self.heard[usize::from(*host)].clear();
                 Ok(())
             }
             Seen::Received { host, from } => {
-                let hosts = usize::from(view.case.hosts());
-                let row = self.heard.entry(*host).or_insert_with(|| vec![false; hosts]);
-                if let Some(heard) = row.get_mut(usize::from(*from)) {
-                    *heard = true;
+                let (host, from) = (usize::from(*host), usize::from(*from));
+                self.heard.resize(view.hosts.len().max(host + 1), Vec::new());
+                let row = &mut self.heard[host];
+                if row.len() <= from {
+                    row.resize(view.hosts.len().max(from + 1), false);
                 }
+                row[from] = true;
                 Ok(())
             }
             Seen::Stepped { host } => self.judge(view, *host),
@@ -83,14 +88,15 @@ type Suspected = (NodeId, BootId, u64);
 #[derive(Debug, Default)]
 pub(super) struct SuspicionExpires {
     /// By host: when each suspicion began and when it ends, on the host's clock.
-    held: BTreeMap<u16, BTreeMap<Suspected, (u64, u64)>>,
+    held: Vec<BTreeMap<Suspected, (u64, u64)>>,
     judged: u64,
 }
 
 impl SuspicionExpires {
     fn judge(&mut self, view: &View<'_>, host: u16) -> Result<(), Violation> {
         let Some(members) = membership(view, host) else { return Ok(()) };
-        let earlier = self.held.entry(host).or_default();
+        self.held.resize(view.hosts.len(), BTreeMap::new());
+        let earlier = &mut self.held[usize::from(host)];
         if earlier.is_empty() && members.suspicions().next().is_none() {
             return Ok(());
         }
@@ -130,7 +136,8 @@ impl Oracle for SuspicionExpires {
     fn see(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Booted { host, .. } => {
-                self.held.remove(host);
+                self.held.resize(view.hosts.len(), BTreeMap::new());
+                self.held[usize::from(*host)].clear();
                 Ok(())
             }
             Seen::Stepped { host } => self.judge(view, *host),

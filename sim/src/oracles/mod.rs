@@ -267,9 +267,9 @@ pub trait Oracle: fmt::Debug {
 pub struct Panel {
     oracles: Vec<Box<dyn Oracle>>,
     by_kind: [Vec<usize>; 12],
-    /// Wide oracles are shown one in so many.
+    /// Wide oracles are shown one step in so many, all of it.
     thinned: u64,
-    shown: u64,
+    steps: u64,
 }
 
 impl Panel {
@@ -338,10 +338,10 @@ impl Panel {
                 }
             }
         }
-        Self { oracles, by_kind, thinned: 1, shown: 0 }
+        Self { oracles, by_kind, thinned: 1, steps: 0 }
     }
 
-    /// Shows wide oracles only one in so many of what they want to see.
+    /// Shows wide oracles only one step in so many.
     pub fn thin(&mut self, one_in: u64) {
         self.thinned = one_in.max(1);
     }
@@ -351,8 +351,8 @@ impl Panel {
     /// # Errors
     /// The first broken promise.
     pub fn observe(&mut self, view: &View<'_>, seen: &Seen<'_>) -> Result<(), Violation> {
-        self.shown += 1;
-        let is_thin = !self.shown.is_multiple_of(self.thinned);
+        let is_thin = !self.steps.is_multiple_of(self.thinned);
+        self.steps += u64::from(matches!(seen, Seen::Stepped { .. }));
         for place in &self.by_kind[seen.kind()] {
             let oracle = &mut self.oracles[*place];
             if is_thin && oracle.is_wide() {

@@ -40,6 +40,9 @@ impl Oracle for WindowsSum {
     fn wants(&self) -> Wants {
         Wants::GIVEN.and(Wants::STEPPED).and(Wants::LIVES)
     }
+    fn is_wide(&self) -> bool {
+        true
+    }
     fn judged(&self) -> u64 {
         self.judged
     }
