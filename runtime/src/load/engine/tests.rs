@@ -208,6 +208,28 @@ fn a_ceiling_holds_until_it_is_raised() {
     assert_eq!((ended.completed, ended.progress.next, shop.requests()), (true, 5, 10));
 }
 
+fn wait(is: impl Fn() -> bool) {
+    let end = clock::now().after(LIMIT);
+    while !is() {
+        assert!(clock::now() < end, "waited for {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An idle run has nothing to tell: its counters are told when they changed.
+#[test]
+fn counters_are_told_when_they_changed() {
+    let url = "demo";
+    let mut bench = Bench::begin(slice(per_vu(1, 1), url, vec![get("/slow?ms=900")]));
+    let told = std::iter::from_fn(|| match bench.event() {
+        EngineEvent::Progressed { progress, .. } => Some(progress),
+        EngineEvent::Reported { .. } | EngineEvent::Ended { .. } => None,
+        other => panic!("{other:?}"),
+    });
+    let told: Vec<Progress> = told.collect();
+    assert!(!told.is_empty() && told.windows(2).all(|pair| pair[0] != pair[1]), "{told:?}");
+}
+
 #[test]
 fn nothing_is_sent_without_an_unexpired_permit() {
     let shop = Shop::start().unwrap();
@@ -220,17 +242,14 @@ fn nothing_is_sent_without_an_unexpired_permit() {
     let lasts = Duration::from_millis(150);
     bench.permit(u64::MAX, lasts, zero);
     let over = zero.after(lasts + lasts);
-    bench.progressed(|_| clock::now() > over);
+    wait(|| clock::now() > over);
     let parked = shop.requests();
     assert!(parked > 0);
-    let mut looks = 0;
-    bench.progressed(|_| {
-        looks += 1;
-        looks > 3
-    });
+    let looked = clock::now().after(lasts + lasts);
+    wait(|| clock::now() > looked);
     assert_eq!(shop.requests(), parked);
     bench.permit(u64::MAX, FOREVER, zero);
-    bench.progressed(|_| shop.requests() > parked);
+    wait(|| shop.requests() > parked);
     bench.engine.order(EngineOrder::Stop { run: bench.run });
     let ended = bench.ended();
     assert!(!ended.completed);
@@ -244,7 +263,7 @@ fn a_stop_interrupts_what_is_open() {
     let shop = Shop::start().unwrap();
     let url = format!("http://{}", shop.address());
     let mut bench = Bench::begin(slice(per_vu(3, 1), &url, vec![get("/"), get("/slow?ms=60000")]));
-    bench.progressed(|_| shop.requests() == 6);
+    wait(|| shop.requests() == 6);
     bench.engine.order(EngineOrder::Stop { run: bench.run });
     let ended = bench.ended();
     assert!(!ended.completed);
