@@ -126,6 +126,7 @@ impl Ord for Entry {
 pub struct Queue {
     heap: BinaryHeap<Entry>,
     streams: Streams,
+    /// Half of a key: overflows loudly after four billion events.
     sequence: u32,
 }
 
