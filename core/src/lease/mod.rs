@@ -18,6 +18,11 @@ pub use grantor::Grantor;
 pub use holder::Holder;
 pub use plan_clock::PlanClock;
 
+/// Of a worker's heartbeats one in so many goes to every manager, not to the leader alone.
+pub const FOLLOWERS_HEAR_EVERY: u32 = 3;
+/// Of a worker's heartbeats without runs one in so many is answered; one with runs always is.
+pub const IDLE_ANSWERED_EVERY: u32 = 4;
+
 /// How long a grantor waits before a lease it granted has surely ended:
 /// `ttl x (1 + drift) / (1 - drift)`, rounded up, and one nanosecond, because a span between two
 /// readings of a clock, each rounded down, may be that much shorter than the readings say.

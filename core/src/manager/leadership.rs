@@ -153,6 +153,7 @@ impl Manager {
     /// and workers that were heard lately are answered.
     pub(super) fn on_led(&mut self, cx: &mut Cx<'_>) {
         self.led = true;
+        self.expect_beats(cx);
         let now = cx.now();
         let mut unstarted = Vec::new();
         for part in self.ledger.parts() {
@@ -196,9 +197,10 @@ impl Manager {
 
     /// Another node may lead from here on: nothing that this one decided and did not commit holds,
     /// and it knows of no worker and no lease.
-    pub(super) fn on_stood_down(&mut self) {
+    pub(super) fn on_stood_down(&mut self, cx: &mut Cx<'_>) {
         let wait = grantor_wait(self.config.lease.ttl, self.config.lease.drift_ppm);
         self.led = false;
+        self.expect_beats(cx);
         self.registry = Registry::new(wait);
         self.dispatch = Dispatch::default();
         self.leases = Leases::new(self.config.lease);

@@ -2,6 +2,7 @@
 //! new. No run ends because of it.
 
 use crate::ids::NodeId;
+use crate::lease::FOLLOWERS_HEAR_EVERY;
 use crate::machine::{Cx, Machine as _};
 use crate::manager::Manager;
 use crate::membership::{Input, MemberRole, Membership};
@@ -17,6 +18,13 @@ impl Manager {
         for event in self.membership.handle(cx, input) {
             tracing::info!(?event, "membership");
         }
+    }
+
+    /// How often a worker's heartbeat reaches this node from here on.
+    pub(super) fn expect_beats(&mut self, cx: &mut Cx<'_>) {
+        let every = self.config.lease.heartbeat_interval();
+        let every = if self.led { every } else { every * FOLLOWERS_HEAR_EVERY };
+        self.on_members(cx, Input::Beats(every));
     }
 
     /// A message came directly from a node; a worker's heartbeat names its life.

@@ -68,7 +68,7 @@ use crate::ids::{Boot, JobId, LogIndex, Lsn, NodeId, PartId, RunId, WorkflowIx};
 use crate::input::Input;
 use crate::invariant::{Inv, Violation};
 use crate::journal::{LedgerSnapshot, RecoverError, Recovered, Snapshot};
-use crate::lease::grantor_wait;
+use crate::lease::{FOLLOWERS_HEAR_EVERY, grantor_wait};
 use crate::limits;
 use crate::machine::{Cx, Events, Machine, Role, Wake};
 use crate::membership::{self, MemberRole, Membership};
@@ -307,7 +307,7 @@ impl Manager {
                 Some(Event::Committed { index, command, .. }) => {
                     self.on_committed(cx, index, &command);
                 }
-                Some(Event::StoodDown) => self.on_stood_down(),
+                Some(Event::StoodDown) => self.on_stood_down(cx),
                 Some(Event::Installed { index, ledger }) => self.on_installed(cx, index, *ledger),
                 Some(Event::LedgerWanted) => self.is_ledger_wanted = true,
                 Some(Event::Followed { .. } | Event::Readable { .. }) => {}
@@ -402,8 +402,9 @@ impl Role for Manager {
         let me = (config.node, MemberRole::Manager, boot.id);
         let peers = (config.consensus.peers.clone(), MemberRole::Manager);
         let membership = Membership::new(config.membership, me, peers);
+        let beats = config.lease.heartbeat_interval() * FOLLOWERS_HEAR_EVERY;
         Ok(Self {
-            membership: membership.with_beats(config.lease.heartbeat_interval()),
+            membership: membership.with_beats(beats),
             registry: Registry::new(wait),
             dispatch: Dispatch::default(),
             leases: Leases::new(config.lease),

@@ -48,6 +48,8 @@ impl Worker {
 pub(super) enum Heard {
     /// The newest of its boot.
     Fresh,
+    /// The first of a worker that was not known.
+    First,
     /// The first of a boot that replaces this one.
     Replaced(BootId),
     /// Not newer than what is known, or there is no room for another worker. Nothing changed.
@@ -154,7 +156,7 @@ impl Registry {
         self.workers.insert(from, worker);
         self.timers.set(from, at.after(self.silence));
         cx.count(Stat::WorkerJoined);
-        Heard::Fresh
+        Heard::First
     }
 
     /// Forgets the workers that fell silent and names them with the boot they had.

@@ -19,13 +19,16 @@ const QUEUED: usize = 4;
 pub(super) struct Beats {
     /// A member is silent after so long.
     silence: Option<Duration>,
+    /// Since when; nobody is silent for longer.
+    since: Instant,
     queue: VecDeque<(Instant, NodeId)>,
 }
 
 impl Beats {
-    /// Members that beat do so at this interval.
-    pub(super) fn expect(&mut self, interval: Duration) {
+    /// Members that beat do so at this interval from now on.
+    pub(super) fn expect(&mut self, now: Instant, interval: Duration) {
         self.silence = Some(interval.saturating_mul(11) / 5);
+        self.since = now;
     }
 
     /// A member beats; the table will say so.
@@ -55,7 +58,7 @@ impl Beats {
     /// When the next member may be silent for too long.
     pub(super) fn next(&self) -> Option<Instant> {
         let (at, _) = self.queue.front()?;
-        Some(at.after(self.silence?))
+        Some((*at).max(self.since).after(self.silence?))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -104,7 +107,7 @@ mod tests {
 
     fn beating() -> (Beats, Table) {
         let mut beats = Beats::default();
-        beats.expect(Duration::from_millis(500));
+        beats.expect(Instant::ZERO, Duration::from_millis(500));
         (beats, Table::default())
     }
 

@@ -74,6 +74,8 @@ pub enum Input {
         /// What it is and which life of it, if the message says so; it will beat regularly.
         life: Option<(MemberRole, BootId)>,
     },
+    /// Members that beat do so at this interval from here on.
+    Beats(Duration),
     /// This node leaves.
     Leave,
 }
@@ -163,7 +165,7 @@ impl Membership {
     /// Members that beat do so at this interval: two missed beats hasten a probe.
     #[must_use]
     pub fn with_beats(mut self, interval: Duration) -> Self {
-        self.beats.expect(interval);
+        self.beats.expect(Instant::ZERO, interval);
         self
     }
 
@@ -463,6 +465,7 @@ impl Machine for Membership {
             Input::Wake => {}
             Input::Received { from, msg } => self.on_received(cx, from, msg),
             Input::Heard { node, life } => self.on_heard(cx, node, life),
+            Input::Beats(interval) => self.beats.expect(cx.now(), interval),
             Input::Leave => self.on_leave(cx),
         }
         self.wake = self.earliest();

@@ -1,12 +1,14 @@
 //! From a worker: heartbeats that list its runs, reports and finals. A heartbeat is answered with a
 //! verdict on every run that it lists; a run that is not open in the ledger, or not this life's of
-//! this worker, is ended or forgotten.
+//! this worker, is ended or forgotten. A worker without runs hears that this node leads when it is
+//! new to it, and now and then.
 //!
 //! Invariants: run-exclusive, counted-once (only an open run's final is committed), cancel-bounded.
 
 use std::collections::BTreeSet;
 
 use crate::ids::{BootId, JobId, NodeId, RunId};
+use crate::lease::IDLE_ANSWERED_EVERY;
 use crate::machine::Cx;
 use crate::manager::Manager;
 use crate::manager::leadership::Intent;
@@ -34,10 +36,11 @@ impl Manager {
         (from, at): (NodeId, Instant),
         beat: &Heartbeat,
     ) {
-        match self.registry.on_heartbeat(cx, (from, at), beat) {
+        let heard = self.registry.on_heartbeat(cx, (from, at), beat);
+        match heard {
             Heard::Dropped => return,
             Heard::Replaced(boot) => self.fail_unconfirmed(cx, from, boot),
-            Heard::Fresh => {}
+            Heard::Fresh | Heard::First => {}
         }
         let mut hearing = Hearing { at, short: BTreeSet::new(), ready: BTreeSet::new() };
         let mut verdicts = Vec::new();
@@ -49,7 +52,9 @@ impl Manager {
         if !beat.runs.is_empty() {
             self.press(cx, from, beat.boot);
         }
-        if !verdicts.is_empty() {
+        let is_answered =
+            !beat.runs.is_empty() || beat.seq.is_multiple_of(u64::from(IDLE_ANSWERED_EVERY));
+        if is_answered || heard != Heard::Fresh {
             self.confirm(cx, from, (beat.boot, beat.seq), verdicts);
         }
         for key in hearing.short {

@@ -24,10 +24,7 @@ impl Worker {
         self.on_members(cx, membership::Input::Heard { node: from, life: None });
         match msg {
             Message::Prepare(prepare) => self.on_prepare(cx, prepare),
-            Message::Confirm(confirm) => {
-                self.registry.on_confirmed(from);
-                self.on_confirm(cx, confirm);
-            }
+            Message::Confirm(confirm) => self.on_confirm(cx, from, confirm),
             Message::Pressure(said) if said.boot == self.boot() => {
                 self.backpressure.on_said(cx.now(), from, said.level);
             }
@@ -62,7 +59,7 @@ impl Worker {
         self.execute(cx, execution::Input::Prepare { run, slice });
     }
 
-    fn on_confirm(&mut self, cx: &mut Cx<'_>, confirm: Confirm) {
+    fn on_confirm(&mut self, cx: &mut Cx<'_>, from: NodeId, confirm: Confirm) {
         if confirm.boot != self.boot() {
             cx.count(Stat::BootStale);
             return;
@@ -71,6 +68,7 @@ impl Worker {
             cx.count(Stat::MessageStale);
             return;
         };
+        self.registry.on_answered(from, sent);
         for verdict in confirm.verdicts {
             let run = verdict.run;
             let input = match verdict.kind {
