@@ -112,27 +112,26 @@ struct Link {
     last: u64,
 }
 
-/// The links of a sender that were ever used or cut: most nodes of a large cluster never speak.
+/// The links of a sender by receiver, in pages that exist once one of their links was used or cut:
+/// most nodes of a large cluster never speak, and neighbours mostly do.
 #[derive(Clone, Debug, Default)]
-struct Links {
-    /// Receivers in order, and where the link to each lies.
-    places: Vec<(u16, u16)>,
-    links: Vec<Link>,
-}
+struct Links(Vec<Option<Box<[Link; PAGE]>>>);
+
+const PAGE: usize = 32;
 
 impl Links {
     fn get(&self, to: u16) -> Option<&Link> {
-        let at = self.places.binary_search_by_key(&to, |(to, _)| *to).ok()?;
-        self.links.get(usize::from(self.places[at].1))
+        let to = usize::from(to);
+        Some(&self.0.get(to / PAGE)?.as_ref()?[to % PAGE])
     }
 
     fn to(&mut self, to: u16) -> &mut Link {
-        let at = self.places.binary_search_by_key(&to, |(to, _)| *to).unwrap_or_else(|at| {
-            self.places.insert(at, (to, self.links.len() as u16));
-            self.links.push(Link::default());
-            at
-        });
-        &mut self.links[usize::from(self.places[at].1)]
+        let to = usize::from(to);
+        if self.0.len() <= to / PAGE {
+            self.0.resize_with(to / PAGE + 1, || None);
+        }
+        let page = self.0[to / PAGE].get_or_insert_with(|| Box::new([Link::default(); PAGE]));
+        &mut page[to % PAGE]
     }
 }
 
@@ -192,7 +191,8 @@ impl Network {
 
     /// Takes every cut back.
     pub fn heal_all(&mut self) {
-        self.links.iter_mut().flat_map(|links| &mut links.links).for_each(|link| link.cuts = 0);
+        let pages = self.links.iter_mut().flat_map(|links| links.0.iter_mut().flatten());
+        pages.flat_map(|page| page.iter_mut()).for_each(|link| link.cuts = 0);
     }
 
     /// Messages in flight.

@@ -58,7 +58,10 @@ impl Roster {
 
     /// Every member once, beginning with the first one behind this node.
     pub(super) fn around(&self, node: NodeId) -> impl Iterator<Item = (NodeId, &Member)> {
-        let first = self.nodes.partition_point(|(other, _)| *other <= node);
+        let first = match self.find(node) {
+            Ok(at) => at.saturating_add(1),
+            Err(at) => at,
+        };
         self.from(first).chain(self.iter().take(first))
     }
 
@@ -67,12 +70,54 @@ impl Roster {
         nodes.filter_map(|(node, at)| Some((*node, self.members.get(*at as usize)?)))
     }
 
+    /// Where a node lies, or would. A place cannot be further from the end than the highest id is
+    /// from the node's; from there the search goes on in doubling steps. Where ids lie close
+    /// together, as in most datacenters, that is the place itself.
     fn find(&self, node: NodeId) -> Result<usize, usize> {
-        self.nodes.binary_search_by_key(&node, |(node, _)| *node)
+        let Some((last, _)) = self.nodes.last() else { return Err(0) };
+        let behind = last.get().saturating_sub(node.get()).saturating_add(1);
+        let behind = usize::try_from(behind).unwrap_or(usize::MAX);
+        let mut low = self.nodes.len().saturating_sub(behind);
+        let (mut high, mut step) = (low, 1_usize);
+        while self.nodes.get(high).is_some_and(|(other, _)| *other < node) {
+            low = high.saturating_add(1);
+            high = high.saturating_add(step);
+            step = step.saturating_mul(2);
+        }
+        let end = high.saturating_add(1).min(self.nodes.len());
+        let within = self.nodes.get(low..end).unwrap_or_default();
+        let found = within.binary_search_by_key(&node, |(node, _)| *node);
+        let place = |at: usize| low.saturating_add(at);
+        found.map(place).map_err(place)
     }
 
     fn place(&self, node: NodeId) -> Option<usize> {
         let at = self.find(node).ok()?;
         self.nodes.get(at).map(|(_, place)| *place as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn finds_what_a_search_by_halves_finds(
+            mut ids in prop::collection::btree_set(prop_oneof![0_u64..40, any::<u64>()], 0..30),
+            asked in prop_oneof![0_u64..42, any::<u64>()],
+            close in any::<bool>(),
+        ) {
+            if close {
+                ids.extend(1_000..1_020);
+            }
+            let nodes = ids.iter().map(|id| (NodeId::new(*id), 0)).collect::<Vec<_>>();
+            let roster = Roster { nodes, members: Slab::new() };
+            for id in ids.iter().copied().chain([asked, 1_007, u64::MAX]) {
+                let expected = roster.nodes.binary_search_by_key(&NodeId::new(id), |(n, _)| *n);
+                prop_assert_eq!(roster.find(NodeId::new(id)), expected);
+            }
+        }
     }
 }
