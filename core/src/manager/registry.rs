@@ -3,7 +3,8 @@
 //!
 //! Inputs: heartbeats, promises of cores to shards, the clock. Outputs: which worker has a spare
 //! core, who fell silent. A worker is silent when nothing of it was heard for
-//! `lease::grantor_wait(ttl)`; it is forgotten then. Boot ids have no order, so a heartbeat of
+//! `lease::grantor_wait(ttl)`; it is forgotten then, but for what it was promised: the assignment
+//! may be in flight, and holds when the worker is heard again. Boot ids have no order, so a heartbeat of
 //! another boot replaces the known one unless that boot was heard before with as high a number.
 //! Does not do: judging runs. A silent worker's runs end by their leases.
 
@@ -63,13 +64,16 @@ pub(super) struct Registry {
     workers: BTreeMap<NodeId, Worker>,
     /// Those with a core to spare, most cores first: a pick must not look at all workers.
     order: BTreeSet<(Reverse<u16>, NodeId)>,
+    /// What silent workers were promised.
+    absent: BTreeMap<NodeId, (BootId, BTreeSet<ShardId>)>,
     timers: Timers<NodeId>,
 }
 
 impl Registry {
     /// Nobody yet. `silence`: how long a worker may be unheard.
     pub(super) fn new(silence: Duration) -> Self {
-        Self { silence, workers: BTreeMap::new(), order: BTreeSet::new(), timers: Timers::new() }
+        let (workers, order, absent) = Default::default();
+        Self { silence, workers, order, absent, timers: Timers::new() }
     }
 
     /// Takes a heartbeat.
@@ -142,6 +146,10 @@ impl Registry {
             cx.count(Stat::CapRefused);
             return Heard::Dropped;
         }
+        let promised = match self.absent.remove(&from) {
+            Some((boot, promised)) if boot == beat.boot => promised,
+            Some(_) | None => BTreeSet::new(),
+        };
         let worker = Worker {
             boot: beat.boot,
             seq: beat.seq,
@@ -149,7 +157,7 @@ impl Registry {
             free: beat.free.min(beat.cores),
             draining: beat.draining,
             heard: at,
-            promised: BTreeSet::new(),
+            promised,
             past: Vec::new(),
         };
         self.reorder(from, 0, worker.spare());
@@ -172,7 +180,11 @@ impl Registry {
             silent.push((node, worker.boot));
             let before = worker.spare();
             self.reorder(node, before, 0);
-            self.workers.remove(&node);
+            if let Some(worker) = self.workers.remove(&node)
+                && !worker.promised.is_empty()
+            {
+                self.absent.insert(node, (worker.boot, worker.promised));
+            }
             cx.count(Stat::WorkerLost);
         }
         silent
@@ -212,6 +224,12 @@ impl Registry {
 
     /// The worker's own count includes the shard from here on, or the shard went elsewhere.
     pub(super) fn settle(&mut self, node: NodeId, shard: ShardId) {
+        if let Some((_, promised)) = self.absent.get_mut(&node) {
+            promised.remove(&shard);
+            if promised.is_empty() {
+                self.absent.remove(&node);
+            }
+        }
         self.change(node, |worker| {
             worker.promised.remove(&shard);
         });
@@ -244,9 +262,12 @@ impl Registry {
 
     /// Cores promised to shards, with the worker of each.
     pub(super) fn promises(&self) -> impl Iterator<Item = ((NodeId, BootId), ShardId)> {
-        self.workers.iter().flat_map(|(node, worker)| {
-            worker.promised.iter().map(|shard| ((*node, worker.boot), *shard))
-        })
+        let present = self.workers.iter().map(|(node, w)| ((*node, w.boot), &w.promised));
+        let absent = self.absent.iter().map(|(node, (boot, promised))| ((*node, *boot), promised));
+        let each = |(worker, promised): (_, &BTreeSet<ShardId>)| {
+            promised.iter().map(move |shard| (worker, *shard)).collect::<Vec<_>>()
+        };
+        present.chain(absent).flat_map(each)
     }
 
     /// How many workers are known.
@@ -256,6 +277,43 @@ impl Registry {
 
     /// Cores promised and not yet seen taken, over all workers.
     pub(super) fn promised(&self) -> usize {
-        self.workers.values().map(|worker| worker.promised.len()).sum()
+        self.promises().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounded::BoundedVec;
+    use crate::effect::Effects;
+    use crate::ids::{JobId, Lsn, ShardIx, WorkflowIx};
+    use crate::rng::Streams;
+    use crate::stat::Counters;
+
+    #[test]
+    fn what_a_silent_worker_was_promised_holds_when_the_same_life_is_heard_again() {
+        let (mut streams, mut out) = (Streams::new(1, 2, 3), Effects::new(Lsn::new(0)));
+        let mut stats = Counters::default();
+        let mut registry = Registry::new(Duration::from_secs(3));
+        let node = NodeId::new(9);
+        let shard =
+            ShardId { job: JobId::new(1), workflow: WorkflowIx::new(0), shard: ShardIx::new(0) };
+        let mut hear = |registry: &mut Registry, secs: u64, boot: u64, seq: u64| {
+            let at = Instant::from_nanos(secs * 1_000_000_000);
+            let mut cx = Cx::new(at, &mut streams, &mut out, &mut stats);
+            let lost = registry.on_wake(&mut cx);
+            let runs = BoundedVec::new();
+            let boot = BootId::new(boot);
+            let beat = Heartbeat { boot, seq, cores: 2, free: 2, draining: false, runs };
+            registry.on_heartbeat(&mut cx, (node, at), &beat);
+            (lost.len(), registry.spare().map(|(.., cores)| cores).sum::<u16>())
+        };
+        assert_eq!(hear(&mut registry, 1, 7, 1), (0, 2));
+        registry.promise(node, shard);
+        assert_eq!(hear(&mut registry, 6, 7, 2), (1, 1));
+        assert_eq!(registry.promised(), 1);
+        registry.settle(node, shard);
+        registry.promise(node, shard);
+        assert_eq!(hear(&mut registry, 12, 8, 1), (1, 2), "another life was promised nothing");
     }
 }

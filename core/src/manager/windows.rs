@@ -28,6 +28,9 @@ struct Cut {
     /// Everything in closed windows.
     totals: Box<Totals>,
     late: u32,
+    /// Shards whose gain came to a cut after its own, and the last such cut. Who hears of every
+    /// other cut must hear of that one.
+    spilled: (u32, u32),
     /// The plan second in which this leadership first looked.
     looked: u32,
     /// The latest plan time at which a run ended, by its worker.
@@ -111,6 +114,7 @@ impl Cut {
             cutter,
             totals: Box::default(),
             late: 0,
+            spilled: (0, 0),
             looked: now.second(),
             furthest: PlanTime::ZERO,
         }
@@ -124,7 +128,12 @@ impl Cut {
             if window.shards < window.of {
                 cx.count(Stat::WindowIncomplete);
             }
-            self.late = window.of.saturating_sub(window.shards);
+            if window.late > 0 {
+                self.spilled = (window.late, window.until);
+            }
+            let (spilled, at) = self.spilled;
+            let spilled = if window.until < at.saturating_add(LATE_AFTER) { spilled } else { 0 };
+            self.late = window.of.saturating_sub(window.shards).max(spilled).min(window.of);
             self.totals.merge(&window.totals);
         }
     }

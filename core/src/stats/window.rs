@@ -130,12 +130,11 @@ impl<K: Ord + Copy> Cutter<K> {
     }
 
     /// What a source measured ended within the second before this one; whoever follows it may
-    /// still measure in that second.
+    /// still measure in that second, however far the clock of the one before it was ahead.
     pub fn credit_end(&mut self, key: K, second: u32, gain: &Totals) {
-        let before = self.sources.get(&key).map(|source| source.second);
         self.credit(key, second, gain);
-        if let Some((source, before)) = self.sources.get_mut(&key).zip(before) {
-            source.second = before.max(second.saturating_sub(1));
+        if let Some(source) = self.sources.get_mut(&key) {
+            source.second = second.saturating_sub(1).max(self.closed);
         }
     }
 
@@ -266,6 +265,18 @@ mod tests {
         assert_eq!((window.totals.iterations, window.is_complete()), (31, false));
         cutter.credit(2, 4, &n(10));
         assert_eq!(spans(&mut cutter, 0), [(3, 4, 11, true)]);
+    }
+
+    #[test]
+    fn who_follows_a_source_with_a_fast_clock_is_waited_for() {
+        let mut cutter = two();
+        cutter.credit(1, 9, &n(5));
+        cutter.credit_end(1, 4, &n(0));
+        cutter.credit(2, 9, &n(7));
+        assert_eq!(spans(&mut cutter, 0), []);
+        cutter.credit(1, 5, &n(2));
+        cutter.credit(1, 9, &n(3));
+        assert_eq!(spans(&mut cutter, 0), [(0, 9, 17, true)]);
     }
 
     #[test]

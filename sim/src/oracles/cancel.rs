@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hyperscale_core::api::Refusal;
-use hyperscale_core::gate::GateCommand;
+use hyperscale_core::gate::{GateCommand, GateLedger};
 use hyperscale_core::ids::{JobId, LogIndex};
 use hyperscale_core::invariant::{Inv, Violation};
 use hyperscale_core::journal::Record;
@@ -13,9 +13,11 @@ use hyperscale_core::report::JobStatus;
 use super::{Oracle, Seen, View, Wants, broken};
 
 /// After a cancel is committed the job never completes; after the end is committed a cancel changes
-/// nothing and says so.
+/// nothing and says so. What a gate decided as the owner it no longer was is neither
+/// (owner-single judges that it changes nothing).
 #[derive(Debug, Default)]
 pub(super) struct CancelBeats {
+    ledger: GateLedger,
     cancels: BTreeMap<JobId, LogIndex>,
     ends: BTreeMap<JobId, LogIndex>,
     judged: u64,
@@ -35,11 +37,16 @@ impl Oracle for CancelBeats {
         match seen {
             Seen::Committed { chosen, .. } => {
                 let Record::Gate(entry) = &chosen.record else { return Ok(()) };
-                match entry.command() {
-                    Some(GateCommand::Cancel { job, workflow: None, .. }) => {
+                let Some(command) = entry.command() else { return Ok(()) };
+                let owned = command.acts_under().is_none_or(|(job, fence)| {
+                    self.ledger.job(job).is_some_and(|job| job.owner.fence == fence)
+                });
+                let _ = self.ledger.apply(entry.index, command);
+                match command {
+                    GateCommand::Cancel { job, workflow: None, .. } if owned => {
                         self.cancels.entry(*job).or_insert(chosen.index);
                     }
-                    Some(GateCommand::EndJob { job, .. }) => {
+                    GateCommand::EndJob { job, .. } if owned => {
                         self.ends.entry(*job).or_insert(chosen.index);
                     }
                     _ => {}
