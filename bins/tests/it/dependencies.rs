@@ -36,7 +36,7 @@ const CORE_DIRECT: &[&str] =
     &["bincode", "hdrhistogram", "rand_chacha", "serde", "slab", "thiserror", "tracing"];
 
 /// The only crates that the simulator may name.
-const SIM_DIRECT: &[&str] = &["clap", "hyperscale-core", "serde", "serde_json", "slab"];
+const SIM_DIRECT: &[&str] = &["clap", "hyperscale-core", "mimalloc", "serde", "serde_json", "slab"];
 
 /// The crates that `package` links or builds with, itself left out; all of them, or only those it
 /// names.
