@@ -4,9 +4,9 @@
 //! Inputs: heartbeats, promises of cores to shards, the clock. Outputs: which worker has a spare
 //! core, who fell silent. A worker is silent when nothing of it was heard for
 //! `lease::grantor_wait(ttl)`; it is forgotten then, but for what it was promised: the assignment
-//! may be in flight, and holds when the worker is heard again. Boot ids have no order, so a heartbeat of
-//! another boot replaces the known one unless that boot was heard before with as high a number.
-//! Does not do: judging runs. A silent worker's runs end by their leases.
+//! may be in flight, and holds when the worker is heard again. Boot ids have no order, so a
+//! heartbeat of another boot replaces the known one unless that boot was heard before with as high
+//! a number. Does not do: judging runs. A silent worker's runs end by their leases.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
