@@ -47,6 +47,11 @@ impl Oracle for CancelBeats {
                         self.cancels.entry(*job).or_insert(chosen.index);
                     }
                     GateCommand::EndJob { job, .. } if owned => {
+                        let ended = self.ledger.job(*job).filter(|j| j.ended == Some(chosen.index));
+                        let completed = ended.is_some_and(|j| j.status == JobStatus::Completed);
+                        if completed && self.cancels.contains_key(job) {
+                            return broken(self.inv(), format!("{job:?} ends after its cancel"));
+                        }
                         self.ends.entry(*job).or_insert(chosen.index);
                     }
                     _ => {}
